@@ -1,0 +1,107 @@
+"""Every error that dfd raises on purpose, in one tree.
+
+::
+
+    DfdError                     anything below; exit code 1
+    ├── UsageError               what was asked for makes no sense; exit code 2
+    │   ├── ConfigError          a configuration that can't be read or is not valid
+    │   └── UnknownNameError     a name that no registry has
+    ├── DatasetError             a dataset that can't be acquired or has not what is needed
+    │   └── ManifestError        a manifest that can't be built or contradicts itself
+    ├── StoreError               a store that can't be read or written
+    │   └── StoreFullError       no space left
+    ├── WeightsError             weights that are missing, changed or don't fit
+    ├── ImageError               one image that can't be used; becomes a row, never ends a run
+    ├── ExtractionError          an extraction that can't go on
+    │   └── TooManyFailuresError more images failed than `max_failed_fraction` admits
+    ├── EvaluationError          a training or test set from which no honest number can be made
+    └── EngineError              the Prefect server or the Ray cluster
+
+A message says what happened, where, and what to do next.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DfdError(Exception):
+    """Root of the tree."""
+
+    exit_code = 1
+
+
+class UsageError(DfdError):
+    """The request itself is wrong; nothing was computed."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A configuration that can't be read or does not validate."""
+
+
+class UnknownNameError(UsageError):
+    """A name that a registry does not hold; the message has the close matches and the whole list."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind, self.name, self.known = kind, name, sorted(known)
+        close = difflib.get_close_matches(name.lower(), self.known, n=3, cutoff=0.5)
+        hint = f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+        super().__init__(f"There is no {kind} named {name!r}.{hint} Known: {', '.join(self.known) or 'none'}.")
+
+    def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str]]]:
+        return type(self), (self.kind, self.name, self.known)
+
+
+class DatasetError(DfdError):
+    """A dataset that can't be acquired or lacks what is needed."""
+
+
+class ManifestError(DatasetError):
+    """A manifest that can't be built or contradicts itself."""
+
+
+class StoreError(DfdError):
+    """A store that can't be read or written."""
+
+
+class StoreFullError(StoreError):
+    """No space left in the store."""
+
+
+class WeightsError(DfdError):
+    """Weights that are missing, have another digest than stated, or don't fit the architecture."""
+
+
+class ImageError(DfdError):
+    """One image that can't be used.
+
+    Args:
+        status: The reason in one word, as it stands in the `status` column of a feature file.
+        message: What was found, for the `error` column.
+    """
+
+    def __init__(self, status: str, message: str) -> None:
+        self.status, self.message = status, message
+        super().__init__(f"{status}: {message}")
+
+    def __reduce__(self) -> tuple[type[ImageError], tuple[str, str]]:
+        return type(self), (self.status, self.message)
+
+
+class ExtractionError(DfdError):
+    """An extraction that can't go on."""
+
+
+class TooManyFailuresError(ExtractionError):
+    """More samples failed than `max_failed_fraction` admits."""
+
+
+class EvaluationError(DfdError):
+    """A training or test set from which no honest number can be made."""
+
+
+class EngineError(DfdError):
+    """The Prefect server or the Ray cluster is missing, too small or gone."""

@@ -1,0 +1,170 @@
+"""A store: a folder at any fsspec URL in which every file is complete or absent."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
+
+from dfd_core.errors import StoreError, StoreFullError
+
+PROVENANCE_KEY = b"dfd"
+_PARTIAL = ".partial-"
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class Store:
+    """Files below one fsspec URL, named by relative POSIX paths.
+
+    Args:
+        url: Any fsspec URL or a local path; made on the first write.
+    """
+
+    def __init__(self, url: str | os.PathLike[str]) -> None:
+        self.fs: fsspec.AbstractFileSystem
+        self.fs, root = fsspec.core.url_to_fs(os.fspath(url))
+        self.root = root.rstrip("/") or "/"
+        self.is_local = isinstance(self.fs, LocalFileSystem)
+
+    def __repr__(self) -> str:
+        return f"Store({self.url()!r})"
+
+    def __reduce__(self) -> tuple[type[Store], tuple[str]]:
+        return type(self), (self.url(),)
+
+    def url(self, path: str = "") -> str:
+        """The address of a file: a plain path on local disk, else with its protocol."""
+        full = self._full(path)
+        return full if self.is_local else str(self.fs.unstrip_protocol(full))
+
+    def exists(self, path: str) -> bool:
+        """Whether a file or folder is there."""
+        with self._errors("look up", path):
+            return bool(self.fs.exists(self._full(path)))
+
+    def names(self, folder: str, suffix: str = "") -> list[str]:
+        """Sorted names of the complete files directly in a folder; empty where there is no folder."""
+        with self._errors("list", folder):
+            try:
+                entries = self.fs.ls(self._full(folder), detail=False, refresh=True)
+            except FileNotFoundError:
+                return []
+        names = (str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries)
+        return sorted(name for name in names if name.endswith(suffix) and not name.startswith(_PARTIAL))
+
+    def read_bytes(self, path: str) -> bytes:
+        """The content of a file.
+
+        Raises:
+            StoreError: The file is missing or the store can't be read.
+        """
+        with self._errors("read", path):
+            return bytes(self.fs.cat_file(self._full(path)))
+
+    def write_bytes(self, path: str, data: bytes) -> str:
+        """Writes a file under its final name only once all of it is there.
+
+        Local disks get a temporary name, a flush and a rename; object stores make a PUT visible as a whole.
+
+        Returns:
+            The file's address.
+
+        Raises:
+            StoreFullError: No space left; nothing is left behind.
+            StoreError: The store can't be written.
+        """
+        with self._errors("write", path):
+            if self.is_local:
+                _write_local(Path(self._full(path)), data)
+            else:
+                self.fs.pipe_file(self._full(path), data)
+        return self.url(path)
+
+    def read_json(self, path: str) -> Any:
+        """A JSON file's value."""
+        try:
+            return json.loads(self.read_bytes(path))
+        except ValueError as error:
+            raise StoreError(f"{self.url(path)} is not valid JSON ({error}); delete it and run again.") from error
+
+    def write_json(self, path: str, value: Any) -> str:
+        """Writes a value as indented JSON."""
+        return self.write_bytes(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
+
+    def read_table(self, path: str, columns: list[str] | None = None) -> pa.Table:
+        """A Parquet file, or some of its columns."""
+        with self._errors("read", path), self.fs.open(self._full(path), "rb") as file:
+            try:
+                return pq.read_table(file, columns=columns)
+            except pa.ArrowInvalid as error:
+                raise StoreError(
+                    f"{self.url(path)} is not a readable Parquet file ({error}); delete it and run again."
+                ) from error
+
+    def write_table(self, path: str, table: pa.Table, provenance: dict[str, Any] | None = None, **options: Any) -> str:
+        """Writes a table as Parquet, with its provenance as JSON under the metadata key `dfd`.
+
+        Args:
+            path: Where, relative to the store.
+            table: What.
+            provenance: Facts to keep in the file.
+            options: Given to `pyarrow.parquet.write_table`.
+        """
+        if provenance is not None:
+            facts = json.dumps(provenance, sort_keys=True).encode()
+            table = table.replace_schema_metadata({**(table.schema.metadata or {}), PROVENANCE_KEY: facts})
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer, **options)
+        return self.write_bytes(path, buffer.getvalue())
+
+    def read_provenance(self, path: str) -> dict[str, Any]:
+        """The provenance kept in a Parquet file; empty where there is none. Reads the footer alone."""
+        with self._errors("read", path), self.fs.open(self._full(path), "rb") as file:
+            metadata = pq.read_schema(file).metadata or {}
+        return dict(json.loads(metadata.get(PROVENANCE_KEY, b"{}")))
+
+    def _full(self, path: str) -> str:
+        if path.startswith("/") or ".." in path.split("/"):
+            raise StoreError(f"{path!r} is not a path inside the store {self.root}")
+        return f"{self.root.rstrip('/')}/{path}" if path else self.root
+
+    @contextlib.contextmanager
+    def _errors(self, verb: str, path: str) -> Iterator[None]:
+        try:
+            yield
+        except StoreError:
+            raise
+        except OSError as error:
+            place = self.url(path)
+            if error.errno in _FULL:
+                raise StoreFullError(
+                    f"No space left while trying to {verb} {place}. Free some space and give the same command again: "
+                    "what is finished is kept."
+                ) from error
+            reason = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
+            raise StoreError(f"Could not {verb} {place}: {reason}") from error
+
+
+def _write_local(target: Path, data: bytes) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"{_PARTIAL}{uuid.uuid4().hex}")
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
