@@ -105,6 +105,6 @@ DatasetSource = Annotated[
     Discriminator(
         lambda value: "catalogue" if isinstance(value, str) else _kind(value),
         custom_error_type="dataset_source",
-        custom_error_message="a dataset is a name of the catalogue, or has one of the keys `catalogue`, `folders`, `table`",
+        custom_error_message="a dataset is a catalogue name or has one of the keys catalogue, folders, table",
     ),
 ]
