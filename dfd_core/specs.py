@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
 
 HASH_LENGTH = 12
 
@@ -20,6 +21,22 @@ class Spec(BaseModel):
     def content_hash(self) -> str:
         """12 hexadecimal digits that change when any field does."""
         return content_hash(self.model_dump(mode="json"))
+
+
+def is_url(location: str) -> bool:
+    """Whether a location names its file system (`s3://...`, `zip://...::...`), else it is a local path."""
+    return "://" in location or "::" in location
+
+
+def _from_the_configs_folder(location: str, info: ValidationInfo) -> str:
+    base = (info.context or {}).get("base")
+    if base is None or is_url(location):
+        return location
+    return str((Path(base) / Path(location).expanduser()).resolve())
+
+
+Location = Annotated[str, AfterValidator(_from_the_configs_folder)]
+"""A local path or fsspec URL. In a configuration file a relative path starts at the file's own folder."""
 
 
 def content_hash(value: Any) -> str:

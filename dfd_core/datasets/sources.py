@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from dfd_core.specs import Spec
+from dfd_core.specs import Location, Spec
 
 DatasetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 Layout = Literal["auto", "generator", "field", "label"]
@@ -41,7 +41,7 @@ class _OwnSource(Spec):
     name: DatasetName
     families: dict[str, str] = {}
     group_pattern: str | None = None
-    splits: dict[SplitName, str] | None = None
+    splits: dict[SplitName, Location] | None = None
 
     @field_validator("group_pattern")
     @classmethod
@@ -69,7 +69,7 @@ class FolderSource(_OwnSource):
         splits: Explicit splits: for each split the URL of a text file with one relative path a line.
     """
 
-    folders: Annotated[tuple[str, ...], Field(min_length=1)]
+    folders: Annotated[tuple[Location, ...], Field(min_length=1)]
     layout: Layout = "auto"
     generator: str | None = None
 
@@ -90,7 +90,7 @@ class TableSource(_OwnSource):
         splits: As for folders, where the table has no `split` column.
     """
 
-    table: str
+    table: Location
 
 
 def _kind(value: Any) -> str | None:

@@ -1,0 +1,141 @@
+"""A run's whole configuration: one YAML file, validated before the first byte is read or fetched."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from dfd_core.augmentations import Augmentation
+from dfd_core.backbones import BackboneSpec
+from dfd_core.classifiers import ClassifierSpec
+from dfd_core.datasets.sources import DatasetName, DatasetSource
+from dfd_core.errors import ConfigError, UnknownNameError
+from dfd_core.evaluation import ProtocolSpec
+from dfd_core.features.extraction import ExtractionSpec
+from dfd_core.manifests import SplitSpec
+from dfd_core.reducers import ReducerSpec
+from dfd_core.reports import ReportSpec
+from dfd_core.specs import Location, Spec
+
+Many = Field(min_length=1)
+
+
+class RunConfig(Spec):
+    """What to measure. Without any key it is the embedded default: simulated images, two backbones, two classifiers.
+
+    Attributes:
+        name: The run's name, in results, reports and the dashboard.
+        store: Where everything that is made goes; any fsspec URL.
+        seed: Seed of the classifiers and maps; splits, augmentations and datasets have seeds of their own.
+        datasets: Catalogue names, folders or tables.
+        split: How samples are divided into train, validation and test.
+        augmentations: Pixel changes; each makes a feature set of its own.
+        backbones: Frozen networks.
+        extraction: How features are extracted.
+        reducers: What stands between features and classifier.
+        classifiers: What is trained on each generator.
+        protocol: What trains and what tests.
+        report: What is drawn.
+    """
+
+    name: DatasetName = "demo"
+    store: Location = "dfd-store"
+    seed: int = 0
+    datasets: Annotated[tuple[DatasetSource, ...], Many] = ("simulated",)  # type: ignore[assignment]
+    split: SplitSpec = SplitSpec()
+    augmentations: Annotated[tuple[Augmentation, ...], Many] = ("none", "jpeg_q75")  # type: ignore[assignment]
+    backbones: Annotated[tuple[BackboneSpec, ...], Many] = ("spectrum", "tiny_vit")  # type: ignore[assignment]
+    extraction: ExtractionSpec = ExtractionSpec()
+    reducers: Annotated[tuple[ReducerSpec, ...], Many] = ("standardize",)  # type: ignore[assignment]
+    classifiers: Annotated[tuple[ClassifierSpec, ...], Many] = (  # type: ignore[assignment]
+        "logistic_regression",
+        "nearest_neighbour",
+    )
+    protocol: ProtocolSpec = ProtocolSpec()
+    report: ReportSpec = ReportSpec()
+
+    @model_validator(mode="after")
+    def _names_are_distinct_and_known(self) -> RunConfig:
+        _distinct("datasets", (source.name for source in self.datasets))
+        _distinct("augmentations", (augmentation.name for augmentation in self.augmentations))
+        names = {augmentation.name for augmentation in self.augmentations}
+        for key in ("train_augmentations", "test_augmentations"):
+            unknown = set(getattr(self.protocol, key) or ()) - names
+            if unknown:
+                raise ValueError(f"protocol.{key} has {sorted(unknown)}, which are not among augmentations: {sorted(names)}")
+        return self
+
+
+def load_config(path: str | Path | None, **overrides: Any) -> RunConfig:
+    """Reads a configuration; relative paths in it start at its own folder.
+
+    Args:
+        path: A YAML file; `None` is the embedded default.
+        overrides: Top-level keys to replace; `None` leaves the file's. Relative paths start at the current folder.
+
+    Raises:
+        ConfigError: Names each wrong key, where it stands and what would be right.
+    """
+    values, base = ({}, None) if path is None else (_read_yaml(Path(path)), Path(path).resolve().parent)
+    given = {key: value for key, value in overrides.items() if value is not None}
+    name = "the embedded default" if path is None else str(path)
+    try:
+        config = RunConfig.model_validate(values, context={"base": base or Path.cwd()})
+        if not given:
+            return config
+        name = f"{name} with {', '.join(sorted(given))} from the command line"
+        return RunConfig.model_validate(config.model_dump() | given, context={"base": Path.cwd()})
+    except UnknownNameError as error:
+        raise ConfigError(f"{name} is not a valid configuration: {error}") from error
+    except ValidationError as error:
+        raise ConfigError(_explain(name, error)) from error
+
+
+def dump_config(config: RunConfig) -> str:
+    """The configuration as YAML with every default spelled out."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"There is no configuration {path}. `dfd config show` prints one to start from.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The configuration {path} can't be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} must hold keys and values, it holds {type(values).__name__}.")
+    return values
+
+
+def _explain(name: str, error: ValidationError) -> str:
+    lines = [f"{name} is not a valid configuration:"]
+    for problem in error.errors(include_url=False):
+        place = ".".join(str(part) for part in problem["loc"]) or "(whole)"
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            message = _unknown_key(str(problem["loc"][-1]), problem["loc"])
+        lines.append(f"  {place}: {message}")
+    return "\n".join(lines)
+
+
+def _unknown_key(key: str, location: tuple[int | str, ...]) -> str:
+    model: Any = RunConfig
+    for part in location[:-1]:
+        if isinstance(part, str) and isinstance(model, type) and part in getattr(model, "model_fields", {}):
+            model = model.model_fields[part].annotation
+    fields = getattr(model, "model_fields", {})
+    return str(UnknownNameError("key", key, fields)) if fields else f"There is no key named {key!r} here."
+
+
+def _distinct(key: str, names: Iterable[str]) -> None:
+    twice = sorted(name for name, n in Counter(names).items() if n > 1)
+    if twice:
+        raise ValueError(f"{key} has {twice} more than once; give each a `name` of its own")

@@ -1,0 +1,224 @@
+"""The whole way, step by step: prepare, extract, train and evaluate, report. Each step does only what is missing.
+
+A flow calls these functions one by one, `run` calls them in order in one process. What spreads work over processes is
+an `Engine`: the one here is a plain loop, another one drives a cluster.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import pandas as pd
+import pyarrow as pa
+
+from dfd_core.backbones import ResolvedBackbone, resolve
+from dfd_core.config import RunConfig, dump_config
+from dfd_core.errors import EvaluationError
+from dfd_core.evaluation import evaluate
+from dfd_core.evaluation.grid import (
+    Bench,
+    DetectorJob,
+    GridSpec,
+    by_backbone,
+    fit_and_score,
+    load_bank,
+    missing_jobs,
+    plan_detectors,
+)
+from dfd_core.features.extraction import ExtractionSpec, ShardReport, check_failures, extract_here
+from dfd_core.features.files import read_failures
+from dfd_core.features.planning import ExtractionPlan, plan_extraction
+from dfd_core.features.sets import FeatureSet
+from dfd_core.manifests import Manifest, prepare
+from dfd_core.provenance import provenance
+from dfd_core.specs import Spec, content_hash, readable_key
+from dfd_core.storage import Store
+
+logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
+Manifests = Mapping[str, Manifest]
+FeatureSets = Sequence[FeatureSet]
+
+
+class Engine(Protocol):
+    """What carries out the two kinds of heavy work."""
+
+    def extract(
+        self, store: Store, plan: ExtractionPlan, spec: ExtractionSpec, on_shard: Callable[[ShardReport], None]
+    ) -> list[ShardReport]:
+        """Computes the shards of a plan."""
+
+    def map(
+        self, function: Callable[..., Result], shared: Any, jobs: Sequence[Any], on_result: Callable[[int, Result], None]
+    ) -> dict[int, Exception]:
+        """Calls `function(shared, job)` for every job; returns the errors of those that failed, by index."""
+
+
+class LocalEngine:
+    """Everything in this process, one after the other."""
+
+    def extract(
+        self, store: Store, plan: ExtractionPlan, spec: ExtractionSpec, on_shard: Callable[[ShardReport], None]
+    ) -> list[ShardReport]:
+        """Computes the shards of a plan."""
+        return extract_here(store, plan, spec, on_shard)
+
+    def map(
+        self, function: Callable[..., Result], shared: Any, jobs: Sequence[Any], on_result: Callable[[int, Result], None]
+    ) -> dict[int, Exception]:
+        """Calls `function(shared, job)` for every job; returns the errors of those that failed, by index."""
+        errors: dict[int, Exception] = {}
+        for index, job in enumerate(jobs):
+            try:
+                on_result(index, function(shared, job))
+            except EvaluationError as error:
+                errors[index] = error
+        return errors
+
+
+class RunInputs(Spec):
+    """What the steps after `prepare` start from: references only, so they may cross processes and dashboards.
+
+    Attributes:
+        manifests: The key of each dataset's manifest.
+        backbones: The backbones with the digests of their weights.
+    """
+
+    manifests: dict[str, str]
+    backbones: tuple[ResolvedBackbone, ...]
+
+    def open(self, config: RunConfig) -> tuple[dict[str, Manifest], tuple[FeatureSet, ...]]:
+        """The manifests, and every dataset x augmentation x backbone of the run."""
+        store = Store(config.store)
+        manifests = {name: Manifest(store, name, key) for name, key in self.manifests.items()}
+        feature_sets = tuple(
+            FeatureSet(dataset=name, augmentation=augmentation, backbone=backbone, decode=config.extraction.decode)
+            for name in manifests
+            for augmentation in config.augmentations
+            for backbone in self.backbones
+        )
+        return manifests, feature_sets
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Samples of one feature set that have no vector.
+
+    Attributes:
+        feature_set: The feature set.
+        rows: (path, status, error) of each.
+    """
+
+    feature_set: FeatureSet
+    rows: tuple[tuple[str, str, str], ...]
+
+
+def find_inputs(config: RunConfig) -> RunInputs:
+    """Prepares every dataset and finds the weights of every backbone.
+
+    Raises:
+        DatasetError: A dataset can't be acquired or lacks a class.
+        WeightsError: Weights are missing or have another digest than stated.
+    """
+    store = Store(config.store)
+    manifests = {source.name: prepare(source, config.split, store).key for source in config.datasets}
+    return RunInputs(manifests=manifests, backbones=tuple(resolve(spec) for spec in config.backbones))
+
+
+def plan_features(config: RunConfig, manifests: Manifests, feature_sets: FeatureSets) -> ExtractionPlan:
+    """What is still to be extracted."""
+    tables = {name: manifest.table for name, manifest in manifests.items()}
+    spec = config.extraction
+    return plan_extraction(Store(config.store), tables, feature_sets, spec.shard_size, spec.retry_failed)
+
+
+def check_features(config: RunConfig, manifests: Manifests, feature_sets: FeatureSets) -> list[Failures]:
+    """Names every sample that has no vector, once extraction has gone over all of them.
+
+    Raises:
+        TooManyFailuresError: More than `max_failed_fraction` in a feature set.
+        EvaluationError: Samples were never extracted.
+    """
+    store = Store(config.store)
+    found = []
+    for feature_set in feature_sets:
+        table = manifests[feature_set.dataset].table
+        paths = dict(zip(table["sample_id"].to_pylist(), table["path"].to_pylist(), strict=True))
+        failed = [(paths[i], *rest) for i, *rest in read_failures(store, feature_set.folder) if i in paths]
+        found.append(Failures(feature_set, tuple(sorted(failed))))
+    plan = plan_features(config, manifests, feature_sets)
+    never = plan.missing if not config.extraction.retry_failed else 0
+    if never:
+        raise EvaluationError(f"{never} vectors were never extracted. Extract them first: `dfd extract CONFIG`.")
+    total = {feature_set.folder: plan.total[feature_set.folder] for feature_set in feature_sets}
+    rows = {failures.feature_set.folder: list(failures.rows) for failures in found}
+    check_failures(rows, total, config.extraction.max_failed_fraction)
+    return found
+
+
+def all_rows(manifests: Manifests) -> pd.DataFrame:
+    """The rows of all manifests."""
+    return pa.concat_tables([manifest.table for manifest in manifests.values()]).to_pandas()
+
+
+def plan_training(config: RunConfig, manifests: Manifests, feature_sets: FeatureSets) -> list[DetectorJob]:
+    """Every detector of a run, finished or not."""
+    grid = GridSpec(
+        reducers=config.reducers, classifiers=config.classifiers, protocol=config.protocol, seed=config.seed
+    )
+    digests = [manifest.digest for manifest in manifests.values()]
+    return plan_detectors(Store(config.store), all_rows(manifests), digests, feature_sets, grid)
+
+
+def train(
+    config: RunConfig,
+    manifests: Manifests,
+    feature_sets: FeatureSets,
+    jobs: Sequence[DetectorJob],
+    engine: Engine,
+    on_detector: Callable[[DetectorJob], None] = lambda job: None,
+) -> int:
+    """Fits and scores the detectors that have no scores yet, backbone after backbone.
+
+    Returns:
+        How many were fitted.
+
+    Raises:
+        EvaluationError: Some could not be; the others are kept.
+    """
+    store, frame = Store(config.store), all_rows(manifests)
+    missing = missing_jobs(store, jobs)
+    failed: list[str] = []
+    for label, own in by_backbone(feature_sets).items():
+        todo = [job for job in missing if job.spec.backbone == label]
+        if not todo:
+            continue
+        bench = Bench(store, frame, load_bank(store, own), config.protocol)
+        errors = engine.map(fit_and_score, bench, todo, lambda index, _, todo=todo: on_detector(todo[index]))
+        failed += [f"{todo[index].spec.name()}: {error}" for index, error in sorted(errors.items())]
+    if failed:
+        raise EvaluationError(f"{len(failed)} of {len(missing)} detectors failed. " + " ".join(failed[:3]))
+    return len(missing)
+
+
+def results_path(config: RunConfig, jobs: Sequence[DetectorJob]) -> str:
+    """Where the results of these detectors stand in the store."""
+    return f"results/{readable_key(config.name, content_hash(sorted(job.key for job in jobs)))}.parquet"
+
+
+def tabulate(config: RunConfig, manifests: Manifests, jobs: Sequence[DetectorJob]) -> str:
+    """Computes every metric from the stored scores and writes the long table of results.
+
+    Returns:
+        Its path in the store.
+    """
+    store, path = Store(config.store), results_path(config, jobs)
+    if not store.exists(path):
+        frame = all_rows(manifests)
+        tables = [evaluate(store.read_table(job.scores_path), frame, config.protocol, config.name) for job in jobs]
+        results = pa.concat_tables(tables)
+        store.write_table(path, results, provenance(config=dump_config(config), detectors=len(jobs)))
+    return path

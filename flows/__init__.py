@@ -1,0 +1,1 @@
+"""Flows: what a person starts or schedules, and the command line `dfd`."""

@@ -1,0 +1,111 @@
+"""`dfd datasets|backbones|augmentations|classifiers|reducers list` and `show`: what there is to choose from.
+
+Only catalogues are read here, no heavy library, so that a listing feels instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import typer
+import yaml
+
+from dfd_core.registry import Registry
+from dfd_core.specs import Spec
+from flows.terminal import print_table
+
+Row = Mapping[str, Any]
+
+
+def catalogue(kind: str, plural: str, example: str, registry: Callable[[], Registry[Any]], row: Callable[[str, Any], Row],
+              facts: Callable[[str, Any], Row]) -> typer.Typer:
+    """The commands `list` and `show` of one registry.
+
+    Args:
+        kind: What an entry is, in the singular.
+        plural: The same in the plural.
+        example: An entry's name, for the help.
+        registry: Gives the registry; called when a command runs.
+        row: An entry's line in the list.
+        facts: All that is known of an entry.
+    """
+    app = typer.Typer(help=f"The {plural} there are.", no_args_is_help=True, rich_markup_mode=None)
+
+    def list_entries() -> None:
+        print_table([row(name, entry) for name, entry in registry().items()])
+
+    def show_entry(name: str) -> None:
+        print(yaml.safe_dump(dict(facts(name, registry()[name])), sort_keys=False, allow_unicode=True, width=100), end="")
+
+    app.command("list", help=f"Lists the {plural}.", epilog=f"Example: dfd {plural} list")(list_entries)
+    app.command("show", help=f"Shows all that is known of one {kind}.", epilog=f"Example: dfd {plural} show {example}")(show_entry)
+    return app
+
+
+def _datasets() -> Registry[Any]:
+    from dfd_core.datasets.catalogue import DATASETS
+
+    return DATASETS
+
+
+def _backbones() -> Registry[Any]:
+    from dfd_core.backbones import BACKBONES
+
+    return BACKBONES
+
+
+def _augmentations() -> Registry[Any]:
+    from dfd_core.augmentations import AUGMENTATIONS
+
+    return AUGMENTATIONS
+
+
+def _classifiers() -> Registry[Any]:
+    from dfd_core.classifiers import CLASSIFIERS
+
+    return CLASSIFIERS
+
+
+def _reducers() -> Registry[Any]:
+    from dfd_core.reducers import REDUCERS
+
+    return REDUCERS
+
+
+def _plain(spec: Spec) -> Row:
+    return {key: value for key, value in spec.model_dump(mode="json").items() if value not in (None, "", {}, [])}
+
+
+def _option_lines(options: type[Spec]) -> list[str]:
+    return [f"{name}: {field.get_default()!r} by default" for name, field in options.model_fields.items()]
+
+
+datasets = catalogue(
+    "dataset", "datasets", "simulated", _datasets,
+    lambda name, card: {"name": name, "what": card.title, "generators": len(card.generators), "size": card.size_hint},
+    lambda name, card: {**_plain(card), "options": card.accepted_options()},
+)  # fmt: skip
+backbones = catalogue(
+    "backbone", "backbones", "clip_vit_b16", _backbones,
+    lambda name, card: {
+        "name": name, "what": card.title, "D": card.dimension, "input": card.input_size or "as it is",
+        "weights": card.default_weights, "licence": card.licence,
+    },
+    lambda name, card: {**_plain(card), "options": _option_lines(card.options_type)},
+)  # fmt: skip
+augmentations = catalogue(
+    "augmentation", "augmentations", "jpeg_q75", _augmentations,
+    lambda name, spec: {"name": name, "what": spec.describe()},
+    lambda name, spec: _plain(spec),
+)  # fmt: skip
+classifiers = catalogue(
+    "classifier", "classifiers", "logistic_regression", _classifiers,
+    lambda name, card: {"name": name, "what": card.title},
+    lambda name, card: {"name": name, "what": card.title, "options": _option_lines(card.options)},
+)  # fmt: skip
+reducers = catalogue(
+    "reducer", "reducers", "standardize", _reducers,
+    lambda name, card: {"name": name, "what": card.title},
+    lambda name, card: {"name": name, "what": card.title, "options": _option_lines(card.options)},
+)  # fmt: skip

@@ -1,0 +1,98 @@
+"""The command line `dfd`. Results go to standard output, its last line is the address of what was made; logs go to
+standard error. Exit codes: 0 done, 1 failed, 2 wrong usage."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dfd_core.errors import DfdError
+from flows import catalogue_commands, server_commands
+
+EXAMPLES = """
+Examples:
+
+  dfd run                          the embedded default: simulated images, a few minutes on two cores
+  dfd run mine.yaml --dry-run      what exists and what would be computed
+  dfd run mine.yaml                all of it; the same again does only what is missing
+  dfd config show > mine.yaml      a configuration to start from
+"""
+
+app = typer.Typer(
+    name="dfd",
+    help="Finds out which detectors of AI-generated images hold up on generators they never saw.\n" + EXAMPLES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(catalogue_commands.datasets, name="datasets")
+app.add_typer(catalogue_commands.backbones, name="backbones")
+app.add_typer(catalogue_commands.augmentations, name="augmentations")
+app.add_typer(catalogue_commands.classifiers, name="classifiers")
+app.add_typer(server_commands.app, name="server")
+config_app = typer.Typer(help="Configurations.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(config_app, name="config")
+
+Config = Annotated[Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="A run's configuration; without it the embedded default.")]
+StoreOption = Annotated[str | None, typer.Option("--store", metavar="URL", help="Where everything goes, over the configuration's.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what exists and what would be computed, and compute nothing.")]
+Local = Annotated[bool, typer.Option("--local", help="In this process, without Prefect and Ray.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try again the samples that failed earlier.")]
+
+
+@app.command(epilog="Example: dfd run mine.yaml --store s3://bucket/dfd")
+def run(config: Config = None, store: StoreOption = None, dry_run: DryRun = False, local: Local = False, retry_failed: RetryFailed = False) -> None:
+    """The whole way: prepare, extract, train and evaluate, report."""
+    _start("run", config, store, dry_run, local, retry_failed)
+
+
+@app.command(epilog="Example: dfd prepare mine.yaml --dry-run")
+def prepare(config: Config = None, store: StoreOption = None, dry_run: DryRun = False, local: Local = False) -> None:
+    """Acquires the datasets and writes their manifests: a row per image, with label, generator, split and digest."""
+    _start("prepare", config, store, dry_run, local)
+
+
+@app.command(epilog="Example: dfd extract mine.yaml --retry-failed")
+def extract(config: Config = None, store: StoreOption = None, dry_run: DryRun = False, local: Local = False, retry_failed: RetryFailed = False) -> None:
+    """Extracts the features of every dataset, augmentation and backbone that are not in the store yet."""
+    _start("extract", config, store, dry_run, local, retry_failed)
+
+
+@app.command(epilog="Example: dfd evaluate mine.yaml")
+def evaluate(config: Config = None, store: StoreOption = None, dry_run: DryRun = False, local: Local = False) -> None:
+    """Trains every classifier on every generator and evaluates it on every other; needs the features."""
+    _start("evaluate", config, store, dry_run, local)
+
+
+@app.command(epilog="Example: dfd report mine.yaml")
+def report(config: Config = None, store: StoreOption = None, dry_run: DryRun = False, local: Local = False) -> None:
+    """Writes tables, pictures and the report from the results."""
+    _start("report", config, store, dry_run, local)
+
+
+@config_app.command("show", epilog="Example: dfd config show > mine.yaml")
+def config_show(config: Config = None) -> None:
+    """Prints a configuration with every default spelled out."""
+    from dfd_core.config import dump_config, load_config
+
+    sys.stdout.write(dump_config(load_config(config)))
+
+
+def main() -> None:
+    """Entry point of the command `dfd`."""
+    try:
+        app()
+    except DfdError as error:
+        print(f"dfd: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def _start(step: str, config: Path | None, store: str | None, dry_run: bool, local: bool, retry_failed: bool = False) -> None:
+    from flows import starting
+
+    starting.start(step, starting.configured(config, store, retry_failed), dry_run=dry_run, local=local)

@@ -1,0 +1,29 @@
+"""The flow that extracts features."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from dfd_core.config import RunConfig
+from dfd_core.pipeline import RunInputs
+from flows.prepare import prepare_flow
+from tasks.steps import extract_features, resolve_backbone
+
+
+@flow(name="extract", flow_run_name="extract {config.name}")
+def extract_flow(config: RunConfig) -> RunInputs:
+    """Extracts the features of every dataset x augmentation x backbone that are not in the store yet.
+
+    Returns:
+        References to the manifests and backbones, for the flows that follow.
+    """
+    inputs = find_inputs(config)
+    extract_features(config, inputs)
+    return inputs
+
+
+def find_inputs(config: RunConfig) -> RunInputs:
+    """Prepares the datasets and finds the weights, where that is not done yet; called within a flow."""
+    manifests = prepare_flow(config)
+    futures = [resolve_backbone.submit(spec) for spec in config.backbones]
+    return RunInputs(manifests=manifests, backbones=tuple(future.result() for future in futures))

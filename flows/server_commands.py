@@ -1,0 +1,39 @@
+"""`dfd server status|start|stop`: the local Prefect server that keeps the runs."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from dfd_core.errors import EngineError
+from tasks import server
+from tasks.settings import EngineSettings
+
+app = typer.Typer(help="The local Prefect server.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command(epilog="Example: dfd server start")
+def start() -> None:
+    """Finds a Prefect server on this machine or starts one on SQLite and loopback; it keeps running."""
+    found = server.find_or_start(EngineSettings.from_environment().server_port, lambda line: print(line, file=sys.stderr))
+    print("started" if found.started else "already running")
+    print(found.dashboard_url)
+
+
+@app.command(epilog="Example: dfd server status")
+def status() -> None:
+    """Prints the address of the server that a run would use."""
+    found = server.find_named_or_running(EngineSettings.from_environment().server_port)
+    if found is None:
+        raise EngineError("No Prefect server runs here. `dfd server start` starts one, and so does any run.")
+    print(found.dashboard_url)
+
+
+@app.command(epilog="Example: dfd server stop")
+def stop() -> None:
+    """Stops the server that dfd started; its runs stay in its database."""
+    stopped = server.stop()
+    if stopped is None:
+        raise EngineError("There is no server that dfd started. One that was started otherwise is left alone.")
+    print(f"stopped {stopped}")

@@ -1,0 +1,77 @@
+"""What the commands of `dfd` do: with the engines, in this process alone, or only looking."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from dfd_core.config import RunConfig, load_config
+from tasks.settings import EngineSettings, apply_defaults
+
+
+def configured(path: Path | None, store: str | None, retry_failed: bool) -> RunConfig:
+    """The configuration of a command with what its options say otherwise."""
+    config = load_config(path, store=store)
+    if retry_failed:
+        config = config.model_copy(update={"extraction": config.extraction.model_copy(update={"retry_failed": True})})
+    return config
+
+
+def start(step: str, config: RunConfig, *, dry_run: bool, local: bool) -> None:
+    """Carries out one step, or `run` for all, and prints what was made, its address last."""
+    if dry_run:
+        from dfd_core.survey import survey
+
+        print(survey(config))
+        print(config.store)
+    elif local:
+        _start_here(step, config)
+    else:
+        _start_flow(step, config)
+
+
+def _start_flow(step: str, config: RunConfig) -> None:
+    from tasks import server
+
+    apply_defaults()
+    _log_plainly("dfd")
+    log = logging.getLogger("dfd")
+    found = server.find_or_start(EngineSettings.from_environment().server_port, log.info)
+    log.info("The Prefect server %s at %s", "is started" if found.started else "runs", found.dashboard_url)
+    os.environ["PREFECT_API_URL"] = found.api_url  # before Prefect is imported, which reads it then
+    from flows import outcome
+
+    with _short_errors():
+        run_id, address, text = outcome.of_flow(step, config)
+    print(text)
+    print(f"Dashboard: {found.dashboard_url}/runs/flow-run/{run_id}")
+    print(address)
+
+
+def _start_here(step: str, config: RunConfig) -> None:
+    from flows import outcome
+
+    _log_plainly("dfd_core")
+    started = time.monotonic()
+    address, text = outcome.of_step_here(step, config)
+    logging.getLogger("dfd_core").info("%s took %.0f s", step, time.monotonic() - started)
+    print(text)
+    print(address)
+
+
+def _log_plainly(name: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s | %(message)s", datefmt="%H:%M:%S"))
+    logger = logging.getLogger(name)
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+
+
+@contextlib.contextmanager
+def _short_errors() -> Iterator[None]:
+    yield

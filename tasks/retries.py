@@ -1,0 +1,33 @@
+"""Which faults a Prefect task tries again: those that may pass by themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import Task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+
+from dfd_core.errors import EngineError, StoreError, StoreFullError, WeightsError
+from tasks.settings import EngineSettings
+
+_PASSING = (StoreError, WeightsError, EngineError, OSError)
+
+
+def may_pass(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
+    """Whether another attempt makes sense: a store, hub or cluster out of reach; never a wrong input or a full disk."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, _PASSING) and not isinstance(error, StoreFullError)
+
+
+def task_options() -> dict[str, Any]:
+    """Options of every task. Prefect's own caching is off: what is done is known by the artefact's key in the store."""
+    settings = EngineSettings.from_environment()
+    delay = settings.task_retry_delay_s
+    return {
+        "retries": settings.task_retries,
+        "retry_delay_seconds": [delay * 2**attempt for attempt in range(settings.task_retries)],
+        "retry_condition_fn": may_pass,
+        "cache_policy": NO_CACHE,
+        "persist_result": False,
+    }

@@ -1,0 +1,155 @@
+"""A local Prefect server: found, or started on SQLite and loopback, and left running so that its runs stay visible.
+
+The ephemeral server that Prefect starts by itself loses records of task runs when its process ends, so dfd never
+relies on it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from dfd_core.errors import EngineError
+from tasks.settings import QUIET
+
+HOST = "127.0.0.1"
+PORTS_TRIED = 20
+START_TIMEOUT_S = 180
+
+
+class Server(NamedTuple):
+    """A Prefect server that answers.
+
+    Attributes:
+        api_url: For `PREFECT_API_URL`.
+        started: Whether it was started just now.
+    """
+
+    api_url: str
+    started: bool
+
+    @property
+    def dashboard_url(self) -> str:
+        """The address for a browser."""
+        return self.api_url.removesuffix("/api")
+
+
+def find_or_start(first_port: int, log: Callable[[str], None]) -> Server:
+    """The server of `PREFECT_API_URL`, else a running local one, else a new one.
+
+    Args:
+        first_port: The first port to look at; up to 20 are tried.
+        log: Told what happens.
+
+    Raises:
+        EngineError: The named server does not answer, or a new one does not come up.
+    """
+    named = os.environ.get("PREFECT_API_URL")
+    if named:
+        if not is_prefect(named):
+            raise EngineError(
+                f"PREFECT_API_URL is {named}, where no Prefect server answers. Start it, or unset the variable and dfd "
+                "finds or starts a local one."
+            )
+        return Server(named.rstrip("/"), started=False)
+    running = find(first_port)
+    if running:
+        return running
+    port = next((p for p in range(first_port, first_port + PORTS_TRIED) if _is_free(p)), None)
+    if port is None:
+        raise EngineError(f"No free port from {first_port} to {first_port + PORTS_TRIED - 1}; set DFD_SERVER_PORT.")
+    return _start(port, log)
+
+
+def find(first_port: int) -> Server | None:
+    """A Prefect server on loopback, if one answers."""
+    for port in range(first_port, first_port + PORTS_TRIED):
+        api_url = f"http://{HOST}:{port}/api"
+        if not _is_free(port) and is_prefect(api_url):
+            return Server(api_url, started=False)
+    return None
+
+
+def stop() -> str | None:
+    """Stops the server that dfd started.
+
+    Returns:
+        Its address, or `None` where none runs.
+    """
+    try:
+        record = json.loads(_record_path().read_text())
+        pid, api_url = int(record["pid"]), str(record["api_url"])
+    except (OSError, ValueError, KeyError):
+        return None
+    _record_path().unlink(missing_ok=True)
+    if not is_prefect(api_url):
+        return None
+    try:
+        os.killpg(pid, signal.SIGTERM)
+    except (ProcessLookupError, PermissionError):
+        return None
+    for _ in range(100):
+        if not is_prefect(api_url):
+            break
+        time.sleep(0.1)
+    return api_url
+
+
+def is_prefect(api_url: str) -> bool:
+    """Whether a Prefect server answers at an API address."""
+    try:
+        with urllib.request.urlopen(f"{api_url.rstrip('/')}/health", timeout=3) as answer:  # noqa: S310
+            return answer.status == 200 and json.load(answer) is True
+    except (urllib.error.URLError, OSError, ValueError):
+        return False
+
+
+def _start(port: int, log: Callable[[str], None]) -> Server:
+    api_url = f"http://{HOST}:{port}/api"
+    home = _home()
+    home.mkdir(parents=True, exist_ok=True)
+    log_path = home / "dfd-server.log"
+    log(f"Starting a Prefect server on {HOST}:{port} (log: {log_path})")
+    environment = {**os.environ, **QUIET, "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false"}
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
+    with log_path.open("ab") as output:
+        process = subprocess.Popen(  # noqa: S603
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not is_prefect(api_url):
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            last = "\n".join(log_path.read_text(errors="replace").splitlines()[-8:])
+            raise EngineError(f"The Prefect server did not come up on {HOST}:{port}. Its log {log_path} ends:\n{last}")
+        time.sleep(0.25)
+    _record_path().write_text(json.dumps({"pid": process.pid, "api_url": api_url}) + "\n")
+    return Server(api_url, started=True)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _home() -> Path:
+    return Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
+
+
+def _record_path() -> Path:
+    return _home() / "dfd-server.json"

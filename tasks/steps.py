@@ -1,0 +1,129 @@
+"""The tasks: one for each piece of work that is worth a line in the dashboard and a retry of its own.
+
+They are coarse, since each costs milliseconds of bookkeeping; what is fine-grained goes on below them, on Ray.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from prefect import get_run_logger, task
+
+from dfd_core import pipeline
+from dfd_core.backbones import BackboneSpec, ResolvedBackbone, resolve
+from dfd_core.config import RunConfig
+from dfd_core.datasets.sources import DatasetSource
+from dfd_core.evaluation.grid import DetectorJob, missing_jobs
+from dfd_core.features.extraction import ExtractionSpec, ShardReport
+from dfd_core.features.planning import ExtractionPlan
+from dfd_core.manifests import Manifest, prepare
+from dfd_core.pipeline import Failures, RunInputs
+from dfd_core.storage import Store
+from tasks.artifacts import image_artifact, table_artifact
+from tasks.dispatcher import ShardDispatcher, ray_session, run_jobs
+from tasks.progress import CountProgress, ExtractionProgress
+from tasks.retries import task_options
+from tasks.settings import EngineSettings
+
+Result = TypeVar("Result")
+
+
+class RayEngine:
+    """The heavy work on Ray; `ray_session` must be open."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.settings = settings
+
+    def extract(
+        self, store: Store, plan: ExtractionPlan, spec: ExtractionSpec, on_shard: Callable[[ShardReport], None]
+    ) -> list[ShardReport]:
+        """Computes the shards of a plan on actors."""
+        return ShardDispatcher(store, plan, spec, self.settings, on_shard).run()
+
+    def map(
+        self, function: Callable[..., Result], shared: Any, jobs: Sequence[Any], on_result: Callable[[int, Result], None]
+    ) -> dict[int, Exception]:
+        """Calls `function(shared, job)` for every job in parallel."""
+        return run_jobs(function, shared, jobs, on_result)
+
+
+@task(**task_options(), task_run_name="prepare {source.name}")
+def prepare_dataset(config: RunConfig, source: DatasetSource) -> str:
+    """Acquires one dataset and builds its manifest; returns the manifest's key."""
+    logger = get_run_logger()
+    with CountProgress(f"dataset {source.name}", "files", logger) as progress:
+        manifest = prepare(source, config.split, Store(config.store), progress.update)
+    table_artifact(f"manifest-{source.name}", manifest.summary(), f"The manifest of {source.name}: {manifest.key}")
+    return manifest.key
+
+
+@task(**task_options(), task_run_name="resolve {spec.name}")
+def resolve_backbone(spec: BackboneSpec) -> ResolvedBackbone:
+    """Finds a backbone's weights and hashes them."""
+    resolved = resolve(spec)
+    get_run_logger().info("%s: weights from %s, digest %s", resolved.label, resolved.weights_source, resolved.weights_digest[:12])
+    return resolved
+
+
+@task(**task_options())
+def extract_features(config: RunConfig, inputs: RunInputs) -> None:
+    """Extracts what is missing on Ray actors and names every sample that has no vector."""
+    logger = get_run_logger()
+    manifests, feature_sets = inputs.open(config)
+    plan = pipeline.plan_features(config, manifests, feature_sets)
+    images = sum(len(shard) for shard in plan.shards)
+    if not images:
+        logger.info("Every vector of the %d feature sets is in the store already", len(feature_sets))
+    else:
+        logger.info("Extracting %d images in %d shards: %d vectors are missing", images, len(plan.shards), plan.missing)
+        settings = EngineSettings.from_environment()
+        with ray_session(settings), ExtractionProgress(plan, logger) as progress:
+            RayEngine(settings).extract(Store(config.store), plan, config.extraction, progress.on_shard)
+        table_artifact("throughput", progress.throughput_rows(), "Images a second of each extraction actor")
+    failures: list[Failures] = pipeline.check_features(config, manifests, feature_sets)
+    rows = [
+        {"feature set": found.feature_set.title, "path": path, "status": status, "error": error}
+        for found in failures
+        for path, status, error in found.rows
+    ]
+    if rows:
+        logger.warning("%d vectors are missing because their images can't be used; the report names them", len(rows))
+        table_artifact("failed-samples", rows, "Samples without a vector")
+
+
+@task(**task_options())
+def fit_detectors(config: RunConfig, inputs: RunInputs) -> None:
+    """Fits every detector that has no scores yet, in parallel, and scores all test samples with it."""
+    logger = get_run_logger()
+    manifests, feature_sets = inputs.open(config)
+    jobs = pipeline.plan_training(config, manifests, feature_sets)
+    missing = len(missing_jobs(Store(config.store), jobs))
+    if not missing:
+        logger.info("All %d detectors have scores in the store already", len(jobs))
+        return
+    logger.info("Fitting %d of %d detectors", missing, len(jobs))
+    settings = EngineSettings.from_environment()
+    with ray_session(settings), CountProgress("detectors", "detectors", logger, missing) as progress:
+        pipeline.train(config, manifests, feature_sets, jobs, RayEngine(settings), lambda job: progress.advance())
+
+
+@task(**task_options())
+def tabulate_results(config: RunConfig, inputs: RunInputs) -> str:
+    """Computes every metric from the stored scores; returns the path of the results in the store."""
+    manifests, feature_sets = inputs.open(config)
+    jobs = pipeline.plan_training(config, manifests, feature_sets)
+    return pipeline.tabulate(config, manifests, jobs)
+
+
+@task(**task_options())
+def write_report(config: RunConfig, inputs: RunInputs) -> str:
+    """Writes tables, pictures and the report; returns the report's folder in the store."""
+    logger = get_run_logger()
+    made = pipeline.report(config, inputs)
+    logger.info("The report %s", "is written" if made.anew else "is in the store already")
+    store = Store(config.store)
+    for name in store.names(made.folder, ".png"):
+        image_artifact(f"{config.name}-{name.removesuffix('.png')}", store.read_bytes(f"{made.folder}/{name}"), name)
+    table_artifact(f"{config.name}-accuracy", made.accuracy, "Accuracy, a row for each training set")
+    return made.folder
