@@ -18,7 +18,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.fft import dctn, idctn
 
 from dfd_core.datasets.simulation.upsampling import (
     bilinear,
@@ -40,12 +39,10 @@ class SimulatedGenerator(NamedTuple):
     """A decoder and what it stands for.
 
     Attributes:
-        family: Its kind of generator.
         upsampling: How it enlarges, in words.
         decode: Takes a scene and a random stream for what is random in an inference, gives an image of the same shape.
     """
 
-    family: str
     upsampling: str
     decode: Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -73,7 +70,7 @@ def decode_transposed_conv(scene: np.ndarray, _rng: np.random.Generator) -> np.n
     with errors that don't cancel: a checkerboard, peaks at half the sampling rate (Odena, Dumoulin, Olah 2016).
     """
     taps = np.array([0.25, 0.75, 0.75, 0.25, 0])
-    kernels = _weights("sim_transposed_conv", _per_colour(np.outer(taps, taps)), spread=0.007)
+    kernels = _weights("sim_transposed_conv", _per_colour(np.outer(taps, taps)), spread=0.01)
     return _build(scene, lambda x: transposed_convolution(x, kernels), (1.0, 1.0))
 
 
@@ -86,7 +83,7 @@ def decode_nearest_conv(scene: np.ndarray, _rng: np.random.Generator) -> np.ndar
 def decode_bilinear_conv(scene: np.ndarray, _rng: np.random.Generator) -> np.ndarray:
     """Bilinear and a 3 × 3 convolution, twice, as in StyleGAN: too little at high frequencies (Durall et al. 2020)."""
     kernels = _weights("sim_bilinear_conv", _per_colour(_SOFT), spread=0.03)
-    return _build(scene, lambda x: convolve(bilinear(x), kernels), (1.0, 0.4))
+    return _build(scene, lambda x: convolve(bilinear(x), kernels), (1.0, 0.35))
 
 
 def decode_pixel_shuffle(scene: np.ndarray, _rng: np.random.Generator) -> np.ndarray:
@@ -121,24 +118,22 @@ def decode_cascade_4x(scene: np.ndarray, rng: np.random.Generator) -> np.ndarray
 GENERATORS: Registry[SimulatedGenerator] = Registry("simulated generator")
 GENERATORS.add(
     "sim_transposed_conv",
-    SimulatedGenerator("gan", "zero insertion, 5 × 5 transposed convolution, from 1/4", decode_transposed_conv),
+    SimulatedGenerator("zero insertion, 5 × 5 transposed convolution, from 1/4", decode_transposed_conv),
 )
 GENERATORS.add(
-    "sim_nearest_conv", SimulatedGenerator("gan", "nearest neighbour, 3 × 3 convolution, from 1/4", decode_nearest_conv)
+    "sim_nearest_conv", SimulatedGenerator("nearest neighbour, 3 × 3 convolution, from 1/4", decode_nearest_conv)
 )
+GENERATORS.add("sim_bilinear_conv", SimulatedGenerator("bilinear, 3 × 3 convolution, from 1/4", decode_bilinear_conv))
 GENERATORS.add(
-    "sim_bilinear_conv", SimulatedGenerator("gan", "bilinear, 3 × 3 convolution, from 1/4", decode_bilinear_conv)
-)
-GENERATORS.add(
-    "sim_pixel_shuffle", SimulatedGenerator("gan", "3 × 3 convolution, pixel shuffle, from 1/4", decode_pixel_shuffle)
+    "sim_pixel_shuffle", SimulatedGenerator("3 × 3 convolution, pixel shuffle, from 1/4", decode_pixel_shuffle)
 )
 GENERATORS.add(
     "sim_latent_8x",
-    SimulatedGenerator("diffusion", "nearest neighbour, 3 × 3 convolution, from a latent of 1/8", decode_latent_8x),
+    SimulatedGenerator("nearest neighbour, 3 × 3 convolution, from a latent of 1/8", decode_latent_8x),
 )
 GENERATORS.add(
     "sim_cascade_4x",
-    SimulatedGenerator("diffusion", "bilinear super-resolution of a noisy input, from 1/4", decode_cascade_4x),
+    SimulatedGenerator("bilinear super-resolution of a noisy input, from 1/4", decode_cascade_4x),
 )
 
 
@@ -160,6 +155,8 @@ def _build(scene: np.ndarray, enlarge: Callable[[np.ndarray], np.ndarray], skill
 
 def _through_latent(scene: np.ndarray) -> np.ndarray:
     """What a latent of 1/8 can hold of a scene."""
+    from scipy.fft import dctn, idctn
+
     height, width, colours = scene.shape
     patches = scene.reshape(height // 8, 8, width // 8, 8, colours)
     held = np.add.outer(np.arange(8), np.arange(8)) < LATENT_BANDS
