@@ -1,0 +1,189 @@
+"""A manifest in a store: made once, read afterwards, noticed when its dataset changes."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import time
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from dfd_core.datasets.acquire import acquire
+from dfd_core.datasets.sources import CatalogueSource, FolderSource, TableSource
+from dfd_core.manifests.building import assemble, draft_dataset, log_notes
+from dfd_core.manifests.drafts import Draft, unused_families
+from dfd_core.manifests.probe_cache import known_probes, remember_probes
+from dfd_core.manifests.probing import Progress, probe
+from dfd_core.manifests.schema import EMPTY_SAMPLE_ID, SPLITS
+from dfd_core.manifests.splits import SplitSpec
+from dfd_core.provenance import provenance
+from dfd_core.specs import content_hash, readable_key
+from dfd_core.storage import Store
+
+REVISION = 1
+"""Grows whenever the same files give other rows."""
+FOLDER = "manifests"
+_DIGESTED = ["sample_id", "label", "generator", "family", "source", "category", "split", "group"]
+
+
+class Manifest:
+    """A reference to a manifest in a store; small until its rows are asked for.
+
+    Args:
+        store: Where it is.
+        name: The dataset's name.
+        key: Its file's name without the ending.
+    """
+
+    def __init__(self, store: Store, name: str, key: str) -> None:
+        self.store, self.name, self.key = store, name, key
+        self.path = f"{FOLDER}/{key}.parquet"
+
+    def __repr__(self) -> str:
+        return f"Manifest({self.store.url(self.path)!r})"
+
+    def __reduce__(self) -> tuple[type[Manifest], tuple[Store, str, str]]:
+        return type(self), (self.store, self.name, self.key)
+
+    @functools.cached_property
+    def table(self) -> pa.Table:
+        """The rows, with the columns of `SCHEMA`, sorted by path."""
+        return self.store.read_table(self.path)
+
+    @functools.cached_property
+    def frame(self) -> pd.DataFrame:
+        """The rows as a pandas frame."""
+        frame: pd.DataFrame = self.table.to_pandas(types_mapper={pa.int32(): pd.Int32Dtype()}.get)
+        return frame
+
+    @functools.cached_property
+    def provenance(self) -> dict[str, Any]:
+        """How it was made."""
+        return self.store.read_provenance(self.path)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what matters for training and testing; where the files are does not."""
+        return str(self.provenance["digest"])
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know: files left out, columns not used."""
+        return list(self.provenance["notes"])
+
+    def counts(self) -> dict[str, int]:
+        """How many samples there are in all, by label and by split, and how many are odd."""
+        return dict(self.provenance["counts"])
+
+    def summary(self) -> list[dict[str, Any]]:
+        """A row for each generator and each source of reals, for a table that people read.
+
+        The columns are dataset, generator, family, label, source, one per split, n, n_duplicates (rows with the bytes
+        of an earlier one) and n_unreadable (rows without a readable header).
+        """
+        frame = _marked(self.frame)
+        rows: list[dict[str, Any]] = []
+        for _, part in frame.groupby(["dataset", "label", "generator", "source"], dropna=False, sort=True):
+            first = part.iloc[0]
+            rows.append(
+                {
+                    **{name: first[name] for name in ("dataset", "generator", "family")},
+                    "label": int(first["label"]),
+                    "source": first["source"] if first["label"] == 0 else None,
+                    **{split: int((part["split"] == split).sum()) for split in SPLITS},
+                    "n": len(part),
+                    "n_duplicates": int(part["duplicate"].sum()),
+                    "n_unreadable": int(part["format"].isna().sum()),
+                }
+            )
+        return rows
+
+
+def prepare(
+    source: CatalogueSource | FolderSource | TableSource,
+    split: SplitSpec,
+    store: Store,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Acquires a dataset and makes its manifest, or finds the one that exists.
+
+    The manifest's key comes from the source, the split and a fingerprint of the files' names, sizes and times of change
+    (or checksums, where the file system has them), so the same again reads what exists and a changed folder is noticed.
+    Files whose size and time of change are those of an earlier run are not read again.
+
+    Args:
+        source: The dataset as a configuration names it.
+        split: How samples are split, where the source does not say.
+        store: Where datasets and manifests are kept.
+        progress: Told how many files are done, and of how many, while acquiring and while reading.
+
+    Raises:
+        DatasetError: The dataset can't be acquired.
+        ManifestError: Something is missing, unreadable or contradicts itself.
+        StoreError: The store can't be read or written.
+    """
+    started = time.monotonic()
+    acquired = acquire(source, store, progress)
+    draft = draft_dataset(acquired)
+    manifest = Manifest(store, source.name, _key(acquired, split, draft))
+    if store.exists(manifest.path):
+        return manifest
+    if not isinstance(source, CatalogueSource):
+        draft.notes += unused_families(draft.generators, source.families)
+    log_notes(source.name, draft.notes)
+    known = known_probes(store, source.name, draft.files)
+    probes = probe(draft.files, known, progress)
+    if len(known) < len(probes):
+        remember_probes(store, source.name, draft.files, probes)
+    table = assemble(source.name, draft, probes, split)
+    facts = {
+        "source": source.model_dump(mode="json"),
+        "split": split.model_dump(mode="json"),
+        "seed": split.seed,
+        "digest": digest_of(table),
+        "counts": _counts(table.to_pandas()),
+        "notes": draft.notes,
+        "files_read": len(probes) - len(known),
+    }
+    store.write_table(manifest.path, table, provenance(**facts, seconds=round(time.monotonic() - started, 3)))
+    return manifest
+
+
+def digest_of(table: pa.Table) -> str:
+    """SHA-256 over the rows of a manifest that changes with samples, labels, origins, splits and groups.
+
+    The order of the rows, the files' places and the dataset's name don't matter.
+    """
+    columns = [table[name].to_pylist() for name in _DIGESTED]
+    rows = sorted("\t".join(repr(value) for value in row) for row in zip(*columns, strict=True))
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+
+def _key(source: FolderSource | TableSource, split: SplitSpec, draft: Draft) -> str:
+    facts = {
+        "source": source.model_dump(mode="json"),
+        "split": split.model_dump(mode="json"),
+        "draft": draft.fingerprint(),
+        "revision": REVISION,
+    }
+    return readable_key(source.name, content_hash(facts))
+
+
+def _marked(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with a column that says which rows repeat the bytes of an earlier one."""
+    repeated = frame.duplicated(["dataset", "sample_id"]) & (frame["sample_id"] != EMPTY_SAMPLE_ID)
+    return frame.assign(duplicate=repeated)
+
+
+def _counts(frame: pd.DataFrame) -> dict[str, int]:
+    return {
+        "samples": len(frame),
+        "real": int((frame["label"] == 0).sum()),
+        "generated": int((frame["label"] == 1).sum()),
+        **{split: int((frame["split"] == split).sum()) for split in SPLITS},
+        "groups": int(frame["group"].nunique()),
+        "duplicates": int(_marked(frame)["duplicate"].sum()),
+        "unreadable": int(frame["format"].isna().sum()),
+    }

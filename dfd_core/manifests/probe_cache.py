@@ -1,0 +1,49 @@
+"""What earlier runs read of a dataset's files, so that unchanged files are not read again."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from dfd_core.manifests.listing import Files
+from dfd_core.manifests.probing import Probe
+from dfd_core.provenance import provenance
+from dfd_core.storage import Store
+
+_SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("url", "stamp", "sample_id")),
+        ("size_bytes", pa.int64()),
+        ("format", pa.string()),
+        *((name, pa.int32()) for name in ("width", "height")),
+    ]
+)
+
+
+def known_probes(store: Store, dataset: str, files: Files) -> dict[int, Probe]:
+    """Probes by position of the files that have the size and stamp with which they were read before.
+
+    Files without a stamp are never known.
+    """
+    path = _path(dataset)
+    if not store.exists(path):
+        return {}
+    columns = store.read_table(path).to_pydict()
+    facts = zip(*(columns[name] for name in Probe._fields), strict=True)
+    known = {key: Probe(*values) for key, values in zip(_keys(columns), facts, strict=True)}
+    wanted = zip(files.urls, files.stamps, files.sizes, strict=True)
+    return {i: known[key] for i, key in enumerate(wanted) if key[1] and key in known}
+
+
+def remember_probes(store: Store, dataset: str, files: Files, probes: list[Probe]) -> None:
+    """Keeps what was read for the next run, in place of what was kept before."""
+    columns = {"url": files.urls, "stamp": files.stamps}
+    columns |= {name: [getattr(found, name) for found in probes] for name in Probe._fields}
+    store.write_table(_path(dataset), pa.table(columns, schema=_SCHEMA), provenance(dataset=dataset))
+
+
+def _keys(columns: dict[str, list[object]]) -> zip[tuple[object, ...]]:
+    return zip(columns["url"], columns["stamp"], columns["size_bytes"], strict=True)
+
+
+def _path(dataset: str) -> str:
+    return f"probes/{dataset}.parquet"

@@ -1,0 +1,119 @@
+"""What a file's bytes say: digest, size, and format and dimensions from the header; pixels are not decoded."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import struct
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+from PIL import Image
+
+from dfd_core.errors import ManifestError
+from dfd_core.manifests.listing import Files
+from dfd_core.manifests.schema import some
+
+Progress = Callable[[int, int], None]
+_LOCAL_THREADS, _REMOTE_THREADS = 8, 32
+_REPORTS = 200
+
+
+class Probe(NamedTuple):
+    """What one file's bytes say.
+
+    Attributes:
+        sample_id: SHA-256 of the bytes, hexadecimal.
+        size_bytes: How many there are.
+        format: Pillow's name; `None` where the header is unreadable, as are the dimensions then.
+        width: Pixels.
+        height: Pixels.
+    """
+
+    sample_id: str
+    size_bytes: int
+    format: str | None
+    width: int | None
+    height: int | None
+
+
+def probe_bytes(data: bytes) -> Probe:
+    """The probe of a file's content; never fails."""
+    return Probe(hashlib.sha256(data).hexdigest(), len(data), *_header(data))
+
+
+def probe(files: Files, known: Mapping[int, Probe], progress: Progress | None = None) -> list[Probe]:
+    """Reads every file once, in threads.
+
+    Args:
+        files: Which files.
+        known: Probes by position of files that need not be read again.
+        progress: Told how many are done, and of how many.
+
+    Returns:
+        A probe per file, in their order.
+
+    Raises:
+        ManifestError: Files vanished or can't be read; names the first ones.
+    """
+    todo = [i for i in range(len(files)) if i not in known]
+    probes: dict[int, Probe] = dict(known)
+    failures: list[str] = []
+    Image.preinit()
+    Image.init()
+    every = max(1, len(files) // _REPORTS)
+    with ThreadPoolExecutor(_threads(files)) as pool:
+        results = pool.map(lambda i: _try(files.filesystems[i], files.locations[i]), todo)
+        for i, result in zip(todo, results, strict=True):
+            if isinstance(result, Probe):
+                probes[i] = result
+            else:
+                failures.append(f"{files.urls[i]} ({result})")
+            if progress is not None and (len(probes) % every == 0 or len(probes) == len(files)):
+                progress(len(probes), len(files))
+    if failures:
+        raise ManifestError(
+            f"{len(failures)} of {len(files)} files can't be read: {some(failures)}. "
+            "Bring them back or make them readable, or remove them, and give the same command again."
+        )
+    return [probes[i] for i in range(len(files))]
+
+
+def _try(fs: fsspec.AbstractFileSystem, location: str) -> Probe | str:
+    try:
+        return probe_bytes(fs.cat_file(location))
+    except FileNotFoundError:
+        return "it is not there"
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _threads(files: Files) -> int:
+    local = all(isinstance(fs, LocalFileSystem) for fs in set(files.filesystems))
+    return min(_LOCAL_THREADS, 2 * (os.cpu_count() or 1)) if local else _REMOTE_THREADS
+
+
+def _header(data: bytes) -> tuple[str | None, int | None, int | None]:
+    """Format, width and height.
+
+    This is `PIL.Image.open` without its check of the pixel count, which warns or raises for very large images: how
+    large is too large is for the decoder to say, and here the dimensions are wanted.
+    """
+    prefix = data[:16]
+    for name in Image.ID:
+        factory, accept = Image.OPEN[name]
+        try:
+            accepted = accept(prefix) if accept else True
+            if not accepted or isinstance(accepted, str):
+                continue
+            image = factory(io.BytesIO(data), "")
+            return image.format, image.width, image.height
+        except (SyntaxError, IndexError, TypeError, struct.error):
+            continue  # not this format, as Pillow has it
+        except Exception:  # plugins raise anything on broken bytes
+            return None, None, None
+    return None, None, None

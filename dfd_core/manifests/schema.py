@@ -1,0 +1,148 @@
+"""The columns of a manifest, and the check that a table keeps to them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dfd_core.errors import ManifestError
+
+REAL = "real"
+SPLITS = ("train", "validation", "test")
+EMPTY_SAMPLE_ID = hashlib.sha256(b"").hexdigest()
+
+_COLUMNS: tuple[tuple[str, pa.DataType, bool, str], ...] = (
+    ("sample_id", pa.string(), False, "SHA-256 of the file's original bytes, 64 hexadecimal digits"),
+    ("dataset", pa.string(), False, "the dataset's name"),
+    ("path", pa.string(), False, "the file's relative POSIX path, unique in its dataset"),
+    ("url", pa.string(), False, "where the bytes are: an absolute local path or an fsspec URL"),
+    ("label", pa.int8(), False, "0 real, 1 AI-generated"),
+    ("generator", pa.string(), False, "what made it; `real` for reals"),
+    ("family", pa.string(), False, "the generator's family; `real` for reals"),
+    ("source", pa.string(), True, "where a real comes from; null for generated images"),
+    ("category", pa.string(), True, "what it shows, where the layout or the table says so"),
+    ("split", pa.string(), False, "train, validation or test"),
+    ("group", pa.string(), False, "samples that belong together, within one dataset; never on both sides of a split"),
+    ("format", pa.string(), True, "Pillow's name of the format, from the header; null where the header is unreadable"),
+    ("width", pa.int32(), True, "pixels, from the header"),
+    ("height", pa.int32(), True, "pixels, from the header"),
+    ("size_bytes", pa.int64(), False, "bytes"),
+)
+
+SCHEMA = pa.schema(
+    [pa.field(name, kind, nullable=nullable, metadata={"description": text}) for name, kind, nullable, text in _COLUMNS]
+)
+COLUMN_DESCRIPTIONS = {name: text for name, _, _, text in _COLUMNS}
+
+
+def some(names: Sequence[str], limit: int = 3) -> str:
+    """The first few of some names, for a message: `a, b, c and 4 more`."""
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+
+
+def validate(table: pa.Table) -> pa.Table:
+    """Checks that a table is a manifest.
+
+    Returns:
+        The table with the columns in their order and their exact types.
+
+    Raises:
+        ManifestError: A column is missing or has another type, a value is not one of those allowed, a path occurs
+            twice, the same bytes have two labels, or a group is in two splits.
+    """
+    table = _cast(table)
+    if table.num_rows == 0:
+        raise ManifestError("The manifest has no row.")
+    _check_values(table)
+    frame = table.select(["sample_id", "dataset", "path", "label", "split", "group"]).to_pandas()
+    _check_unique_paths(frame)
+    check_labels_agree(frame)
+    check_groups_stay_together(frame)
+    return table
+
+
+def _cast(table: pa.Table) -> pa.Table:
+    missing = [name for name in SCHEMA.names if name not in table.column_names]
+    if missing:
+        raise ManifestError(
+            f"A manifest lacks the columns {', '.join(missing)}. It has {', '.join(table.column_names)}."
+        )
+    try:
+        cast = table.select(SCHEMA.names).cast(SCHEMA)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        raise ManifestError(f"A manifest's columns have other types or nulls than they may: {error}") from error
+    nulls = [field.name for field in SCHEMA if not field.nullable and cast[field.name].null_count]
+    if nulls:
+        raise ManifestError(f"A manifest's columns {', '.join(nulls)} have nulls, which they may not.")
+    return cast
+
+
+def _check_values(table: pa.Table) -> None:
+    real = pc.equal(table["label"], 0)
+    rules = {
+        "a sample_id that is not 64 hexadecimal digits": pc.match_substring_regex(table["sample_id"], "^[0-9a-f]{64}$"),
+        "a label that is neither 0 nor 1": pc.is_in(table["label"], pa.array([0, 1], pa.int8())),
+        f"a split that is none of {', '.join(SPLITS)}": pc.is_in(table["split"], pa.array(SPLITS)),
+        "a generator that contradicts the label": pc.equal(pc.equal(table["generator"], REAL), real),
+        "a family that contradicts the label": pc.equal(pc.equal(table["family"], REAL), real),
+        "a source although generated": pc.or_(real, pc.is_null(table["source"])),
+        "an empty group": pc.not_equal(table["group"], ""),
+    }
+    for what, valid in rules.items():
+        bad = table.filter(pc.invert(valid))
+        if bad.num_rows:
+            raise ManifestError(f"{bad.num_rows} rows of the manifest have {what}: {some(bad['path'].to_pylist())}.")
+
+
+def _check_unique_paths(frame: pd.DataFrame) -> None:
+    twice = frame[frame.duplicated(["dataset", "path"])]
+    if len(twice):
+        raise ManifestError(f"{len(twice)} paths occur more than once: {some(list(twice['path']))}.")
+
+
+def check_labels_agree(frame: pd.DataFrame) -> None:
+    """Raises when the same bytes are called real in one row and generated in another.
+
+    Empty files are exempt: they hold nothing that could be either.
+
+    Args:
+        frame: Columns `sample_id`, `path`, `label`.
+
+    Raises:
+        ManifestError: With the paths of the first such pair.
+    """
+    repeated = frame[frame.duplicated("sample_id", keep=False) & (frame["sample_id"] != EMPTY_SAMPLE_ID)]
+    both = repeated[repeated.groupby("sample_id")["label"].transform("nunique") > 1]
+    if len(both):
+        first = both[both["sample_id"] == both.sort_values("path")["sample_id"].iloc[0]]
+        real, generated = (first.loc[first["label"] == label, "path"].min() for label in (0, 1))
+        raise ManifestError(
+            f"The same bytes are labelled both real and generated: {real} (real) and {generated} (generated), and "
+            f"{both['sample_id'].nunique() - 1} more such cases. Remove the wrong one of each."
+        )
+
+
+def check_groups_stay_together(frame: pd.DataFrame) -> None:
+    """Raises when a group has samples in two splits.
+
+    Args:
+        frame: Columns `dataset`, `group`, `split`, `path`.
+
+    Raises:
+        ManifestError: With the paths of the first such pair.
+    """
+    first = frame.drop_duplicates(["dataset", "group", "split"])
+    torn = first[first.duplicated(["dataset", "group"], keep=False)].sort_values(["dataset", "group", "path"])
+    if len(torn):
+        a, b = torn.iloc[0], torn.iloc[1]
+        count = len(torn[["dataset", "group"]].drop_duplicates())
+        raise ManifestError(
+            f"{count} groups are on both sides of a split, first {a['group']!r}: {a['path']} is in {a['split']}, "
+            f"{b['path']} in {b['split']}. Files with the same bytes, group or match of group_pattern belong together: "
+            "give them one split, or remove the duplicates."
+        )
