@@ -1,0 +1,1 @@
+"""Features: images decoded once, augmented, and turned into vectors by frozen backbones."""

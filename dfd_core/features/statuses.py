@@ -1,0 +1,29 @@
+"""What can become of one sample: the words of the `status` column of a feature file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+OK = "ok"
+MISSING = "missing"
+CHANGED = "changed"
+EMPTY = "empty"
+UNDECODABLE = "undecodable"
+TRUNCATED = "truncated"
+TOO_LARGE = "too_large"
+UNSUPPORTED = "unsupported"
+
+STATUSES: Mapping[str, str] = MappingProxyType(
+    {
+        OK: "features are there",
+        MISSING: "the file is not there or can't be read",
+        CHANGED: "the bytes no longer have the manifest's digest",
+        EMPTY: "the file has 0 bytes",
+        UNDECODABLE: "not an image, or a damaged one",
+        TRUNCATED: "the file ends before its pixels do",
+        TOO_LARGE: "more pixels than the decode policy admits, or than fit into memory",
+        UNSUPPORTED: "an image, but of a format or a kind of pixel for which there is no agreed meaning",
+    }
+)
+"""Every status with its meaning for reports; all but `ok` are failures."""
