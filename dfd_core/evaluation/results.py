@@ -53,7 +53,7 @@ def evaluate(scores: pa.Table, frame: pd.DataFrame, protocol: ProtocolSpec, run:
     """
     summary = summary_of(scores)
     head = _head(summary, frame, run)
-    scored = {key: part for key, part in scores.to_pandas().groupby(["test_dataset", "test_augmentation"])}
+    scored = dict(list(scores.to_pandas().groupby(["test_dataset", "test_augmentation"])))
     rows: list[dict[str, Any]] = []
     for test in tested_generators(frame):
         samples = members(frame, *test, TEST)
