@@ -2,7 +2,7 @@
 
 from dfd_core.evaluation.matrices import Matrix, matrices
 from dfd_core.evaluation.metrics import METRICS, Metric
-from dfd_core.evaluation.protocols import ProtocolSpec, TrainingSet, tested_generators, training_sets, untrainable
+from dfd_core.evaluation.protocols import ProtocolSpec, TrainingSet, evaluated_generators, training_sets, untrainable
 from dfd_core.evaluation.results import RESULTS_SCHEMA, evaluate
 from dfd_core.evaluation.scoring import SCORES_SCHEMA, score_detector
 from dfd_core.evaluation.training import training_rows
@@ -16,9 +16,9 @@ __all__ = [
     "ProtocolSpec",
     "TrainingSet",
     "evaluate",
+    "evaluated_generators",
     "matrices",
     "score_detector",
-    "tested_generators",
     "training_rows",
     "training_sets",
     "untrainable",

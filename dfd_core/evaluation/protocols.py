@@ -96,7 +96,7 @@ def untrainable(frame: pd.DataFrame, protocol: ProtocolSpec) -> list[TrainingSet
     return [one for one in _training_sets(frame) if min(one.n_real, one.n_fake) < protocol.min_samples_per_class]
 
 
-def tested_generators(frame: pd.DataFrame) -> list[tuple[str, str]]:
+def evaluated_generators(frame: pd.DataFrame) -> list[tuple[str, str]]:
     """(dataset, generator) of every generator in the datasets that have rows in split `test`, sorted.
 
     A generator without test rows in such a dataset is among them: its results say that nothing could be measured.
@@ -114,6 +114,8 @@ def generators(frame: pd.DataFrame) -> list[tuple[str, str]]:
 def members(frame: pd.DataFrame, dataset: str, generator: str, split: str) -> pd.DataFrame:
     """A generator's fakes and the reals paired with it in one split; a file that stands there twice counts once.
 
+    Nothing at all where the dataset or its generator is not in the frame.
+
     Args:
         frame: Rows of one or several manifests.
         dataset: The dataset.
@@ -122,6 +124,8 @@ def members(frame: pd.DataFrame, dataset: str, generator: str, split: str) -> pd
     """
     rows = frame[frame["dataset"] == dataset]
     fake = ((rows["label"] == 1) & (rows["generator"] == generator)).to_numpy()
+    if not fake.any():
+        return rows.iloc[:0]
     inside = (fake | np.asarray(reals_of(rows, generator), dtype=bool)) & (rows["split"] == split).to_numpy()
     return pd.DataFrame(rows[inside]).drop_duplicates(["sample_id", "label"])
 

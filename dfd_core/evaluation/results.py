@@ -11,7 +11,7 @@ import pyarrow as pa
 from dfd_core.detectors import DetectorSummary
 from dfd_core.errors import EvaluationError
 from dfd_core.evaluation.metrics import METRICS, Metric
-from dfd_core.evaluation.protocols import TEST, ProtocolSpec, members, tested_generators
+from dfd_core.evaluation.protocols import TEST, ProtocolSpec, evaluated_generators, members
 from dfd_core.evaluation.scoring import EXCLUDED, OK, summary_of
 
 THRESHOLD = 0.5
@@ -55,7 +55,7 @@ def evaluate(scores: pa.Table, frame: pd.DataFrame, protocol: ProtocolSpec, run:
     head = _head(summary, frame, run)
     scored = dict(list(scores.to_pandas().groupby(["test_dataset", "test_augmentation"])))
     rows: list[dict[str, Any]] = []
-    for test in tested_generators(frame):
+    for test in evaluated_generators(frame):
         samples = members(frame, *test, TEST)
         for (dataset, augmentation), part in scored.items():
             if dataset == test[0]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from dfd_core.detectors import Detector, DetectorSpec, DetectorSummary
 from dfd_core.errors import EvaluationError
-from dfd_core.evaluation.protocols import TEST, TRAIN, ProtocolSpec, members, tested_generators
+from dfd_core.evaluation.protocols import TEST, TRAIN, ProtocolSpec, evaluated_generators, members
 from dfd_core.evaluation.training import check_extracted
 from dfd_core.features.table import FeatureTable
 
@@ -89,7 +89,7 @@ def _test_samples(spec: DetectorSpec, frame: pd.DataFrame) -> list[tuple[str, np
             "which test samples the detector has seen. Give the manifest of its training set too."
         )
     sets: dict[str, list[pd.DataFrame]] = {}
-    for dataset, generator in tested_generators(frame):
+    for dataset, generator in evaluated_generators(frame):
         sets.setdefault(dataset, []).append(members(frame, dataset, generator, TEST))
     samples = []
     for dataset, parts in sets.items():
