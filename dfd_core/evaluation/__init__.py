@@ -1,0 +1,25 @@
+"""Evaluation: which samples fit and which test, scores, and every number made from them."""
+
+from dfd_core.evaluation.matrices import Matrix, matrices
+from dfd_core.evaluation.metrics import METRICS, Metric
+from dfd_core.evaluation.protocols import ProtocolSpec, TrainingSet, evaluated_generators, training_sets, untrainable
+from dfd_core.evaluation.results import RESULTS_SCHEMA, evaluate
+from dfd_core.evaluation.scoring import SCORES_SCHEMA, score_detector
+from dfd_core.evaluation.training import training_rows
+
+__all__ = [
+    "METRICS",
+    "RESULTS_SCHEMA",
+    "SCORES_SCHEMA",
+    "Matrix",
+    "Metric",
+    "ProtocolSpec",
+    "TrainingSet",
+    "evaluate",
+    "evaluated_generators",
+    "matrices",
+    "score_detector",
+    "training_rows",
+    "training_sets",
+    "untrainable",
+]

@@ -1,0 +1,221 @@
+"""From rows to results: training rows, scores, metrics, matrices."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from dfd_core.detectors import DetectorSpec, fit
+from dfd_core.errors import EvaluationError
+from dfd_core.evaluation import (
+    METRICS,
+    RESULTS_SCHEMA,
+    SCORES_SCHEMA,
+    ProtocolSpec,
+    evaluate,
+    matrices,
+    score_detector,
+    training_rows,
+)
+from dfd_core.evaluation.scoring import summary_of
+from dfd_core.features.table import FeatureTable
+from dfd_core.storage import Store
+
+PROTOCOL = ProtocolSpec()
+
+
+def spec(**fields):
+    given = {"train_dataset": "a", "train_generator": "progan", "backbone": "b", "classifier": "logistic_regression"}
+    return DetectorSpec(**(given | fields))
+
+
+def run(world, protocol=PROTOCOL, **fields):
+    one = spec(**fields)
+    table = world.bank[one.train_dataset, one.train_augmentation]
+    detector = fit(one, *training_rows(one, world.frame, table))
+    scores = score_detector(detector, world.bank, world.frame, protocol)
+    return scores, evaluate(scores, world.frame, protocol, "run")
+
+
+def cell(results, generator, metric="accuracy", augmentation="none"):
+    frame = results.to_pandas()
+    chosen = (
+        (frame["test_generator"] == generator)
+        & (frame["metric"] == metric)
+        & (frame["test_augmentation"] == augmentation)
+    )
+    (index,) = np.flatnonzero(chosen)
+    return results.slice(index, 1).to_pylist()[0]
+
+
+def without(world, sample_id, status="truncated"):
+    """The world after a sample's extraction failed everywhere."""
+    for key, table in world.bank.items():
+        keep = table.sample_ids != sample_id
+        if not keep.all():
+            world.bank[key] = FeatureTable(table.sample_ids[keep], table.X[keep], {**table.failed, sample_id: status})
+
+
+def first(world, dataset, generator, split, n=1):
+    frame = world.frame
+    chosen = (frame["dataset"] == dataset) & (frame["generator"] == generator) & (frame["split"] == split)
+    return frame[chosen].index[:n]
+
+
+def test_a_hidden_trace_is_found_on_every_other_generator(world):
+    scores, results = run(world)
+    assert scores.schema.equals(SCORES_SCHEMA)
+    assert results.schema.equals(RESULTS_SCHEMA)
+    assert results.num_rows == 3 * 2 * len(METRICS)
+    assert min(results["value"].to_pylist()) > 0.9
+    ldm = cell(results, "ldm")
+    assert (ldm["n"], ldm["n_real"], ldm["n_fake"], ldm["reals"]) == (60, 40, 20, "laion+progan")
+    assert cell(results, "ldm", "accuracy_fake")["n"] == 20
+    assert (ldm["train_family"], ldm["test_family"], ldm["threshold_policy"]) == ("gan", "diffusion", "0.5")
+    assert cell(results, "ldm", "auroc")["threshold_policy"] is None
+    assert cell(results, "progan")["reals"] == "progan"
+    assert (ldm["n_train_real"], ldm["n_train_fake"], ldm["n_failed"], ldm["n_excluded"]) == (40, 40, 0, 0)
+
+
+def test_every_sample_is_scored_once_although_it_serves_several_pairs(world):
+    scores, _ = run(world)
+    frame = scores.to_pandas()
+    assert not frame.duplicated(["test_dataset", "test_augmentation", "sample_id"]).any()
+    assert len(frame) == 2 * (world.frame["split"] == "test").sum()
+
+
+def test_values_are_those_of_the_stored_scores(world, tmp_path):
+    scores, results = run(world)
+    store = Store(tmp_path)
+    store.write_table("scores.parquet", scores, {"seconds": 1})
+    stored = store.read_table("scores.parquet")
+    assert evaluate(stored, world.frame, PROTOCOL, "run").equals(results)
+    rows = world.frame[(world.frame["dataset"] == "b") & (world.frame["split"] == "test")]
+    by_sample = stored.to_pandas().query("test_augmentation == 'blur'").set_index("sample_id")["score"]
+    expected = roc_auc_score(rows["label"], by_sample[rows["sample_id"]])
+    assert cell(results, "glide", "auroc", "blur")["value"] == expected
+
+
+def test_shuffled_labels_are_marked(world):
+    _, results = run(world, shuffle_labels=True, seed=3)
+    assert set(results["shuffled_labels"].to_pylist()) == {True}
+    assert set(results["seed"].to_pylist()) == {3}
+    assert "control: shuffled labels" in matrices(results, "auroc")[0].title()
+
+
+def test_the_same_again_gives_the_same_whatever_the_order_of_rows(world):
+    scores, results = run(world)
+    world.frame = world.frame.sample(frac=1, random_state=0)
+    for key, table in world.bank.items():
+        order = np.random.default_rng(0).permutation(len(table.X))
+        world.bank[key] = FeatureTable(table.sample_ids[order], table.X[order], {})
+    again, results_again = run(world)
+    assert again.equals(scores)
+    assert results_again.equals(results)
+
+
+def test_failed_samples_are_counted_and_not_scored(world):
+    for generator, split in (("ldm", "test"), ("progan", "train")):
+        without(world, world.frame.loc[first(world, "a", generator, split)[0], "sample_id"])
+    scores, results = run(world)
+    assert sorted(set(scores["status"].to_pylist())) == ["ok", "truncated"]
+    assert scores["score"].null_count == 2
+    ldm = cell(results, "ldm")
+    assert (ldm["n_failed"], ldm["n_fake"], ldm["n_excluded"], ldm["n_train_fake"]) == (1, 19, 0, 39)
+    assert ldm["note"] == "1 training samples have no vector"
+    assert cell(results, "progan")["n_failed"] == 0
+
+
+def test_test_samples_that_were_trained_on_are_excluded_and_counted(world):
+    train, test = first(world, "a", "progan", "train", 2), first(world, "b", "glide", "test", 2)
+    world.frame.loc[test, "sample_id"] = world.frame.loc[train, "sample_id"].to_numpy()
+    both = world.frame.loc[train, "sample_id"].to_numpy()
+    for augmentation in ("none", "blur"):
+        source, target = world.bank["a", augmentation], world.bank["b", augmentation]
+        X = np.concatenate([target.X, source.X[source.rows(both)[0]]])
+        world.bank["b", augmentation] = FeatureTable(np.concatenate([target.sample_ids, both]), X, {})
+    _, results = run(world)
+    glide = cell(results, "glide")
+    assert (glide["n_excluded"], glide["n_fake"], glide["n_failed"]) == (2, 18, 0)
+    assert cell(run(world, train_generator="ldm")[1], "glide")["n_excluded"] == 0
+
+
+def test_test_samples_of_a_trained_group_are_excluded_in_the_same_dataset_only(world):
+    train = world.frame.loc[first(world, "a", "progan", "train")[0], "group"]
+    world.frame.loc[first(world, "a", "ldm", "test", 3), "group"] = train
+    world.frame.loc[first(world, "b", "glide", "test", 3), "group"] = train
+    _, results = run(world)
+    assert cell(results, "ldm")["n_excluded"] == 3
+    assert cell(results, "ldm")["n_fake"] == 17
+    assert cell(results, "glide")["n_excluded"] == 0
+
+
+def test_a_cell_that_can_not_be_measured_is_a_row_that_says_so(world):
+    frame = world.frame
+    world.frame = frame[~((frame["dataset"] == "b") & (frame["label"] == 0) & (frame["split"] == "test"))]
+    _, results = run(world)
+    impossible = cell(results, "glide", "auroc")
+    assert impossible["value"] is None
+    assert impossible["note"] == "only 0 real, fewer than 2"
+    assert cell(results, "glide", "accuracy_fake")["value"] > 0.9
+    (matrix, _) = matrices(results, "auroc")
+    assert np.isnan(matrix.values).sum() == 1
+
+
+def test_nothing_to_measure_at_all_is_an_error(world):
+    with pytest.raises(EvaluationError, match=r"Nothing could be measured .* fewer than 1000"):
+        run(world, ProtocolSpec(min_samples_per_class=1000))
+    train_only = world.frame[world.frame["split"] == "train"]
+    world.frame = train_only
+    with pytest.raises(EvaluationError, match="nothing to score"):
+        run(world)
+
+
+def test_features_that_were_never_extracted_are_an_error(world):
+    table = world.bank["b", "blur"]
+    world.bank["b", "blur"] = FeatureTable(table.sample_ids[:-1], table.X[:-1], {})
+    blurred = spec(train_dataset="b", train_generator="glide", train_augmentation="blur")
+    with pytest.raises(EvaluationError, match="b/blur/b lack 1 samples"):
+        training_rows(blurred, world.frame, world.bank["b", "blur"])
+    del world.bank["b", "blur"], world.bank["b", "none"]
+    with pytest.raises(EvaluationError, match="no features of b for the test set b"):
+        run(world)
+
+
+def test_the_manifest_of_the_training_set_is_needed(world):
+    scores, _ = run(world)
+    only_b = world.frame[world.frame["dataset"] == "b"]
+    detector = fit(spec(), *training_rows(spec(), world.frame, world.bank["a", "none"]))
+    with pytest.raises(EvaluationError, match="seen"):
+        score_detector(detector, world.bank, only_b, PROTOCOL)
+    with pytest.raises(EvaluationError, match="no rows in split train"):
+        training_rows(spec(), only_b, world.bank["b", "none"])
+    with pytest.raises(EvaluationError, match="lack the training set"):
+        evaluate(scores, only_b, PROTOCOL)
+
+
+def test_scores_of_an_older_manifest_or_of_nobody_are_refused(world):
+    scores, _ = run(world)
+    new = world.frame[world.frame["split"] == "test"].head(1).assign(sample_id="new", path="new", group="new")
+    with pytest.raises(EvaluationError, match="score again"):
+        evaluate(scores, pd.concat([world.frame, new]), PROTOCOL)
+    with pytest.raises(EvaluationError, match="which detector"):
+        summary_of(scores.replace_schema_metadata(None))
+
+
+def test_matrices_put_families_together_and_average_over_the_unseen(world):
+    parts = [
+        run(world, train_dataset=d, train_generator=g)[1] for d, g in (("a", "ldm"), ("a", "progan"), ("b", "glide"))
+    ]
+    results = pa.concat_tables(parts)
+    blur, none = matrices(results, "accuracy")
+    assert (blur.group["test_augmentation"], none.group["test_augmentation"]) == ("blur", "none")
+    assert [side.generator for side in none.rows] == ["progan", "ldm", "glide"]
+    assert none.labels()[0] == ["a/progan", "a/ldm", "b/glide"]
+    assert none.rows == none.columns
+    np.testing.assert_array_equal(none.seen, np.eye(3, dtype=bool))
+    np.testing.assert_allclose(none.mean_of_others(), (none.values.sum(axis=1) - np.diag(none.values)) / 2)
+    assert none.n[0].tolist() == [40, 60, 40]
+    with pytest.raises(EvaluationError, match="don't mix runs"):
+        matrices(pa.concat_tables([*parts, parts[0]]), "accuracy")

@@ -1,0 +1,66 @@
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from dfd_core.errors import EvaluationError, UnknownNameError
+from dfd_core.evaluation.protocols import (
+    ProtocolSpec,
+    TrainingSet,
+    evaluated_generators,
+    members,
+    training_sets,
+    untrainable,
+)
+
+
+def test_each_generator_trains_with_its_own_reals_or_with_all(world):
+    assert training_sets(world.frame, ProtocolSpec()) == [
+        TrainingSet("a", "ldm", n_real=80, n_fake=40),
+        TrainingSet("a", "progan", n_real=40, n_fake=40),
+        TrainingSet("b", "glide", n_real=40, n_fake=40),
+    ]
+
+
+def test_the_validation_split_neither_trains_nor_tests(world):
+    for split in ("train", "test"):
+        assert set(members(world.frame, "a", "ldm", split)["split"]) == {split}
+
+
+def test_a_file_that_stands_twice_counts_once(world):
+    doubled = pd.concat([world.frame, world.frame.assign(path="copy/" + world.frame["path"])], ignore_index=True)
+    assert training_sets(doubled, ProtocolSpec()) == training_sets(world.frame, ProtocolSpec())
+
+
+def test_too_few_samples_train_nothing_and_are_listed(world):
+    frame = world.frame
+    few = frame[~((frame["generator"] == "ldm") & (frame["split"] == "train")) | (frame.index % 40 == 0)]
+    (left_out,) = untrainable(few, ProtocolSpec())
+    assert (left_out.generator, left_out.n_fake) == ("ldm", 1)
+    assert left_out not in training_sets(few, ProtocolSpec())
+    assert untrainable(few, ProtocolSpec(min_samples_per_class=1)) == []
+
+
+def test_no_training_set_at_all_is_an_error(world):
+    with pytest.raises(EvaluationError, match=r"a/ldm \(0 real, 0 fake\).*min_samples_per_class"):
+        training_sets(world.frame[world.frame["split"] == "test"], ProtocolSpec())
+
+
+def test_datasets_without_test_rows_test_nothing(world):
+    assert evaluated_generators(world.frame) == [("a", "ldm"), ("a", "progan"), ("b", "glide")]
+    only_a = world.frame[(world.frame["dataset"] == "a") | (world.frame["split"] == "train")]
+    assert evaluated_generators(only_a) == [("a", "ldm"), ("a", "progan")]
+
+
+def test_augmentations_by_default_and_by_name():
+    assert ProtocolSpec().choose_training({"blur", "none"}) == ("none",)
+    assert ProtocolSpec().choose_training({"jpeg", "blur"}) == ("blur", "jpeg")
+    assert ProtocolSpec().choose_testing({"none", "blur"}) == ("blur", "none")
+    assert ProtocolSpec(train_augmentations=("blur",)).choose_training({"blur", "none"}) == ("blur",)
+    with pytest.raises(UnknownNameError, match="no augmentation with features named 'blurr'"):
+        ProtocolSpec(test_augmentations=("blurr",)).choose_testing({"blur", "none"})
+
+
+@pytest.mark.parametrize("bad", [{"min_samples_per_class": 0}, {"test_augmentations": ()}, {"metrics": ("auroc",)}])
+def test_a_protocol_that_makes_no_sense_is_refused(bad):
+    with pytest.raises(ValidationError):
+        ProtocolSpec.model_validate(bad)
