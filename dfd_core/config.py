@@ -19,7 +19,8 @@ from dfd_core.evaluation import ProtocolSpec
 from dfd_core.features.extraction import ExtractionSpec
 from dfd_core.manifests import SplitSpec
 from dfd_core.reducers import ReducerSpec
-from dfd_core.reports import ReportSpec
+
+# REPORTS
 from dfd_core.specs import Location, Spec
 
 Many = Field(min_length=1)
@@ -57,7 +58,7 @@ class RunConfig(Spec):
         "nearest_neighbour",
     )
     protocol: ProtocolSpec = ProtocolSpec()
-    report: ReportSpec = ReportSpec()
+    # report: ReportSpec = ReportSpec()
 
     @model_validator(mode="after")
     def _names_are_distinct_and_known(self) -> RunConfig:
@@ -67,7 +68,9 @@ class RunConfig(Spec):
         for key in ("train_augmentations", "test_augmentations"):
             unknown = set(getattr(self.protocol, key) or ()) - names
             if unknown:
-                raise ValueError(f"protocol.{key} has {sorted(unknown)}, which are not among augmentations: {sorted(names)}")
+                raise ValueError(
+                    f"protocol.{key} has {sorted(unknown)}, which are not among augmentations: {sorted(names)}"
+                )
         return self
 
 

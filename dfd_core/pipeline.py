@@ -52,7 +52,11 @@ class Engine(Protocol):
         """Computes the shards of a plan."""
 
     def map(
-        self, function: Callable[..., Result], shared: Any, jobs: Sequence[Any], on_result: Callable[[int, Result], None]
+        self,
+        function: Callable[..., Result],
+        shared: Any,
+        jobs: Sequence[Any],
+        on_result: Callable[[int, Result], None],
     ) -> dict[int, Exception]:
         """Calls `function(shared, job)` for every job; returns the errors of those that failed, by index."""
 
@@ -67,7 +71,11 @@ class LocalEngine:
         return extract_here(store, plan, spec, on_shard)
 
     def map(
-        self, function: Callable[..., Result], shared: Any, jobs: Sequence[Any], on_result: Callable[[int, Result], None]
+        self,
+        function: Callable[..., Result],
+        shared: Any,
+        jobs: Sequence[Any],
+        on_result: Callable[[int, Result], None],
     ) -> dict[int, Exception]:
         """Calls `function(shared, job)` for every job; returns the errors of those that failed, by index."""
         errors: dict[int, Exception] = {}
@@ -179,7 +187,7 @@ def train(
     feature_sets: FeatureSets,
     jobs: Sequence[DetectorJob],
     engine: Engine,
-    on_detector: Callable[[DetectorJob], None] = lambda job: None,
+    on_detector: Callable[[DetectorJob], None] = lambda _: None,
 ) -> int:
     """Fits and scores the detectors that have no scores yet, backbone after backbone.
 

@@ -5,7 +5,7 @@ Only catalogues are read here, no heavy library, so that a listing feels instant
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import typer
@@ -18,8 +18,14 @@ from flows.terminal import print_table
 Row = Mapping[str, Any]
 
 
-def catalogue(kind: str, plural: str, example: str, registry: Callable[[], Registry[Any]], row: Callable[[str, Any], Row],
-              facts: Callable[[str, Any], Row]) -> typer.Typer:
+def catalogue(
+    kind: str,
+    plural: str,
+    example: str,
+    registry: Callable[[], Registry[Any]],
+    row: Callable[[str, Any], Row],
+    facts: Callable[[str, Any], Row],
+) -> typer.Typer:
     """The commands `list` and `show` of one registry.
 
     Args:
@@ -36,10 +42,14 @@ def catalogue(kind: str, plural: str, example: str, registry: Callable[[], Regis
         print_table([row(name, entry) for name, entry in registry().items()])
 
     def show_entry(name: str) -> None:
-        print(yaml.safe_dump(dict(facts(name, registry()[name])), sort_keys=False, allow_unicode=True, width=100), end="")
+        print(
+            yaml.safe_dump(dict(facts(name, registry()[name])), sort_keys=False, allow_unicode=True, width=100), end=""
+        )
 
     app.command("list", help=f"Lists the {plural}.", epilog=f"Example: dfd {plural} list")(list_entries)
-    app.command("show", help=f"Shows all that is known of one {kind}.", epilog=f"Example: dfd {plural} show {example}")(show_entry)
+    app.command("show", help=f"Shows all that is known of one {kind}.", epilog=f"Example: dfd {plural} show {example}")(
+        show_entry
+    )
     return app
 
 
@@ -84,7 +94,7 @@ def _option_lines(options: type[Spec]) -> list[str]:
 datasets = catalogue(
     "dataset", "datasets", "simulated", _datasets,
     lambda name, card: {"name": name, "what": card.title, "generators": len(card.generators), "size": card.size_hint},
-    lambda name, card: {**_plain(card), "options": card.accepted_options()},
+    lambda _, card: {**_plain(card), "options": card.accepted_options()},
 )  # fmt: skip
 backbones = catalogue(
     "backbone", "backbones", "clip_vit_b16", _backbones,
@@ -92,12 +102,12 @@ backbones = catalogue(
         "name": name, "what": card.title, "D": card.dimension, "input": card.input_size or "as it is",
         "weights": card.default_weights, "licence": card.licence,
     },
-    lambda name, card: {**_plain(card), "options": _option_lines(card.options_type)},
+    lambda _, card: {**_plain(card), "options": _option_lines(card.options_type)},
 )  # fmt: skip
 augmentations = catalogue(
     "augmentation", "augmentations", "jpeg_q75", _augmentations,
     lambda name, spec: {"name": name, "what": spec.describe()},
-    lambda name, spec: _plain(spec),
+    lambda _, spec: _plain(spec),
 )  # fmt: skip
 classifiers = catalogue(
     "classifier", "classifiers", "logistic_regression", _classifiers,

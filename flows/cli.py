@@ -1,5 +1,8 @@
-"""The command line `dfd`. Results go to standard output, its last line is the address of what was made; logs go to
-standard error. Exit codes: 0 done, 1 failed, 2 wrong usage."""
+"""The command line `dfd`.
+
+Results go to standard output, its last line is the address of what was made; logs go to standard error. Exit codes: 0
+done, 1 failed, 2 wrong usage.
+"""
 
 from __future__ import annotations
 
@@ -38,15 +41,27 @@ app.add_typer(server_commands.app, name="server")
 config_app = typer.Typer(help="Configurations.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(config_app, name="config")
 
-Config = Annotated[Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="A run's configuration; without it the embedded default.")]
-StoreOption = Annotated[str | None, typer.Option("--store", metavar="URL", help="Where everything goes, over the configuration's.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what exists and what would be computed, and compute nothing.")]
+Config = Annotated[
+    Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="A run's configuration; without it the embedded default.")
+]
+StoreOption = Annotated[
+    str | None, typer.Option("--store", metavar="URL", help="Where everything goes, over the configuration's.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what exists and what would be computed, and compute nothing.")
+]
 Local = Annotated[bool, typer.Option("--local", help="In this process, without Prefect and Ray.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try again the samples that failed earlier.")]
 
 
 @app.command(epilog="Example: dfd run mine.yaml --store s3://bucket/dfd")
-def run(config: Config = None, store: StoreOption = None, dry_run: DryRun = False, local: Local = False, retry_failed: RetryFailed = False) -> None:
+def run(
+    config: Config = None,
+    store: StoreOption = None,
+    dry_run: DryRun = False,
+    local: Local = False,
+    retry_failed: RetryFailed = False,
+) -> None:
     """The whole way: prepare, extract, train and evaluate, report."""
     _start("run", config, store, dry_run, local, retry_failed)
 
@@ -58,7 +73,13 @@ def prepare(config: Config = None, store: StoreOption = None, dry_run: DryRun = 
 
 
 @app.command(epilog="Example: dfd extract mine.yaml --retry-failed")
-def extract(config: Config = None, store: StoreOption = None, dry_run: DryRun = False, local: Local = False, retry_failed: RetryFailed = False) -> None:
+def extract(
+    config: Config = None,
+    store: StoreOption = None,
+    dry_run: DryRun = False,
+    local: Local = False,
+    retry_failed: RetryFailed = False,
+) -> None:
     """Extracts the features of every dataset, augmentation and backbone that are not in the store yet."""
     _start("extract", config, store, dry_run, local, retry_failed)
 
@@ -92,7 +113,9 @@ def main() -> None:
         sys.exit(error.exit_code)
 
 
-def _start(step: str, config: Path | None, store: str | None, dry_run: bool, local: bool, retry_failed: bool = False) -> None:
+def _start(
+    step: str, config: Path | None, store: str | None, dry_run: bool, local: bool, retry_failed: bool = False
+) -> None:
     from flows import starting
 
     starting.start(step, starting.configured(config, store, retry_failed), dry_run=dry_run, local=local)

@@ -16,7 +16,9 @@ app = typer.Typer(help="The local Prefect server.", no_args_is_help=True, rich_m
 @app.command(epilog="Example: dfd server start")
 def start() -> None:
     """Finds a Prefect server on this machine or starts one on SQLite and loopback; it keeps running."""
-    found = server.find_or_start(EngineSettings.from_environment().server_port, lambda line: print(line, file=sys.stderr))
+    found = server.find_or_start(
+        EngineSettings.from_environment().server_port, lambda line: print(line, file=sys.stderr)
+    )
     print("started" if found.started else "already running")
     print(found.dashboard_url)
 

@@ -21,7 +21,9 @@ def format_table(rows: Sequence[Mapping[str, Any]]) -> str:
     right = [all(isinstance(row.get(column), int | float | None) for row in rows) for column in columns]
     lines = [columns, ["-" * width for width in widths], *cells]
     return "\n".join(
-        "  ".join(cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(line, widths, right, strict=True)).rstrip()
+        "  ".join(
+            cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(line, widths, right, strict=True)
+        ).rstrip()
         for line in lines
     )
 

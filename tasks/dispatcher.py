@@ -207,7 +207,9 @@ class ShardDispatcher:
             if isinstance(cause, DfdError):
                 raise cause
             if self.actor_failures >= ACTOR_ATTEMPTS:
-                raise EngineError(f"{self.actor_failures} extraction actors died before they were ready: {cause}") from error
+                raise EngineError(
+                    f"{self.actor_failures} extraction actors died before they were ready: {cause}"
+                ) from error
 
     def _failed(self, shard: Shard, error: Exception) -> None:
         cause = getattr(error, "cause", None) or error
@@ -263,7 +265,7 @@ def _actor_resources(settings: EngineSettings) -> dict[str, float]:
     if _room_for(resources) < 1:
         have = {name: cluster.get(name, 0) for name in ("CPU", "GPU")}
         raise EngineError(
-            f"An actor needs {settings.cpus_per_actor:g} CPUs and {gpus:g} GPUs, no node has them (the cluster: {have}). "
+            f"An actor needs {settings.cpus_per_actor:g} CPUs and {gpus:g} GPUs and no node has them: {have}. "
             "Set DFD_CPUS_PER_ACTOR and DFD_GPUS_PER_ACTOR to what a node has."
         )
     return resources

@@ -14,7 +14,7 @@ from tasks.settings import EngineSettings
 _PASSING = (StoreError, WeightsError, EngineError, OSError)
 
 
-def may_pass(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
+def may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Whether another attempt makes sense: a store, hub or cluster out of reach; never a wrong input or a full disk."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, _PASSING) and not isinstance(error, StoreFullError)

@@ -14,10 +14,10 @@ from dfd_core import pipeline
 from dfd_core.backbones import BackboneSpec, ResolvedBackbone, resolve
 from dfd_core.config import RunConfig
 from dfd_core.datasets.sources import DatasetSource
-from dfd_core.evaluation.grid import DetectorJob, missing_jobs
+from dfd_core.evaluation.grid import missing_jobs
 from dfd_core.features.extraction import ExtractionSpec, ShardReport
 from dfd_core.features.planning import ExtractionPlan
-from dfd_core.manifests import Manifest, prepare
+from dfd_core.manifests import prepare
 from dfd_core.pipeline import Failures, RunInputs
 from dfd_core.storage import Store
 from tasks.artifacts import image_artifact, table_artifact
@@ -42,7 +42,11 @@ class RayEngine:
         return ShardDispatcher(store, plan, spec, self.settings, on_shard).run()
 
     def map(
-        self, function: Callable[..., Result], shared: Any, jobs: Sequence[Any], on_result: Callable[[int, Result], None]
+        self,
+        function: Callable[..., Result],
+        shared: Any,
+        jobs: Sequence[Any],
+        on_result: Callable[[int, Result], None],
     ) -> dict[int, Exception]:
         """Calls `function(shared, job)` for every job in parallel."""
         return run_jobs(function, shared, jobs, on_result)
@@ -62,7 +66,9 @@ def prepare_dataset(config: RunConfig, source: DatasetSource) -> str:
 def resolve_backbone(spec: BackboneSpec) -> ResolvedBackbone:
     """Finds a backbone's weights and hashes them."""
     resolved = resolve(spec)
-    get_run_logger().info("%s: weights from %s, digest %s", resolved.label, resolved.weights_source, resolved.weights_digest[:12])
+    get_run_logger().info(
+        "%s: weights from %s, digest %s", resolved.label, resolved.weights_source, resolved.weights_digest[:12]
+    )
     return resolved
 
 
@@ -105,7 +111,7 @@ def fit_detectors(config: RunConfig, inputs: RunInputs) -> None:
     logger.info("Fitting %d of %d detectors", missing, len(jobs))
     settings = EngineSettings.from_environment()
     with ray_session(settings), CountProgress("detectors", "detectors", logger, missing) as progress:
-        pipeline.train(config, manifests, feature_sets, jobs, RayEngine(settings), lambda job: progress.advance())
+        pipeline.train(config, manifests, feature_sets, jobs, RayEngine(settings), lambda _: progress.advance())
 
 
 @task(**task_options())

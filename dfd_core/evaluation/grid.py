@@ -1,4 +1,4 @@
-"""The grid {training set x augmentation x backbone x reducer x classifier}: which detectors there are, fit and score one.
+"""The grid {training set x augmentation x backbone x reducer x classifier}: its cells, fitted and scored.
 
 A cell's scores and its fitted detector are written under a key that holds all they depend on: the detector's spec, the
 feature sets and which of their samples have a vector, and the manifests. What is there is not computed again.
@@ -90,7 +90,11 @@ class Bench:
 
 
 def plan_detectors(
-    store: Store, frame: pd.DataFrame, manifest_digests: Sequence[str], feature_sets: Sequence[FeatureSet], grid: GridSpec
+    store: Store,
+    frame: pd.DataFrame,
+    manifest_digests: Sequence[str],
+    feature_sets: Sequence[FeatureSet],
+    grid: GridSpec,
 ) -> list[DetectorJob]:
     """Every detector of a grid, finished or not.
 

@@ -111,7 +111,9 @@ class Extractor:
         device: Where the backbones run, for torch.
     """
 
-    def __init__(self, store: Store, feature_sets: Sequence[FeatureSet], spec: ExtractionSpec, device: str = "cpu"):
+    def __init__(
+        self, store: Store, feature_sets: Sequence[FeatureSet], spec: ExtractionSpec, device: str = "cpu"
+    ) -> None:
         self.store, self.spec, self.device = store, spec, device
         resolved = {feature_set.backbone.key(): feature_set.backbone for feature_set in feature_sets}
         self.backbones = {key: load(backbone, device) for key, backbone in resolved.items()}
@@ -135,7 +137,9 @@ class Extractor:
         failures = {column.target.folder: _failures(column.rows) for column in columns}
         for column in columns:
             facts = self._provenance(column.target, len(shard), failures[column.target.folder], seconds)
-            write_feature_file(self.store, shard.path(column.target), column.rows, np.concatenate(column.vectors), facts)
+            write_feature_file(
+                self.store, shard.path(column.target), column.rows, np.concatenate(column.vectors), facts
+            )
         return ShardReport(shard.name, shard.targets[0].dataset, len(shard), failures, time.perf_counter() - started)
 
     def _batches(self, shard: Shard, pool: ThreadPoolExecutor) -> Iterator[tuple[list[str], list[list[Any]]]]:
@@ -171,12 +175,20 @@ class Extractor:
 
     def _provenance(self, target: FeatureSet, n: int, failures: dict[str, int], seconds: float) -> dict[str, Any]:
         return provenance(
-            feature_set=target.model_dump(mode="json"), device=self.device, n=n, failures=failures, seconds=round(seconds, 3)
+            feature_set=target.model_dump(mode="json"),
+            device=self.device,
+            n=n,
+            failures=failures,
+            seconds=round(seconds, 3),
         )
 
 
 def extract_here(
-    store: Store, plan: ExtractionPlan, spec: ExtractionSpec, on_shard: Callable[[ShardReport], None], device: str = "cpu"
+    store: Store,
+    plan: ExtractionPlan,
+    spec: ExtractionSpec,
+    on_shard: Callable[[ShardReport], None],
+    device: str = "cpu",
 ) -> list[ShardReport]:
     """Computes a plan in this process, shard after shard, without Ray.
 

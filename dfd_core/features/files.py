@@ -43,7 +43,9 @@ def write_feature_file(
             "embedding": pa.FixedSizeListArray.from_arrays(values, X.shape[1], mask=pa.array(failed)),
         }
     )
-    store.write_table(path, table, provenance, compression={"embedding.list.element": "none"}, use_dictionary=["status"])
+    store.write_table(
+        path, table, provenance, compression={"embedding.list.element": "none"}, use_dictionary=["status"]
+    )
 
 
 def read_statuses(store: Store, folder: str) -> dict[str, str]:

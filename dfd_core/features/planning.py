@@ -64,7 +64,11 @@ class ExtractionPlan:
 
 
 def plan_extraction(
-    store: Store, manifests: dict[str, pa.Table], feature_sets: Sequence[FeatureSet], shard_size: int, retry_failed: bool
+    store: Store,
+    manifests: dict[str, pa.Table],
+    feature_sets: Sequence[FeatureSet],
+    shard_size: int,
+    retry_failed: bool,
 ) -> ExtractionPlan:
     """Compares manifests with what the store holds.
 

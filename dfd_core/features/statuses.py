@@ -13,6 +13,8 @@ UNDECODABLE = "undecodable"
 TRUNCATED = "truncated"
 TOO_LARGE = "too_large"
 UNSUPPORTED = "unsupported"
+NON_FINITE = "non_finite"
+QUARANTINED = "quarantined"
 
 STATUSES: Mapping[str, str] = MappingProxyType(
     {
@@ -24,6 +26,8 @@ STATUSES: Mapping[str, str] = MappingProxyType(
         TRUNCATED: "the file ends before its pixels do",
         TOO_LARGE: "more pixels than the decode policy admits, or than fit into memory",
         UNSUPPORTED: "an image, but of a format or a kind of pixel for which there is no agreed meaning",
+        NON_FINITE: "the backbone gave NaN or infinite values",
+        QUARANTINED: "its shard failed every attempt, so the sample was given up",
     }
 )
 """Every status with its meaning for reports; all but `ok` are failures."""
