@@ -81,7 +81,9 @@ def jpeg(image: Image.Image, quality: int, subsampling: str = "4:2:0") -> Image.
     """
     if max(image.size) > _JPEG_LONGEST_SIDE:
         width, height = image.size
-        raise ImageError("unsupported", f"{width} x {height}: libjpeg encodes at most {_JPEG_LONGEST_SIDE} pixels a side")
+        raise ImageError(
+            "unsupported", f"{width} x {height}: libjpeg encodes at most {_JPEG_LONGEST_SIDE} pixels a side"
+        )
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality, subsampling=subsampling)
     buffer.seek(0)
