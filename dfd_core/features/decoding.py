@@ -27,7 +27,8 @@ Animated GIF, PNG, WebP       First frame (of an animated PNG: the still image t
 Several pages (TIFF, MPO)     First page.
 More than `max_pixels`        `too_large`, from the header, before a pixel is decoded.
 0 bytes                       `empty`
-HTML, SVG, text, noise        `undecodable`, and so are damaged pixel data and wrong check sums.
+HTML, SVG, text, noise        `undecodable`, and so are damaged pixel data, where the decoder notices. JPEG has no check
+                              sums: libjpeg bridges small damage without a word, and such an image is decoded.
 Cut short                     `truncated`; a file that lacks only what comes after its last pixel is decoded.
 ============================  =========================================================================================
 
@@ -78,7 +79,7 @@ _KNOWN_BUT_NOT_READ = (
     (r"8BPS", "PSD"),
     (r"%!PS|\xc5\xd0\xd3\xc6", "EPS"),
     (r"%PDF", "PDF"),
-    (r"\x00\x00[\x01\x02]\x00", "ICO"),
+    (r"\x00\x00[\x01\x02]\x00[\x01-\x40]\x00", "ICO"),
     (r"DDS ", "DDS"),
     (r"\x76\x2f\x31\x01", "OpenEXR"),
     (r"#\?R(ADIANC|GB)E", "Radiance HDR"),
@@ -142,7 +143,7 @@ def decode(data: bytes, policy: DecodePolicy = DEFAULT_POLICY) -> Image.Image:
     try:
         image.load()
         rgb: Image.Image = to_rgb(image, data[:_PREFIX_LENGTH], policy.background)
-        if method := _UPRIGHT.get(_orientation(image)):
+        if (method := _UPRIGHT.get(_orientation(image))) is not None:  # the first method is 0
             rgb = rgb.transpose(method)
     except ImageError:
         raise
@@ -200,23 +201,25 @@ def _image_error(error: Exception, data: bytes, *, cut_header: bool) -> ImageErr
     found = f"{type(error).__name__}: {error}"
     if isinstance(error, MemoryError):
         return ImageError(TOO_LARGE, f"no memory for its pixels ({found})")
-    if cut_header or _declared_length(data) > len(data) or _CUT_SHORT.search(str(error)):
+    if cut_header or _lacks_its_end(data) or _CUT_SHORT.search(str(error)):
         return ImageError(TRUNCATED, f"the file ends too early, after {len(data)} bytes ({found})")
     return ImageError(UNDECODABLE, found)
 
 
-def _declared_length(data: bytes) -> int:
-    """How long a RIFF (WebP) or ISO (AVIF) file says that it is; 0 for other formats.
-
-    libwebp and libavif read the whole file at once and give no reason when it is cut.
-    """
+def _lacks_its_end(data: bytes) -> bool:
+    """Whether a RIFF (WebP) or ISO (AVIF) file is shorter than it says; their libraries don't tell when they fail."""
     if data[:4] == b"RIFF":
-        return 8 + int.from_bytes(data[4:8], "little")
-    end = 0
-    if data[4:8] == b"ftyp":
-        while end + 8 <= len(data) and (size := int.from_bytes(data[end : end + 4])) >= 8:
-            end += size
-    return end
+        return 8 + int.from_bytes(data[4:8], "little") > len(data)
+    if data[4:8] != b"ftyp":
+        return False
+    end, boxes = 0, set()
+    while end + 8 <= len(data):
+        boxes.add(data[end + 4 : end + 8])
+        size = int.from_bytes(data[end : end + 4])
+        if size < 8:  # 0 means up to the file's end, 1 a length of 64 bits
+            return False
+        end += size
+    return end != len(data) or b"mdat" not in boxes
 
 
 def _fix_pillow_settings() -> None:
