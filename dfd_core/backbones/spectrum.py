@@ -120,7 +120,8 @@ def _rings(height: int, width: int, bins: int) -> tuple[np.ndarray, np.ndarray, 
     """
     vertical, horizontal = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]
     radius = np.hypot(vertical, horizontal)
-    ring = np.minimum((radius / HIGHEST_FREQUENCY * bins).astype(np.intp), bins - 1).ravel()
+    # The tolerance puts a frequency on the border of two rings into the outer one, whatever its last bit is.
+    ring = np.minimum((radius / HIGHEST_FREQUENCY * bins + 1e-9).astype(np.intp), bins - 1).ravel()
     weight = np.full(radius.shape, 2.0, dtype=np.float32)
     weight[:, 0] = 1.0
     if width % 2 == 0:

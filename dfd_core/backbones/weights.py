@@ -70,7 +70,7 @@ def check_digest(found: str, expected: str | None, where: str) -> None:
     if expected is not None and found != expected:
         raise WeightsError(
             f"The weights from {where} are not the expected ones: their SHA-256 is {found}, expected was {expected}. "
-            "Download them again, or correct the stated digest if these are meant."
+            "Delete that copy to get it again, or correct the stated digest if these weights are meant."
         )
 
 
@@ -87,7 +87,7 @@ def from_address(address: str) -> WeightsFile:
             raise WeightsError(
                 f"There is no weights file {local}. Check `weights:`; relative paths start at {Path.cwd()}."
             )
-        return WeightsFile(local.resolve(), str(local))
+        return WeightsFile(local.absolute(), str(local))
     target = cache_folder() / f"{hashlib.sha256(address.encode()).hexdigest()[:16]}-{_base_name(address)}"
     if not target.is_file():
         _download(fs, path, address, target)
@@ -102,20 +102,20 @@ def from_hub(files: HubFiles) -> WeightsFile:
     Raises:
         WeightsError: The hub can't be reached and its cache has no copy, or there is no such file.
     """
-    import huggingface_hub
+    from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, LocalEntryNotFoundError
 
     for name in files.names:
         with suppress(LocalEntryNotFoundError):
-            path = huggingface_hub.hf_hub_download(files.repo, name, revision=files.revision, local_files_only=True)
+            path = hf_hub_download(files.repo, name, revision=files.revision, local_files_only=True)
             return WeightsFile(Path(path), f"{files.repo}/{name} on the hub")
-    wanted = f"{' or '.join(files.names)} of the repository {files.repo} on {huggingface_hub.constants.ENDPOINT}"
+    wanted = f"{' or '.join(files.names)} of the repository {files.repo} on {constants.ENDPOINT}"
     for name in files.names:
         try:
-            path = huggingface_hub.hf_hub_download(files.repo, name, revision=files.revision)
+            path = hf_hub_download(files.repo, name, revision=files.revision)
         except LocalEntryNotFoundError as error:
             raise WeightsError(
-                f"Could not get {wanted}: no connection, and no copy in {huggingface_hub.constants.HF_HUB_CACHE}. "
+                f"Could not get {wanted}: no connection, and no copy in {constants.HF_HUB_CACHE}. "
                 f"With a connection, `hf download {files.repo} {files.names[0]}` fills the cache. {OWN_FILE}"
             ) from error
         except EntryNotFoundError:
@@ -144,18 +144,17 @@ def _base_name(address: str) -> str:
 
 
 def _download(fs: fsspec.AbstractFileSystem, path: str, address: str, target: Path) -> None:
-    with _complete_or_absent(target) as partial:
-        try:
-            with fs.open(path, "rb") as source, partial.open("wb") as copy:
-                shutil.copyfileobj(source, copy, _CHUNK_BYTES)
-        except FileNotFoundError as error:
-            cause = f" ({error.__cause__})" if error.__cause__ else ""
-            raise WeightsError(
-                f"There are no weights at {address}, or no connection to it{cause}. Check the address. {OWN_FILE}"
-            ) from error
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise WeightsError(f"Could not copy the weights {address} to {target}: {reason}. {OWN_FILE}") from error
+    try:
+        with fs.open(path, "rb") as source, _complete_or_absent(target) as partial, partial.open("wb") as copy:
+            shutil.copyfileobj(source, copy, _CHUNK_BYTES)
+    except FileNotFoundError as error:
+        cause = f" ({error.__cause__})" if error.__cause__ else ""
+        raise WeightsError(
+            f"There are no weights at {address}, or no connection to it{cause}. Check the address. {OWN_FILE}"
+        ) from error
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise WeightsError(f"Could not copy the weights {address} to {target}: {reason}. {OWN_FILE}") from error
 
 
 @contextmanager
