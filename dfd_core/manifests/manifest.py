@@ -134,9 +134,8 @@ def prepare(
         draft.notes += unused_families(draft.generators, source.families)
     log_notes(source.name, draft.notes)
     known = known_probes(store, source.name, draft.files)
-    probes = probe(draft.files, known, progress)
-    if len(known) < len(probes):
-        remember_probes(store, source.name, draft.files, probes)
+    remember = functools.partial(remember_probes, store, source.name, draft.files)
+    probes = probe(draft.files, known, progress, remember)
     table = assemble(source.name, draft, probes, split)
     facts = {
         "source": source.model_dump(mode="json"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 
 from dfd_core.manifests.listing import Files
@@ -34,10 +36,20 @@ def known_probes(store: Store, dataset: str, files: Files) -> dict[int, Probe]:
     return {i: known[key] for i, key in enumerate(wanted) if key[1] and key in known}
 
 
-def remember_probes(store: Store, dataset: str, files: Files, probes: list[Probe]) -> None:
-    """Keeps what was read for the next run, in place of what was kept before."""
-    columns = {"url": files.urls, "stamp": files.stamps}
-    columns |= {name: [getattr(found, name) for found in probes] for name in Probe._fields}
+def remember_probes(store: Store, dataset: str, files: Files, probes: Mapping[int, Probe]) -> None:
+    """Keeps what was read for the next run, in place of what was kept before.
+
+    Args:
+        store: Where.
+        dataset: The dataset's name.
+        files: All its files.
+        probes: What was read, by position in `files`.
+    """
+    columns: dict[str, list[object]] = {
+        "url": [files.urls[i] for i in probes],
+        "stamp": [files.stamps[i] for i in probes],
+    }
+    columns |= {name: [getattr(found, name) for found in probes.values()] for name in Probe._fields}
     store.write_table(_path(dataset), pa.table(columns, schema=_SCHEMA), provenance(dataset=dataset))
 
 

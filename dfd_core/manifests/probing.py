@@ -21,6 +21,7 @@ from dfd_core.manifests.schema import some
 Progress = Callable[[int, int], None]
 _LOCAL_THREADS, _REMOTE_THREADS = 8, 32
 _REPORTS = 200
+_KEPT_EVERY = 20_000
 
 
 class Probe(NamedTuple):
@@ -46,13 +47,19 @@ def probe_bytes(data: bytes) -> Probe:
     return Probe(hashlib.sha256(data).hexdigest(), len(data), *_header(data))
 
 
-def probe(files: Files, known: Mapping[int, Probe], progress: Progress | None = None) -> list[Probe]:
+def probe(
+    files: Files,
+    known: Mapping[int, Probe],
+    progress: Progress | None = None,
+    keep: Callable[[Mapping[int, Probe]], object] | None = None,
+) -> list[Probe]:
     """Reads every file once, in threads.
 
     Args:
         files: Which files.
         known: Probes by position of files that need not be read again.
         progress: Told how many are done, and of how many.
+        keep: Given all probes so far now and then and at the end, also when the end is an error.
 
     Returns:
         A probe per file, in their order.
@@ -66,15 +73,22 @@ def probe(files: Files, known: Mapping[int, Probe], progress: Progress | None = 
     Image.preinit()
     Image.init()
     every = max(1, len(files) // _REPORTS)
-    with ThreadPoolExecutor(_threads(files)) as pool:
+    pool = ThreadPoolExecutor(_threads(files))
+    try:
         results = pool.map(lambda i: _try(files.filesystems[i], files.locations[i]), todo)
-        for i, result in zip(todo, results, strict=True):
+        for count, (i, result) in enumerate(zip(todo, results, strict=True), start=1):
             if isinstance(result, Probe):
                 probes[i] = result
             else:
                 failures.append(f"{files.urls[i]} ({result})")
             if progress is not None and (len(probes) % every == 0 or len(probes) == len(files)):
                 progress(len(probes), len(files))
+            if keep is not None and count % _KEPT_EVERY == 0:
+                keep(probes)
+    finally:
+        pool.shutdown(cancel_futures=True)
+        if keep is not None and len(probes) > len(known):
+            keep(probes)
     if failures:
         raise ManifestError(
             f"{len(failures)} of {len(files)} files can't be read: {some(failures)}. "

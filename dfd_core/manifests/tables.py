@@ -18,6 +18,7 @@ family   no        the generator's family, over the table of known ones
 from __future__ import annotations
 
 import io
+import math
 import posixpath
 from collections.abc import Mapping
 from typing import TypeVar
@@ -99,7 +100,9 @@ def _read(url: str) -> pa.Table:
 
 def _texts(column: pa.ChunkedArray) -> Column:
     """A column's values as stripped texts; `None` for what is null, not a number or empty."""
-    return [None if value is None or value != value else str(value).strip() or None for value in column.to_pylist()]
+    values = column.to_pylist()
+    absent = [value is None or (isinstance(value, float) and math.isnan(value)) for value in values]
+    return [None if none else str(value).strip() or None for value, none in zip(values, absent, strict=True)]
 
 
 def _check_columns(source: TableSource, found: list[str]) -> None:
