@@ -13,7 +13,8 @@ from pydantic import Field, ValidationError, model_validator
 from dfd_core.augmentations import Augmentation
 from dfd_core.backbones import BackboneSpec
 from dfd_core.classifiers import ClassifierSpec
-from dfd_core.datasets.sources import DatasetName, DatasetSource
+from dfd_core.datasets.acquire import resolve as check_options
+from dfd_core.datasets.sources import CatalogueSource, DatasetName, DatasetSource
 from dfd_core.errors import ConfigError, UnknownNameError
 from dfd_core.evaluation import ProtocolSpec
 from dfd_core.features.extraction import ExtractionSpec
@@ -64,6 +65,9 @@ class RunConfig(Spec):
     def _names_are_distinct_and_known(self) -> RunConfig:
         _distinct("datasets", (source.name for source in self.datasets))
         _distinct("augmentations", (augmentation.name for augmentation in self.augmentations))
+        for source in self.datasets:
+            if isinstance(source, CatalogueSource):
+                check_options(source)
         names = {augmentation.name for augmentation in self.augmentations}
         for key in ("train_augmentations", "test_augmentations"):
             unknown = set(getattr(self.protocol, key) or ()) - names
@@ -130,11 +134,10 @@ def _explain(name: str, error: ValidationError) -> str:
 
 
 def _unknown_key(key: str, location: tuple[int | str, ...]) -> str:
-    model: Any = RunConfig
+    fields = RunConfig.model_fields
     for part in location[:-1]:
-        if isinstance(part, str) and isinstance(model, type) and part in getattr(model, "model_fields", {}):
-            model = model.model_fields[part].annotation
-    fields = getattr(model, "model_fields", {})
+        if isinstance(part, str) and part in fields:
+            fields = getattr(fields[part].annotation, "model_fields", {})
     return str(UnknownNameError("key", key, fields)) if fields else f"There is no key named {key!r} here."
 
 

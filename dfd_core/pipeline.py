@@ -169,7 +169,8 @@ def check_features(config: RunConfig, manifests: Manifests, feature_sets: Featur
 
 def all_rows(manifests: Manifests) -> pd.DataFrame:
     """The rows of all manifests."""
-    return pa.concat_tables([manifest.table for manifest in manifests.values()]).to_pandas()
+    frame: pd.DataFrame = pa.concat_tables([manifest.table for manifest in manifests.values()]).to_pandas()
+    return frame
 
 
 def plan_training(config: RunConfig, manifests: Manifests, feature_sets: FeatureSets) -> list[DetectorJob]:
@@ -205,11 +206,15 @@ def train(
         if not todo:
             continue
         bench = Bench(store, frame, load_bank(store, own), config.protocol)
-        errors = engine.map(fit_and_score, bench, todo, lambda index, _, todo=todo: on_detector(todo[index]))
+        errors = engine.map(fit_and_score, bench, todo, _announcing(on_detector, todo))
         failed += [f"{todo[index].spec.name()}: {error}" for index, error in sorted(errors.items())]
     if failed:
         raise EvaluationError(f"{len(failed)} of {len(missing)} detectors failed. " + " ".join(failed[:3]))
     return len(missing)
+
+
+def _announcing(on_detector: Callable[[DetectorJob], None], jobs: Sequence[DetectorJob]) -> Callable[[int, Any], None]:
+    return lambda index, _: on_detector(jobs[index])
 
 
 def results_path(config: RunConfig, jobs: Sequence[DetectorJob]) -> str:

@@ -26,7 +26,7 @@ def start() -> None:
 @app.command(epilog="Example: dfd server status")
 def status() -> None:
     """Prints the address of the server that a run would use."""
-    found = server.find_named_or_running(EngineSettings.from_environment().server_port)
+    found = server.find(EngineSettings.from_environment().server_port)
     if found is None:
         raise EngineError("No Prefect server runs here. `dfd server start` starts one, and so does any run.")
     print(found.dashboard_url)

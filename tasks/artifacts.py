@@ -6,9 +6,10 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
-from prefect.artifacts import create_image_artifact, create_table_artifact
+from prefect.artifacts import create_image_artifact, create_progress_artifact, create_table_artifact
 
 MAX_ROWS = 500
 
@@ -31,3 +32,8 @@ def image_artifact(key: str, png: bytes, description: str) -> None:
     """A PNG in the dashboard, inside the artifact itself."""
     url = "data:image/png;base64," + base64.b64encode(png).decode()
     create_image_artifact(image_url=url, key=artifact_key(key), description=description)
+
+
+def start_progress(key: str, percent: float, description: str) -> UUID:
+    """A bar in the dashboard, to be moved with `update_progress_artifact`."""
+    return cast("UUID", create_progress_artifact(percent, key=artifact_key(key), description=description))

@@ -68,7 +68,6 @@ def _connect(settings: EngineSettings) -> None:
             raise EngineError(f"Ray did not start or answer ({settings.ray_address or 'local'}): {error}") from error
 
 
-@ray.remote(max_restarts=0)
 class _ExtractionActor:
     """An `Extractor` in a process of its own."""
 
@@ -77,7 +76,8 @@ class _ExtractionActor:
 
         torch.set_num_threads(threads)
         self.extractor = Extractor(store, plan_sets, spec, "cuda" if ray.get_gpu_ids() else "cpu")
-        self.name = f"{ray.util.get_node_ip_address()}:{ray.get_runtime_context().get_actor_id()[:6]}"
+        context = ray.get_runtime_context()
+        self.name = f"{str(context.get_node_id())[:6]}/{str(context.get_actor_id())[:6]}"
 
     def ready(self) -> str:
         return self.name
@@ -155,7 +155,8 @@ class ShardDispatcher:
         store, feature_sets, spec = ray.get(handle)
         while len(self.workers) < min(room, left):
             threads = max(1, int(resources["num_cpus"]))
-            actor = _ExtractionActor.options(**resources).remote(store, feature_sets, spec, threads)
+            remote: Any = ray.remote(_ExtractionActor)
+            actor = remote.options(max_restarts=0, **resources).remote(store, feature_sets, spec, threads)
             worker = _Worker(actor, actor.ready.remote())
             self.workers.append(worker)
             self.worker_of[worker.ready] = worker

@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import Any
 from uuid import UUID
 
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.artifacts import update_progress_artifact
 
 from dfd_core.features.extraction import ShardReport
 from dfd_core.features.planning import ExtractionPlan, Shard
-from tasks.artifacts import artifact_key
+from tasks.artifacts import start_progress
 
 EVERY_S = 2.0
 LOG_EVERY_S = 5.0
@@ -43,9 +43,7 @@ class ExtractionProgress:
     def __enter__(self) -> ExtractionProgress:
         for feature_set in self.plan.feature_sets:
             folder = feature_set.folder
-            self.artifacts[folder] = create_progress_artifact(
-                self._percent(folder), key=artifact_key("features", folder), description=feature_set.title
-            )
+            self.artifacts[folder] = start_progress("features " + folder, self._percent(folder), feature_set.title)
         return self
 
     def __exit__(
@@ -141,7 +139,7 @@ class CountProgress:
     def _write(self, now: float, final: bool) -> None:
         percent = round(100 * self.done / max(self.total, 1), 1)
         if self.artifact is None:
-            self.artifact = create_progress_artifact(percent, key=artifact_key(self.title), description=self.title)
+            self.artifact = start_progress(self.title, percent, self.title)
         else:
             update_progress_artifact(self.artifact, percent)
         if final or now - self.last_line >= LOG_EVERY_S:

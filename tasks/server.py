@@ -54,14 +54,6 @@ def find_or_start(first_port: int, log: Callable[[str], None]) -> Server:
     Raises:
         EngineError: The named server does not answer, or a new one does not come up.
     """
-    named = os.environ.get("PREFECT_API_URL")
-    if named:
-        if not is_prefect(named):
-            raise EngineError(
-                f"PREFECT_API_URL is {named}, where no Prefect server answers. Start it, or unset the variable and dfd "
-                "finds or starts a local one."
-            )
-        return Server(named.rstrip("/"), started=False)
     running = find(first_port)
     if running:
         return running
@@ -72,7 +64,19 @@ def find_or_start(first_port: int, log: Callable[[str], None]) -> Server:
 
 
 def find(first_port: int) -> Server | None:
-    """A Prefect server on loopback, if one answers."""
+    """The server of `PREFECT_API_URL`, else a local one, if one answers.
+
+    Raises:
+        EngineError: The named server does not answer.
+    """
+    named = os.environ.get("PREFECT_API_URL")
+    if named:
+        if not is_prefect(named):
+            raise EngineError(
+                f"PREFECT_API_URL is {named}, where no Prefect server answers. Start it, or unset the variable and dfd "
+                "finds or starts a local one."
+            )
+        return Server(named.rstrip("/"), started=False)
     for port in range(first_port, first_port + PORTS_TRIED):
         api_url = f"http://{HOST}:{port}/api"
         if not _is_free(port) and is_prefect(api_url):

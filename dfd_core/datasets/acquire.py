@@ -50,6 +50,14 @@ def acquire(source: DatasetSource, store: Store, progress: Progress | None = Non
     )
 
 
+def is_acquired(source: DatasetSource, store: Store) -> bool:
+    """Whether `acquire` has nothing left to make, as far as its marker tells."""
+    if not isinstance(source, CatalogueSource):
+        return True
+    card, options = resolve(source)
+    return store.exists(f"{card.folder(options)}/{MARKER}")
+
+
 def resolve(source: CatalogueSource) -> tuple[DatasetCard, Spec]:
     """Checks a catalogue source without making anything.
 

@@ -89,7 +89,7 @@ class _Column:
         good = [index for index, value in enumerate(prepared) if not isinstance(value, ImageError)]
         if good:
             X[good] = backbone.embed([prepared[index] for index in good])
-        finite = np.isfinite(X).all(axis=1)
+        finite = np.atleast_1d(np.isfinite(X).all(axis=1))
         for index, (sample_id, value) in enumerate(zip(sample_ids, prepared, strict=True)):
             if isinstance(value, ImageError):
                 self.rows.append((sample_id, value.status, value.message))
@@ -160,17 +160,16 @@ class Extractor:
         except ImageError as error:
             return [error] * len(targets)
         pixels: dict[str, Image.Image | ImageError] = {}
-        inputs = []
+        inputs: list[Any] = []
         for target in targets:
             key = target.augmentation.key()
             if key not in pixels:
-                pixels[key] = _attempt(lambda target=target: augment(target.augmentation, image, sample_id))
+                pixels[key] = _or_error(augment, target.augmentation, image, sample_id)
             augmented = pixels[key]
             if isinstance(augmented, ImageError):
                 inputs.append(augmented)
             else:
-                transform = self.backbones[target.backbone.key()].transform
-                inputs.append(_attempt(lambda transform=transform, augmented=augmented: transform(augmented)))
+                inputs.append(_or_error(self.backbones[target.backbone.key()].transform, augmented))
         return inputs
 
     def _provenance(self, target: FeatureSet, n: int, failures: dict[str, int], seconds: float) -> dict[str, Any]:
@@ -244,9 +243,9 @@ def check_failures(failed: dict[str, list[tuple[str, str, str]]], total: dict[st
             )
 
 
-def _attempt(make: Callable[[], Any]) -> Any:
+def _or_error(function: Callable[..., Any], *arguments: Any) -> Any:
     try:
-        return make()
+        return function(*arguments)
     except ImageError as error:
         return error
 

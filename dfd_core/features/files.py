@@ -84,7 +84,8 @@ def read_features(store: Store, folder: str) -> FeatureTable:
     names = store.names(folder, SUFFIX)
     if not names:
         raise StoreError(f"There are no features in {store.url(folder)}. Extract them first: `dfd extract CONFIG`.")
-    ids, arrays, failed = [], [], {}
+    ids, arrays = [], []
+    failed: dict[str, str] = {}
     for name in names:
         table = store.read_table(f"{folder}/{name}", columns=["sample_id", "status", "embedding"])
         ok = np.array([status == OK for status in table["status"].to_pylist()], dtype=bool)

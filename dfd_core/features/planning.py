@@ -105,8 +105,8 @@ def _cut(
     for sample_id, indices in misses.items():
         alike[tuple(indices)].append(sample_id)
     shards = []
-    for indices, sample_ids in sorted(alike.items()):
-        targets = tuple(wanted[index] for index in indices)
+    for missed, sample_ids in sorted(alike.items()):
+        targets = tuple(wanted[index] for index in missed)
         for start in range(0, len(sample_ids), shard_size):
             part = sample_ids[start : start + shard_size]
             digest = hashlib.sha256("".join(part).encode()).hexdigest()[:16]

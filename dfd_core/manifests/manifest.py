@@ -125,9 +125,7 @@ def prepare(
         StoreError: The store can't be read or written.
     """
     started = time.monotonic()
-    acquired = acquire(source, store, progress)
-    draft = draft_dataset(acquired)
-    manifest = Manifest(store, source.name, _key(acquired, split, draft))
+    manifest, draft = _look_up(source, split, store, progress)
     if store.exists(manifest.path):
         return manifest
     if not isinstance(source, CatalogueSource):
@@ -148,6 +146,26 @@ def prepare(
     }
     store.write_table(manifest.path, table, provenance(**facts, seconds=round(time.monotonic() - started, 3)))
     return manifest
+
+
+def find(source: CatalogueSource | FolderSource | TableSource, split: SplitSpec, store: Store) -> Manifest | int:
+    """The manifest that `prepare` would find, or how many files it would have to read; makes nothing.
+
+    The dataset must have been acquired.
+
+    Raises:
+        ManifestError: As for `prepare`.
+    """
+    manifest, draft = _look_up(source, split, store, None)
+    return manifest if store.exists(manifest.path) else len(draft)
+
+
+def _look_up(
+    source: CatalogueSource | FolderSource | TableSource, split: SplitSpec, store: Store, progress: Progress | None
+) -> tuple[Manifest, Draft]:
+    acquired = acquire(source, store, progress)
+    draft = draft_dataset(acquired)
+    return Manifest(store, source.name, _key(acquired, split, draft)), draft
 
 
 def digest_of(table: pa.Table) -> str:
