@@ -1,7 +1,7 @@
 """The whole way, step by step: prepare, extract, train and evaluate, report. Each step does only what is missing.
 
-A flow calls these functions one by one, `run` calls them in order in one process. What spreads work over processes is
-an `Engine`: the one here is a plain loop, another one drives a cluster.
+Flows call these functions one by one, and so does `in_process`. What carries out the heavy work is an `Engine`: a plain
+loop, or one that drives a cluster.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dfd_core.evaluation.grid import (
     missing_jobs,
     plan_detectors,
 )
-from dfd_core.features.extraction import ExtractionSpec, ShardReport, check_failures, extract_here
+from dfd_core.features.extraction import ExtractionSpec, ShardReport, check_failures
 from dfd_core.features.files import read_failures
 from dfd_core.features.planning import ExtractionPlan, plan_extraction
 from dfd_core.features.sets import FeatureSet
@@ -59,32 +59,6 @@ class Engine(Protocol):
         on_result: Callable[[int, Result], None],
     ) -> dict[int, Exception]:
         """Calls `function(shared, job)` for every job; returns the errors of those that failed, by index."""
-
-
-class LocalEngine:
-    """Everything in this process, one after the other."""
-
-    def extract(
-        self, store: Store, plan: ExtractionPlan, spec: ExtractionSpec, on_shard: Callable[[ShardReport], None]
-    ) -> list[ShardReport]:
-        """Computes the shards of a plan."""
-        return extract_here(store, plan, spec, on_shard)
-
-    def map(
-        self,
-        function: Callable[..., Result],
-        shared: Any,
-        jobs: Sequence[Any],
-        on_result: Callable[[int, Result], None],
-    ) -> dict[int, Exception]:
-        """Calls `function(shared, job)` for every job; returns the errors of those that failed, by index."""
-        errors: dict[int, Exception] = {}
-        for index, job in enumerate(jobs):
-            try:
-                on_result(index, function(shared, job))
-            except EvaluationError as error:
-                errors[index] = error
-        return errors
 
 
 class RunInputs(Spec):

@@ -41,7 +41,9 @@ def plain_formula(image, options):
 
 
 @pytest.mark.parametrize("size", [(64, 64), (33, 47), (48, 80), (90, 61)])
-@pytest.mark.parametrize("options", [SpectrumOptions(bins=24, crop=64), SpectrumOptions(bins=17, crop=51, window="none")])
+@pytest.mark.parametrize(
+    "options", [SpectrumOptions(bins=24, crop=64), SpectrumOptions(bins=17, crop=51, window="none")]
+)
 def test_it_is_the_definition(size, options):
     image = noise(*size)
     expected = plain_formula(image, options)

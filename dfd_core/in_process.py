@@ -1,0 +1,117 @@
+"""The steps in one process, without Prefect and Ray: for notebooks, small jobs and debuggers.
+
+from dfd_core.config import load_config
+from dfd_core.in_process import run
+
+folder = run(load_config("mine.yaml"))
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dfd_core import pipeline
+from dfd_core.config import RunConfig
+from dfd_core.errors import DfdError
+from dfd_core.evaluation.grid import missing_jobs
+from dfd_core.features.extraction import ExtractionSpec, ShardReport, extract_here
+from dfd_core.features.planning import ExtractionPlan
+from dfd_core.pipeline import Result, RunInputs
+from dfd_core.storage import Store
+
+logger = logging.getLogger(__name__)
+EVERY_S = 5.0
+
+
+class LocalEngine:
+    """Everything in this process, one after the other; the backbones run on the GPU where torch finds one."""
+
+    def extract(
+        self, store: Store, plan: ExtractionPlan, spec: ExtractionSpec, on_shard: Callable[[ShardReport], None]
+    ) -> list[ShardReport]:
+        """Computes the shards of a plan."""
+        import torch
+
+        return extract_here(store, plan, spec, on_shard, "cuda" if torch.cuda.is_available() else "cpu")
+
+    def map(
+        self,
+        function: Callable[..., Result],
+        shared: Any,
+        jobs: Sequence[Any],
+        on_result: Callable[[int, Result], None],
+    ) -> dict[int, Exception]:
+        """Calls `function(shared, job)` for every job; returns the errors of those that failed, by index."""
+        errors: dict[int, Exception] = {}
+        for index, job in enumerate(jobs):
+            try:
+                on_result(index, function(shared, job))
+            except DfdError as error:
+                errors[index] = error
+        return errors
+
+
+def run(config: RunConfig) -> str:
+    """Prepare, extract, train and evaluate, report; each does only what is missing.
+
+    Returns:
+        The report's folder in the store.
+
+    Raises:
+        DfdError: Whatever ends a run; what is finished is kept.
+    """
+    inputs = pipeline.find_inputs(config)
+    extract(config, inputs)
+    train_and_evaluate(config, inputs)
+    return pipeline.report(config, inputs).folder
+
+
+def extract(config: RunConfig, inputs: RunInputs) -> None:
+    """Extracts what is missing.
+
+    Raises:
+        TooManyFailuresError: Too many samples have no vector.
+        StoreError: The store can't be read or written.
+    """
+    manifests, feature_sets = inputs.open(config)
+    plan = pipeline.plan_features(config, manifests, feature_sets)
+    progress = _Lines("Extracted {done} of {total} images", sum(len(shard) for shard in plan.shards))
+    LocalEngine().extract(Store(config.store), plan, config.extraction, lambda report: progress.add(report.samples))
+    pipeline.check_features(config, manifests, feature_sets)
+
+
+def train_and_evaluate(config: RunConfig, inputs: RunInputs) -> str:
+    """Fits the detectors that are missing and computes every metric.
+
+    Returns:
+        The path of the results in the store.
+
+    Raises:
+        EvaluationError: Features are missing, or a detector can't be fitted.
+    """
+    manifests, feature_sets = inputs.open(config)
+    pipeline.check_features(config, manifests, feature_sets)
+    jobs = pipeline.plan_training(config, manifests, feature_sets)
+    progress = _Lines("Fitted {done} of {total} detectors", len(missing_jobs(Store(config.store), jobs)))
+    pipeline.train(config, manifests, feature_sets, jobs, LocalEngine(), lambda _: progress.add(1))
+    return pipeline.tabulate(config, manifests, jobs)
+
+
+class _Lines:
+    """A line in the log every few seconds, and one at the end."""
+
+    def __init__(self, template: str, total: int) -> None:
+        self.template, self.done, self.total = template, 0, total
+        self.last = time.monotonic()
+        if not total:
+            logger.info("%s: nothing to do", template.format(done=0, total=0))
+
+    def add(self, n: int) -> None:
+        self.done += n
+        now = time.monotonic()
+        if now - self.last >= EVERY_S or self.done == self.total:
+            logger.info(self.template.format(done=self.done, total=self.total))
+            self.last = now

@@ -1,0 +1,107 @@
+"""What each step made, as people read it, whichever way it was carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dfd_core.reports import accuracy_text
+
+from dfd_core import in_process, pipeline
+from dfd_core.config import RunConfig
+from dfd_core.errors import EngineError
+from dfd_core.manifests import Manifest
+from dfd_core.pipeline import RunInputs
+from dfd_core.storage import Store
+from flows.terminal import format_table
+
+Outcome = tuple[str, str]
+"""The address of what was made, and a text about it."""
+
+
+def of_flow(step: str, config: RunConfig) -> tuple[str, Outcome]:
+    """Runs a step's flow.
+
+    Returns:
+        The id of the flow run, and the outcome.
+
+    Raises:
+        DfdError: As the step says.
+        EngineError: The run was cancelled.
+    """
+    from prefect.exceptions import CancelledRun
+
+    from flows.extract import extract_flow
+    from flows.prepare import prepare_flow
+    from flows.report import report_flow
+    from flows.run import run_flow
+    from flows.train_and_evaluate import train_and_evaluate_flow
+
+    flows: dict[str, tuple[Any, Callable[[RunConfig, Any], Outcome]]] = {
+        "prepare": (prepare_flow, _prepared),
+        "extract": (extract_flow, _extracted),
+        "evaluate": (train_and_evaluate_flow, _evaluated),
+        "report": (report_flow, _reported),
+        "run": (run_flow, _reported),
+    }
+    flow, tell = flows[step]
+    state = flow(config, return_state=True)
+    try:
+        made = state.result()
+    except CancelledRun as error:
+        raise EngineError(
+            "The run was cancelled. What is finished is kept; the same command goes on from there."
+        ) from error
+    return str(state.state_details.flow_run_id), tell(config, made)
+
+
+def of_step_here(step: str, config: RunConfig) -> Outcome:
+    """Carries out a step in this process, without Prefect and Ray."""
+    inputs = pipeline.find_inputs(config)
+    if step in ("extract", "run"):
+        in_process.extract(config, inputs)
+    if step in ("evaluate", "run"):
+        results_path = in_process.train_and_evaluate(config, inputs)
+    if step == "prepare":
+        return _prepared(config, inputs.manifests)
+    if step == "extract":
+        return _extracted(config, inputs)
+    if step == "evaluate":
+        return _evaluated(config, results_path)
+    return _reported(config, pipeline.report(config, inputs).folder)
+
+
+def _prepared(config: RunConfig, keys: dict[str, str]) -> Outcome:
+    store = Store(config.store)
+    manifests = [Manifest(store, name, key) for name, key in keys.items()]
+    rows = [row for manifest in manifests for row in manifest.summary()]
+    notes = [f"{manifest.name}: {note}" for manifest in manifests for note in manifest.notes]
+    address = store.url(manifests[0].path if len(manifests) == 1 else "manifests")
+    return address, "\n".join([format_table(rows), *notes])
+
+
+def _extracted(config: RunConfig, inputs: RunInputs) -> Outcome:
+    store = Store(config.store)
+    manifests, feature_sets = inputs.open(config)
+    rows = [
+        {
+            "dataset": found.feature_set.dataset,
+            "augmentation": found.feature_set.augmentation.name,
+            "backbone": found.feature_set.backbone.label,
+            "D": found.feature_set.backbone.dimension,
+            "samples": len(manifests[found.feature_set.dataset].table),
+            "without a vector": len(found.rows),
+        }
+        for found in pipeline.check_features(config, manifests, feature_sets)
+    ]
+    return store.url("features"), format_table(rows)
+
+
+def _evaluated(config: RunConfig, path: str) -> Outcome:
+    store = Store(config.store)
+    return store.url(path), accuracy_text(store.read_table(path))
+
+
+def _reported(config: RunConfig, folder: str) -> Outcome:
+    store = Store(config.store)
+    return store.url(folder), accuracy_text(store.read_table(f"{folder}/results.parquet"))
