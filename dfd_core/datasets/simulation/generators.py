@@ -15,7 +15,6 @@ from __future__ import annotations
 import functools
 import zlib
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
@@ -29,38 +28,32 @@ from dfd_core.datasets.simulation.upsampling import (
 )
 from dfd_core.registry import Registry
 
-COARSEST = 8
-"""The largest factor by which a generator's first feature map is smaller than its image."""
 LATENT_BANDS = 6
 """A latent of `sim_latent_8x` holds the frequencies whose two indices add up to less, 21 of 64 numbers a colour."""
 
+Decoder = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+"""Takes a scene and a random stream for what is random in an inference, gives an image of the same shape."""
 
-class SimulatedGenerator(NamedTuple):
-    """A decoder and what it stands for.
 
-    Attributes:
-        upsampling: How it enlarges, in words.
-        decode: Takes a scene and a random stream for what is random in an inference, gives an image of the same shape.
+def paint(generator: str, scene: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Decodes a scene and gives each colour the scene's mean and deviation.
+
+    A trained generator has the brightness and the contrast of its training images, so these must not tell.
+
+    Args:
+        generator: A name in `GENERATORS`.
+        scene: (H, W, 3) in 0 to 255, H and W multiples of 8.
+        rng: For the decoder.
+
+    Returns:
+        (H, W, 3), not yet rounded or clipped.
+
+    Raises:
+        UnknownNameError: There is no such generator.
     """
-
-    upsampling: str
-    decode: Callable[[np.ndarray, np.random.Generator], np.ndarray]
-
-    def paint(self, scene: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Decodes a scene and gives each colour the scene's mean and deviation.
-
-        A trained generator has the brightness and the contrast of its training images, so these must not tell.
-
-        Args:
-            scene: (H, W, 3) in 0 to 255, H and W multiples of `COARSEST`.
-            rng: For the decoder.
-
-        Returns:
-            (H, W, 3), not yet rounded or clipped.
-        """
-        decoded = self.decode(scene, rng)
-        mean, deviation = decoded.mean(axis=(0, 1)), np.maximum(decoded.std(axis=(0, 1)), 1e-6)
-        return np.asarray((decoded - mean) * (scene.std(axis=(0, 1)) / deviation) + scene.mean(axis=(0, 1)))
+    decoded = GENERATORS[generator](scene, rng)
+    mean, deviation = decoded.mean(axis=(0, 1)), np.maximum(decoded.std(axis=(0, 1)), 1e-6)
+    return np.asarray((decoded - mean) * (scene.std(axis=(0, 1)) / deviation) + scene.mean(axis=(0, 1)))
 
 
 def decode_transposed_conv(scene: np.ndarray, _rng: np.random.Generator) -> np.ndarray:
@@ -70,7 +63,7 @@ def decode_transposed_conv(scene: np.ndarray, _rng: np.random.Generator) -> np.n
     with errors that don't cancel: a checkerboard, peaks at half the sampling rate (Odena, Dumoulin, Olah 2016).
     """
     taps = np.array([0.25, 0.75, 0.75, 0.25, 0])
-    kernels = _weights("sim_transposed_conv", _per_colour(np.outer(taps, taps)), spread=0.01)
+    kernels = _weights("sim_transposed_conv", _per_colour(np.outer(taps, taps)), spread=0.018)
     return _build(scene, lambda x: transposed_convolution(x, kernels), (1.0, 1.0))
 
 
@@ -115,27 +108,13 @@ def decode_cascade_4x(scene: np.ndarray, rng: np.random.Generator) -> np.ndarray
     return convolve(decoded, _per_colour(_SHARPEN))
 
 
-GENERATORS: Registry[SimulatedGenerator] = Registry("simulated generator")
-GENERATORS.add(
-    "sim_transposed_conv",
-    SimulatedGenerator("zero insertion, 5 × 5 transposed convolution, from 1/4", decode_transposed_conv),
-)
-GENERATORS.add(
-    "sim_nearest_conv", SimulatedGenerator("nearest neighbour, 3 × 3 convolution, from 1/4", decode_nearest_conv)
-)
-GENERATORS.add("sim_bilinear_conv", SimulatedGenerator("bilinear, 3 × 3 convolution, from 1/4", decode_bilinear_conv))
-GENERATORS.add(
-    "sim_pixel_shuffle", SimulatedGenerator("3 × 3 convolution, pixel shuffle, from 1/4", decode_pixel_shuffle)
-)
-GENERATORS.add(
-    "sim_latent_8x",
-    SimulatedGenerator("nearest neighbour, 3 × 3 convolution, from a latent of 1/8", decode_latent_8x),
-)
-GENERATORS.add(
-    "sim_cascade_4x",
-    SimulatedGenerator("bilinear super-resolution of a noisy input, from 1/4", decode_cascade_4x),
-)
-
+GENERATORS: Registry[Decoder] = Registry("simulated generator")
+GENERATORS.add("sim_transposed_conv", decode_transposed_conv)
+GENERATORS.add("sim_nearest_conv", decode_nearest_conv)
+GENERATORS.add("sim_bilinear_conv", decode_bilinear_conv)
+GENERATORS.add("sim_pixel_shuffle", decode_pixel_shuffle)
+GENERATORS.add("sim_latent_8x", decode_latent_8x)
+GENERATORS.add("sim_cascade_4x", decode_cascade_4x)
 
 _SOFT = np.outer([0.1, 0.8, 0.1], [0.1, 0.8, 0.1])
 _SHARPEN = 1.6 * np.outer([0, 1, 0], [0, 1, 0]) - 0.6 * np.outer([0.25, 0.5, 0.25], [0.25, 0.5, 0.25])

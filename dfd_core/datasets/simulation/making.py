@@ -12,7 +12,7 @@ from dfd_core.datasets.cards import Progress
 from dfd_core.datasets.catalogue.simulated import SimulatedOptions
 from dfd_core.datasets.simulation.camera import encode, expose
 from dfd_core.datasets.simulation.contents import ContentKind, content
-from dfd_core.datasets.simulation.generators import GENERATORS
+from dfd_core.datasets.simulation.generators import GENERATORS, paint
 from dfd_core.storage import Store
 
 REAL_SOURCES: dict[str, ContentKind] = {"sim_photographs": "photographs", "sim_dead_leaves": "dead_leaves"}
@@ -24,12 +24,12 @@ class PlannedImage(NamedTuple):
 
     Attributes:
         maker: A generator's name, or a real source's.
-        index: Its number among the maker's images.
+        number: Its number among the maker's images.
         kind: What it shows.
     """
 
     maker: str
-    index: int
+    number: int
     kind: ContentKind
 
     @property
@@ -40,7 +40,7 @@ class PlannedImage(NamedTuple):
     @property
     def name(self) -> str:
         """The file's name."""
-        return f"{self.index:06d}.jpg"
+        return f"{self.number:06d}.jpg"
 
 
 def plan(images_per_class: int) -> Iterator[PlannedImage]:
@@ -59,10 +59,10 @@ def render(image: PlannedImage, options: SimulatedOptions) -> bytes:
     A real is photographed and encoded. A fake is painted by its generator after a photographed scene, since generators
     learn from cameras' images, and encoded alike.
     """
-    rng = np.random.default_rng([options.seed, zlib.crc32(image.maker.encode()), image.index])
+    rng = np.random.default_rng([options.seed, zlib.crc32(image.maker.encode()), image.number])
     pixels = expose(content(image.kind, options.size, rng), rng)
     if image.maker not in REAL_SOURCES:
-        pixels = GENERATORS[image.maker].paint(pixels, rng)
+        pixels = paint(image.maker, pixels, rng)
     return encode(pixels, options.jpeg_quality)
 
 

@@ -78,7 +78,7 @@ def transposed_convolution(x: np.ndarray, kernels: np.ndarray) -> np.ndarray:
 def halve(x: np.ndarray) -> np.ndarray:
     """The way back, without a trace: the mean of 2 × 2 pixels."""
     height, width, channels = x.shape
-    return x.reshape(height // 2, 2, width // 2, 2, channels).mean(axis=(1, 3))
+    return np.asarray(x.reshape(height // 2, 2, width // 2, 2, channels).mean(axis=(1, 3)))
 
 
 def _linear_rows(x: np.ndarray) -> np.ndarray:
