@@ -1,0 +1,64 @@
+"""From the name of a dataset to its files."""
+
+from __future__ import annotations
+
+import time
+
+from dfd_core.datasets.cards import DatasetCard, Progress
+from dfd_core.datasets.catalogue import DATASETS
+from dfd_core.datasets.sources import CatalogueSource, DatasetSource, FolderSource, TableSource
+from dfd_core.provenance import provenance
+from dfd_core.specs import Spec
+from dfd_core.storage import Store
+
+IMAGES = "images"
+MARKER = "dataset.json"
+
+
+def acquire(source: DatasetSource, store: Store, progress: Progress | None = None) -> FolderSource | TableSource:
+    """Sees to it that a dataset's files are there.
+
+    A dataset of the catalogue goes into `datasets/<name>-<hash>/images/` of the store; files that are there already are
+    kept. A marker with provenance is written last, beside `images`, so where it is missing the dataset is incomplete.
+    One's own folders and tables are returned as they are, unread.
+
+    Args:
+        source: The dataset as a configuration names it.
+        store: Where datasets of the catalogue are kept.
+        progress: Called with the number of finished files and of all.
+
+    Returns:
+        Where the files are.
+
+    Raises:
+        UnknownNameError: The catalogue has no such dataset.
+        ConfigError: The dataset's card does not accept the options.
+        StoreError: The store can't be read or written; the same call goes on where this one ended.
+    """
+    if not isinstance(source, CatalogueSource):
+        return source
+    card, options = resolve(source)
+    folder = card.folder(options)
+    started = time.monotonic()
+    made = card.make(options, store, f"{folder}/{IMAGES}", progress)
+    if made or not store.exists(f"{folder}/{MARKER}"):
+        facts = {"dataset": card.name, "revision": card.revision, "options": options.model_dump(mode="json")}
+        seconds = round(time.monotonic() - started, 3)
+        store.write_json(f"{folder}/{MARKER}", provenance(**facts, files_written=made, seconds=seconds))
+    return FolderSource(
+        name=source.name, folders=(store.url(f"{folder}/{IMAGES}"),), layout="generator", families=card.generators
+    )
+
+
+def resolve(source: CatalogueSource) -> tuple[DatasetCard, Spec]:
+    """Checks a catalogue source without making anything.
+
+    Returns:
+        The card and its valid options.
+
+    Raises:
+        UnknownNameError: The catalogue has no such dataset.
+        ConfigError: The card does not accept the options.
+    """
+    card = DATASETS[source.catalogue]
+    return card, card.read_options(source.options)
