@@ -7,11 +7,12 @@ import logging
 import pandas as pd
 import pyarrow as pa
 
+from dfd_core.datasets.cards import Progress
 from dfd_core.datasets.sources import FolderSource, TableSource
 from dfd_core.manifests.drafts import Draft
 from dfd_core.manifests.folders import draft_folders
 from dfd_core.manifests.groups import join_groups, named_groups
-from dfd_core.manifests.probing import Probe, Progress, probe
+from dfd_core.manifests.probing import Probe, probe
 from dfd_core.manifests.schema import SCHEMA, check_labels_agree, validate
 from dfd_core.manifests.split_lists import listed_splits
 from dfd_core.manifests.splits import SplitSpec, draw_splits

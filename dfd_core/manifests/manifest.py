@@ -11,11 +11,12 @@ import pandas as pd
 import pyarrow as pa
 
 from dfd_core.datasets.acquire import acquire
+from dfd_core.datasets.cards import Progress
 from dfd_core.datasets.sources import CatalogueSource, FolderSource, TableSource
 from dfd_core.manifests.building import assemble, draft_dataset, log_notes
 from dfd_core.manifests.drafts import Draft, unused_families
 from dfd_core.manifests.probe_cache import known_probes, remember_probes
-from dfd_core.manifests.probing import Progress, probe
+from dfd_core.manifests.probing import probe
 from dfd_core.manifests.schema import EMPTY_SAMPLE_ID, SPLITS
 from dfd_core.manifests.splits import SplitSpec
 from dfd_core.provenance import provenance

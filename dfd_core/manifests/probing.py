@@ -14,11 +14,11 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from PIL import Image
 
+from dfd_core.datasets.cards import Progress
 from dfd_core.errors import ManifestError
 from dfd_core.manifests.listing import Files
 from dfd_core.manifests.schema import some
 
-Progress = Callable[[int, int], None]
 _LOCAL_THREADS, _REMOTE_THREADS = 8, 32
 _REPORTS = 200
 _KEPT_EVERY = 20_000

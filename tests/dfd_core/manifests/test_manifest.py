@@ -3,7 +3,7 @@ import pickle
 
 import pytest
 
-from dfd_core.datasets.sources import FolderSource, TableSource
+from dfd_core.datasets.sources import CatalogueSource, FolderSource, TableSource
 from dfd_core.errors import ManifestError
 from dfd_core.manifests import Manifest, SplitSpec, prepare, probing
 from dfd_core.storage import Store
@@ -163,6 +163,16 @@ def test_a_manifest_travels_as_a_small_reference(folder, store):
     assert len(sent) < 1000
     assert pickle.loads(sent).table.equals(manifest.table)
     assert Manifest(store, "mine", manifest.key).digest == manifest.digest
+
+
+def test_a_dataset_of_the_catalogue_is_acquired_first(store, reads):
+    source = CatalogueSource(catalogue="simulated", name="simulated", options={"images_per_class": 4, "size": 64})
+    manifest = prepare(source, SplitSpec(), store)
+    assert len(reads) == manifest.counts()["samples"]
+    assert manifest.notes == []
+    assert set(manifest.frame["family"]) == {"real", "gan", "diffusion"}
+    assert all(url.startswith(store.url("datasets")) for url in manifest.frame["url"])
+    assert prepare(source, SplitSpec(), store).key == manifest.key
 
 
 def test_a_store_in_memory(tmp_path, memory, put):
