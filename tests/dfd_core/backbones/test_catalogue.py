@@ -88,9 +88,14 @@ def test_naming_and_listing_backbones_imports_no_heavy_library():
 
 @pytest.mark.parametrize(
     "change",
-    [{"tag": None}, {"weights_url": "https://example.org/a.pth"}, {"default_weights": "url"}, {"preprocessing": {"a": 1}}],
+    [
+        {"tag": None},
+        {"weights_url": "https://example.org/a.pth"},
+        {"default_weights": "url"},
+        {"preprocessing": {"a": 1}},
+    ],
 )
 def test_a_card_that_contradicts_itself_is_refused(change):
     card = BACKBONES["dino_vit_b16"].model_dump()
-    with pytest.raises(ValueError, match="weights|preprocessing"):
+    with pytest.raises(ValueError, match=r"weights|preprocessing"):
         BackboneCard.model_validate({**card, **change})

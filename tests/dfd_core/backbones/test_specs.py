@@ -63,7 +63,9 @@ def test_suffixes_are_read_from_paths_and_urls(address):
 
 def test_the_key_is_readable_and_blind_to_where_the_weights_are():
     one = resolved()
-    other = resolved(weights_path="/elsewhere/b.safetensors", weights_source="my disk", spec={"weights": "b.safetensors"})
+    other = resolved(
+        weights_path="/elsewhere/b.safetensors", weights_source="my disk", spec={"weights": "b.safetensors"}
+    )
     assert one.key().startswith("clip_vit_b16-")
     assert one.key() == other.key()
 
