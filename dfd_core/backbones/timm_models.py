@@ -71,7 +71,7 @@ def network(card: BackboneCard, options: Option, path: Path | None) -> torch.nn.
         with undisturbed_seed():
             module = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **arguments)
     except Exception as error:
-        raise misfit(path, card.architecture, " ".join(str(error).split())[:600].rstrip(". ")) from error
+        raise misfit(path, card.architecture, _shortened(error)) from error
     _check_not_resampled(module, tensors, path, card, size)
     cast("dict[str, Any]", module.pretrained_cfg).pop("state_dict", None)
     return module
@@ -99,6 +99,14 @@ def _without_classifier(tensors: dict[str, torch.Tensor], card: BackboneCard) ->
     heads = (heads,) if isinstance(heads, str) else heads
     dropped = {f"{head}.{kind}" for head in heads for kind in ("weight", "bias")}
     return {name: tensor for name, tensor in tensors.items() if name not in dropped}
+
+
+def _shortened(error: Exception) -> str:
+    """Torch's message, which has a line for all missing and one for all unexpected names, with the first of each."""
+    lines = [" ".join(line.split()).rstrip(". ") for line in str(error).splitlines() if line.strip()]
+    kept = [line if len(line) <= 200 else f"{line[:200]}..." for line in lines[:4]]
+    more = f" and {len(lines) - 4} more" if len(lines) > 4 else ""
+    return f"{type(error).__name__}: {'; '.join(kept)}{more}"
 
 
 def _check_not_resampled(

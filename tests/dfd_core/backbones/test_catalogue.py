@@ -97,5 +97,5 @@ def test_naming_and_listing_backbones_imports_no_heavy_library():
 )
 def test_a_card_that_contradicts_itself_is_refused(change):
     card = BACKBONES["dino_vit_b16"].model_dump()
-    with pytest.raises(ValueError, match="weights|preprocessing"):
+    with pytest.raises(ValueError, match=r"weights|preprocessing"):
         BackboneCard.model_validate({**card, **change})

@@ -58,8 +58,8 @@ def test_it_is_the_definition(size, options):
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.integers(32, 90), st.integers(32, 90), st.integers(8, 200), st.integers(32, 80), st.sampled_from(["hann", "none"]),
-    st.integers(0, 1000),
+    st.integers(32, 90), st.integers(32, 90), st.integers(8, 200), st.integers(32, 80),
+    st.sampled_from(["hann", "none"]), st.integers(0, 1000),
 )  # fmt: skip
 def test_every_size_gives_the_same_number_of_finite_values(width, height, bins, crop, window, seed):
     options = SpectrumOptions(bins=bins, crop=crop, window=window)
