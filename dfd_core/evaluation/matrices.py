@@ -68,7 +68,7 @@ class Matrix:
         if group["reducer"] != "none":
             parts.append(group["reducer"])
         parts.append(group["classifier"])
-        parts.append(f"trained on {group['train_augmentation']}, tested on {group['test_augmentation']}")
+        parts.append(f"augmentation {group['train_augmentation']} in training, {group['test_augmentation']} in test")
         if group["seed"] != "0":
             parts.append(f"seed {group['seed']}")
         if group["shuffled_labels"] == "True":
