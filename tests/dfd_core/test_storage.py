@@ -1,0 +1,80 @@
+import errno
+import os
+import pickle
+
+import pyarrow as pa
+import pytest
+
+from dfd_core.errors import StoreError, StoreFullError
+from dfd_core.storage import Store
+
+
+@pytest.fixture(params=["local", "memory"])
+def store(request, tmp_path):
+    return Store(tmp_path / "store") if request.param == "local" else Store(f"memory://{tmp_path.name}")
+
+
+def test_what_is_written_is_read(store):
+    address = store.write_bytes("a/b.bin", b"123")
+    assert address == store.url("a/b.bin")
+    assert store.read_bytes("a/b.bin") == b"123"
+    store.write_json("a/c.json", {"x": [1, 2]})
+    assert store.read_json("a/c.json") == {"x": [1, 2]}
+    assert store.names("a") == ["b.bin", "c.json"]
+    assert store.names("a", ".json") == ["c.json"]
+    assert store.exists("a/b.bin")
+    assert not store.exists("a/d")
+
+
+def test_a_table_keeps_its_provenance(store):
+    store.write_table("t.parquet", pa.table({"x": [1, 2]}), {"seed": 7})
+    assert store.read_table("t.parquet")["x"].to_pylist() == [1, 2]
+    assert store.read_provenance("t.parquet") == {"seed": 7}
+
+
+def test_a_missing_folder_is_empty(store):
+    assert store.names("nowhere") == []
+
+
+def test_a_missing_file_is_named(store):
+    with pytest.raises(StoreError, match=r"Could not read .*nowhere\.bin: there is no such file"):
+        store.read_bytes("nowhere.bin")
+
+
+@pytest.mark.parametrize("path", ["../outside", "a/../../b", "/etc/passwd"])
+def test_no_path_leads_outside(store, path):
+    with pytest.raises(StoreError, match="not a path inside the store"):
+        store.write_bytes(path, b"x")
+
+
+def test_broken_files_say_what_to_do(store):
+    store.write_bytes("bad.json", b"{")
+    with pytest.raises(StoreError, match="not valid JSON.*delete it and run again"):
+        store.read_json("bad.json")
+    store.write_bytes("bad.parquet", b"PAR1 and no more")
+    with pytest.raises(StoreError, match="not a readable Parquet file.*delete it and run again"):
+        store.read_table("bad.parquet")
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+
+    def no_space(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(StoreFullError, match=r"No space left.*a\.bin.*what is finished is kept"):
+        store.write_bytes("a.bin", b"1" * 100)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_half_written_file_is_never_listed(tmp_path):
+    store = Store(tmp_path)
+    store.write_bytes("a.bin", b"1")
+    (tmp_path / ".partial-0123").write_bytes(b"half")
+    assert store.names("") == ["a.bin"]
+
+
+def test_a_store_crosses_processes_as_its_address(store):
+    store.write_bytes("a.bin", b"1")
+    assert pickle.loads(pickle.dumps(store)).read_bytes("a.bin") == b"1"
