@@ -91,8 +91,9 @@ def matrices(results: pa.Table, metric: str) -> list[Matrix]:
     frame = results.to_pandas()
     frame = frame[frame["metric"] == metric]
     found = []
-    for key, part in frame.groupby(GROUP, sort=False):
-        group = dict(zip(GROUP, map(str, key), strict=True))
+    parts = {tuple(map(str, key)): part for key, part in frame.groupby(GROUP)}
+    for key in sorted(parts, key=_order):
+        group, part = dict(zip(GROUP, key, strict=True)), parts[key]
         cells = ["train_dataset", "train_generator", "test_dataset", "test_generator"]
         if part.duplicated(cells).any():
             raise EvaluationError(
@@ -100,6 +101,11 @@ def matrices(results: pa.Table, metric: str) -> list[Matrix]:
             )
         found.append(_matrix(metric, group, part))
     return found
+
+
+def _order(key: tuple[str, ...]) -> tuple[tuple[bool, str], ...]:
+    """By name, but `none` before all others."""
+    return tuple((name != "none", name) for name in key)
 
 
 def _matrix(metric: str, group: dict[str, str], part: pd.DataFrame) -> Matrix:

@@ -18,12 +18,14 @@ class Metric:
 
     Attributes:
         title: Its name for headings.
+        short: The same where room is scarce.
         function: From labels (N,), scores (N,) and a threshold to a value between 0 and 1; a higher one is better.
         labels: The labels whose samples enter; each must be there.
         thresholded: Whether the threshold changes it.
     """
 
     title: str
+    short: str
     function: Callable[[np.ndarray, np.ndarray, float], float]
     labels: tuple[int, ...] = BOTH
     thresholded: bool = True
@@ -76,8 +78,8 @@ def _steps(y: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.cumsum(y[order], dtype=np.float64)[last_of_equals], last_of_equals + 1.0
 
 
-METRICS.add("accuracy", Metric("Accuracy", accuracy))
-METRICS.add("accuracy_real", Metric("Accuracy on reals", accuracy_real, REAL))
-METRICS.add("accuracy_fake", Metric("Accuracy on fakes", accuracy_fake, FAKE))
-METRICS.add("average_precision", Metric("Average precision", average_precision, thresholded=False))
-METRICS.add("auroc", Metric("AUROC", auroc, thresholded=False))
+METRICS.add("accuracy", Metric("Accuracy", "acc", accuracy))
+METRICS.add("accuracy_real", Metric("Accuracy on reals", "acc real", accuracy_real, REAL))
+METRICS.add("accuracy_fake", Metric("Accuracy on fakes", "acc fake", accuracy_fake, FAKE))
+METRICS.add("average_precision", Metric("Average precision", "AP", average_precision, thresholded=False))
+METRICS.add("auroc", Metric("AUROC", "AUROC", auroc, thresholded=False))

@@ -36,7 +36,7 @@ def training_rows(
     indices, missing = table.rows(sample_ids)
     check_extracted(sample_ids[missing], table, f"{spec.train_dataset}/{spec.train_augmentation}/{spec.backbone}")
     failed = int(missing.sum())
-    notes = (f"{failed} training samples have no vector",) if failed else ()
+    notes = (f"training samples without a vector: {failed}",) if failed else ()
     return table.X[indices], rows["label"].to_numpy()[~missing].astype(np.int8), notes
 
 
