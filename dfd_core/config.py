@@ -20,8 +20,7 @@ from dfd_core.evaluation import ProtocolSpec
 from dfd_core.features.extraction import ExtractionSpec
 from dfd_core.manifests import SplitSpec
 from dfd_core.reducers import ReducerSpec
-
-# REPORTS
+from dfd_core.reports import ReportSpec
 from dfd_core.specs import Location, Spec
 
 Many = Field(min_length=1)
@@ -59,7 +58,7 @@ class RunConfig(Spec):
         "nearest_neighbour",
     )
     protocol: ProtocolSpec = ProtocolSpec()
-    # report: ReportSpec = ReportSpec()
+    report: ReportSpec = ReportSpec()
 
     @model_validator(mode="after")
     def _names_are_distinct_and_known(self) -> RunConfig:

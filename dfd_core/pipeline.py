@@ -6,17 +6,18 @@ loop, or one that drives a cluster.
 
 from __future__ import annotations
 
-import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import pandas as pd
 import pyarrow as pa
 
 from dfd_core.backbones import ResolvedBackbone, resolve
 from dfd_core.config import RunConfig, dump_config
-from dfd_core.errors import EvaluationError
+from dfd_core.datasets import DATASETS, CatalogueSource
+from dfd_core.errors import EvaluationError, TooManyFailuresError
 from dfd_core.evaluation import evaluate
 from dfd_core.evaluation.grid import (
     Bench,
@@ -28,16 +29,18 @@ from dfd_core.evaluation.grid import (
     missing_jobs,
     plan_detectors,
 )
-from dfd_core.features.extraction import ExtractionSpec, ShardReport, check_failures
+from dfd_core.features.extraction import ExtractionSpec, ShardReport
 from dfd_core.features.files import read_failures
 from dfd_core.features.planning import ExtractionPlan, plan_extraction
 from dfd_core.features.sets import FeatureSet
 from dfd_core.manifests import Manifest, prepare
 from dfd_core.provenance import provenance
+from dfd_core.reports import ReportInput, write_report
 from dfd_core.specs import Spec, content_hash, readable_key
 from dfd_core.storage import Store
 
-logger = logging.getLogger(__name__)
+REPORT_VERSION = 1
+"""Of the code that writes reports; raised when the same results give another report."""
 Result = TypeVar("Result")
 Manifests = Mapping[str, Manifest]
 FeatureSets = Sequence[FeatureSet]
@@ -85,17 +88,27 @@ class RunInputs(Spec):
         return manifests, feature_sets
 
 
-@dataclass(frozen=True)
-class Failures:
-    """Samples of one feature set that have no vector.
-
-    Attributes:
-        feature_set: The feature set.
-        rows: (path, status, error) of each.
-    """
+class Failure(NamedTuple):
+    """A sample of a feature set that has no vector."""
 
     feature_set: FeatureSet
-    rows: tuple[tuple[str, str, str], ...]
+    sample_id: str
+    path: str
+    status: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report in the store.
+
+    Attributes:
+        folder: Where it is.
+        anew: Whether it was written just now.
+    """
+
+    folder: str
+    anew: bool
 
 
 def find_inputs(config: RunConfig) -> RunInputs:
@@ -110,14 +123,17 @@ def find_inputs(config: RunConfig) -> RunInputs:
     return RunInputs(manifests=manifests, backbones=tuple(resolve(spec) for spec in config.backbones))
 
 
-def plan_features(config: RunConfig, manifests: Manifests, feature_sets: FeatureSets) -> ExtractionPlan:
-    """What is still to be extracted."""
+def plan_features(
+    config: RunConfig, manifests: Manifests, feature_sets: FeatureSets, retry_failed: bool | None = None
+) -> ExtractionPlan:
+    """What is still to be extracted; `retry_failed` stands over the configuration's."""
     tables = {name: manifest.table for name, manifest in manifests.items()}
     spec = config.extraction
-    return plan_extraction(Store(config.store), tables, feature_sets, spec.shard_size, spec.retry_failed)
+    retry = spec.retry_failed if retry_failed is None else retry_failed
+    return plan_extraction(Store(config.store), tables, feature_sets, spec.shard_size, retry)
 
 
-def check_features(config: RunConfig, manifests: Manifests, feature_sets: FeatureSets) -> list[Failures]:
+def check_features(config: RunConfig, manifests: Manifests, feature_sets: FeatureSets) -> list[Failure]:
     """Names every sample that has no vector, once extraction has gone over all of them.
 
     Raises:
@@ -125,20 +141,18 @@ def check_features(config: RunConfig, manifests: Manifests, feature_sets: Featur
         EvaluationError: Samples were never extracted.
     """
     store = Store(config.store)
-    found = []
+    never = plan_features(config, manifests, feature_sets, retry_failed=False).missing
+    if never:
+        raise EvaluationError(f"{never} vectors were never extracted. Extract them first: `dfd extract CONFIG`.")
+    failures = []
     for feature_set in feature_sets:
         table = manifests[feature_set.dataset].table
         paths = dict(zip(table["sample_id"].to_pylist(), table["path"].to_pylist(), strict=True))
-        failed = [(paths[i], *rest) for i, *rest in read_failures(store, feature_set.folder) if i in paths]
-        found.append(Failures(feature_set, tuple(sorted(failed))))
-    plan = plan_features(config, manifests, feature_sets)
-    never = plan.missing if not config.extraction.retry_failed else 0
-    if never:
-        raise EvaluationError(f"{never} vectors were never extracted. Extract them first: `dfd extract CONFIG`.")
-    total = {feature_set.folder: plan.total[feature_set.folder] for feature_set in feature_sets}
-    rows = {failures.feature_set.folder: list(failures.rows) for failures in found}
-    check_failures(rows, total, config.extraction.max_failed_fraction)
-    return found
+        found = read_failures(store, feature_set.folder)
+        own = [Failure(feature_set, one, paths[one], status, error) for one, status, error in found if one in paths]
+        _check_share(feature_set, own, len(paths), config.extraction.max_failed_fraction)
+        failures += sorted(own, key=lambda failure: failure.path)
+    return failures
 
 
 def all_rows(manifests: Manifests) -> pd.DataFrame:
@@ -187,6 +201,18 @@ def train(
     return len(missing)
 
 
+def _check_share(feature_set: FeatureSet, failures: Sequence[Failure], total: int, limit: float) -> None:
+    if len(failures) <= limit * total:
+        return
+    counts = ", ".join(f"{n} {status}" for status, n in Counter(one.status for one in failures).most_common())
+    first = "; ".join(f"{one.path} is {one.status} ({one.error})" for one in failures[:3])
+    raise TooManyFailuresError(
+        f"{len(failures)} of {total} samples have no vector in {feature_set.title}: {counts}. First: {first}. That is "
+        f"more than extraction.max_failed_fraction = {limit:g}. Mend or remove the files, or raise the limit; what is "
+        "finished is kept."
+    )
+
+
 def _announcing(on_detector: Callable[[DetectorJob], None], jobs: Sequence[DetectorJob]) -> Callable[[int, Any], None]:
     return lambda index, _: on_detector(jobs[index])
 
@@ -209,3 +235,51 @@ def tabulate(config: RunConfig, manifests: Manifests, jobs: Sequence[DetectorJob
         results = pa.concat_tables(tables)
         store.write_table(path, results, provenance(config=dump_config(config), detectors=len(jobs)))
     return path
+
+
+def report(config: RunConfig, inputs: RunInputs) -> Report:
+    """Writes the report, unless it is there.
+
+    Raises:
+        EvaluationError: There are no results yet.
+    """
+    store = Store(config.store)
+    manifests, feature_sets = inputs.open(config)
+    failures = check_features(config, manifests, feature_sets)
+    results = results_path(config, plan_training(config, manifests, feature_sets))
+    if not store.exists(results):
+        raise EvaluationError(f"There are no results {store.url(results)} yet. Make them first: `dfd evaluate CONFIG`.")
+    facts = [REPORT_VERSION, results, config.report.model_dump(mode="json"), [failure[1:] for failure in failures]]
+    folder = f"reports/{readable_key(config.name, content_hash(facts))}"
+    if store.exists(f"{folder}/index.html"):
+        return Report(folder, anew=False)
+    banks = (
+        {label: load_bank(store, own) for label, own in by_backbone(feature_sets).items()} if config.report.maps else {}
+    )
+    by_set: dict[str, list[tuple[str, str, str]]] = {feature_set.title: [] for feature_set in feature_sets}
+    for failure in failures:
+        by_set[failure.feature_set.title].append((failure.sample_id, failure.status, failure.error))
+    content = ReportInput(
+        title=config.name,
+        results=store.read_table(results),
+        frame=all_rows(manifests),
+        protocol=config.protocol,
+        features=banks,
+        failures=by_set,
+        notes=_notes(config, manifests),
+        heatmap_metrics=config.report.heatmap_metrics,
+        seed=config.seed,
+    )
+    store.write_bytes(f"{folder}/config.yaml", dump_config(config).encode())
+    write_report(store, folder, content)
+    return Report(folder, anew=True)
+
+
+def _notes(config: RunConfig, manifests: Manifests) -> tuple[str, ...]:
+    """What a reader must know before anything else."""
+    made = [
+        f"The dataset {source.name} is {DATASETS[source.catalogue].title}."
+        for source in config.datasets
+        if isinstance(source, CatalogueSource)
+    ]
+    return (*made, *(f"{manifest.name}: {note}" for manifest in manifests.values() for note in manifest.notes))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from dfd_core.reports import accuracy_text
+import pyarrow as pa
 
 from dfd_core import in_process, pipeline
 from dfd_core.config import RunConfig
 from dfd_core.errors import EngineError
 from dfd_core.manifests import Manifest
 from dfd_core.pipeline import RunInputs
+from dfd_core.reports import matrix_tables, summary_table, text_table
 from dfd_core.storage import Store
 from flows.terminal import format_table
 
@@ -83,25 +85,31 @@ def _prepared(config: RunConfig, keys: dict[str, str]) -> Outcome:
 def _extracted(config: RunConfig, inputs: RunInputs) -> Outcome:
     store = Store(config.store)
     manifests, feature_sets = inputs.open(config)
+    failed = Counter(failure.feature_set.folder for failure in pipeline.check_features(config, manifests, feature_sets))
     rows = [
         {
-            "dataset": found.feature_set.dataset,
-            "augmentation": found.feature_set.augmentation.name,
-            "backbone": found.feature_set.backbone.label,
-            "D": found.feature_set.backbone.dimension,
-            "samples": len(manifests[found.feature_set.dataset].table),
-            "without a vector": len(found.rows),
+            "dataset": one.dataset,
+            "augmentation": one.augmentation.name,
+            "backbone": one.backbone.label,
+            "D": one.backbone.dimension,
+            "images": len(manifests[one.dataset].table),
+            "without a vector": failed[one.folder],
         }
-        for found in pipeline.check_features(config, manifests, feature_sets)
+        for one in feature_sets
     ]
     return store.url("features"), format_table(rows)
 
 
 def _evaluated(config: RunConfig, path: str) -> Outcome:
     store = Store(config.store)
-    return store.url(path), accuracy_text(store.read_table(path))
+    return store.url(path), _accuracy(store.read_table(path))
 
 
 def _reported(config: RunConfig, folder: str) -> Outcome:
     store = Store(config.store)
-    return store.url(folder), accuracy_text(store.read_table(f"{folder}/results.parquet"))
+    return store.url(folder), _accuracy(store.read_table(f"{folder}/results.parquet"))
+
+
+def _accuracy(results: pa.Table) -> str:
+    tables = [*matrix_tables(results, "accuracy"), summary_table(results)]
+    return "\n\n".join(text_table(table) for table in tables)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dfd_core.config import RunConfig, load_config
+from dfd_core.errors import DfdError
 from tasks.settings import EngineSettings, apply_defaults
 
 
@@ -47,7 +48,7 @@ def _start_flow(step: str, config: RunConfig) -> None:
     from flows import outcome
 
     with _short_errors():
-        run_id, address, text = outcome.of_flow(step, config)
+        run_id, (address, text) = outcome.of_flow(step, config)
     print(text)
     print(f"Dashboard: {found.dashboard_url}/runs/flow-run/{run_id}")
     print(address)
@@ -74,4 +75,22 @@ def _log_plainly(name: str) -> None:
 
 @contextlib.contextmanager
 def _short_errors() -> Iterator[None]:
-    yield
+    """Keeps tracebacks of errors that dfd raises on purpose out of the log: their message says it all.
+
+    `DFD_DEBUG=1` shows them.
+    """
+    loggers = [logging.getLogger(name) for name in ("prefect.flow_runs", "prefect.task_runs", "prefect.engine")]
+    for logger in loggers:
+        logger.addFilter(_without_traceback)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(_without_traceback)
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, DfdError) and not os.environ.get("DFD_DEBUG"):
+        record.exc_info = None
+    return True

@@ -18,7 +18,9 @@ from dfd_core.evaluation.grid import missing_jobs
 from dfd_core.features.extraction import ExtractionSpec, ShardReport
 from dfd_core.features.planning import ExtractionPlan
 from dfd_core.manifests import prepare
-from dfd_core.pipeline import Failures, RunInputs
+from dfd_core.pipeline import RunInputs
+from dfd_core.reports import summary_table
+from dfd_core.reports.report import FIGURES
 from dfd_core.storage import Store
 from tasks.artifacts import image_artifact, table_artifact
 from tasks.dispatcher import ShardDispatcher, ray_session, run_jobs
@@ -27,6 +29,7 @@ from tasks.retries import task_options
 from tasks.settings import EngineSettings
 
 Result = TypeVar("Result")
+MAX_IMAGES = 30
 
 
 class RayEngine:
@@ -87,11 +90,14 @@ def extract_features(config: RunConfig, inputs: RunInputs) -> None:
         with ray_session(settings), ExtractionProgress(plan, logger) as progress:
             RayEngine(settings).extract(Store(config.store), plan, config.extraction, progress.on_shard)
         table_artifact("throughput", progress.throughput_rows(), "Images a second of each extraction actor")
-    failures: list[Failures] = pipeline.check_features(config, manifests, feature_sets)
     rows = [
-        {"feature set": found.feature_set.title, "path": path, "status": status, "error": error}
-        for found in failures
-        for path, status, error in found.rows
+        {
+            "feature set": failure.feature_set.title,
+            "path": failure.path,
+            "status": failure.status,
+            "error": failure.error,
+        }
+        for failure in pipeline.check_features(config, manifests, feature_sets)
     ]
     if rows:
         logger.warning("%d vectors are missing because their images can't be used; the report names them", len(rows))
@@ -129,7 +135,13 @@ def write_report(config: RunConfig, inputs: RunInputs) -> str:
     made = pipeline.report(config, inputs)
     logger.info("The report %s", "is written" if made.anew else "is in the store already")
     store = Store(config.store)
-    for name in store.names(made.folder, ".png"):
-        image_artifact(f"{config.name}-{name.removesuffix('.png')}", store.read_bytes(f"{made.folder}/{name}"), name)
-    table_artifact(f"{config.name}-accuracy", made.accuracy, "Accuracy, a row for each training set")
+    figures = store.names(f"{made.folder}/{FIGURES}", ".png")
+    for name in figures[:MAX_IMAGES]:
+        data = store.read_bytes(f"{made.folder}/{FIGURES}/{name}")
+        image_artifact(f"{config.name}-{name.removesuffix('.png')}", data, name)
+    if len(figures) > MAX_IMAGES:
+        logger.info("The dashboard has %d of %d figures; all are in the report", MAX_IMAGES, len(figures))
+    table = summary_table(store.read_table(f"{made.folder}/results.parquet"), by_training_set=True)
+    rows = [dict(zip(table.header, row, strict=True)) for row in table.rows]
+    table_artifact(f"{config.name}-accuracy", rows, table.caption)
     return made.folder

@@ -31,8 +31,12 @@ class _Library(Protocol):
     def network(self, card: BackboneCard, options: Option, path: Path | None) -> torch.nn.Module: ...
 
 
-def resolve(spec: BackboneSpec) -> ResolvedBackbone:
+def resolve(spec: BackboneSpec, fetch: bool = True) -> ResolvedBackbone:
     """Finds a backbone's weights, downloading them if need be, and hashes them.
+
+    Args:
+        spec: The backbone as a configuration names it.
+        fetch: Whether weights that are not on this machine are downloaded.
 
     Raises:
         WeightsError: The weights are missing, can't be downloaded, or have another digest than stated.
@@ -47,7 +51,7 @@ def resolve(spec: BackboneSpec) -> ResolvedBackbone:
         )
     library = _library(card)
     extraction = _extraction(spec, card.dimension, library.preprocessing(card, options), library.VERSION)
-    file = _weights_file(spec, library)
+    file = _weights_file(spec, library, fetch)
     if file is None:
         source, digest = f"seed {getattr(options, 'seed', 0)}", _seeded_digest(library.network(card, options, None))
     else:
@@ -117,15 +121,15 @@ def _extraction(spec: BackboneSpec, dimension: int, preprocessing: dict[str, Any
     )
 
 
-def _weights_file(spec: BackboneSpec, library: _Library) -> WeightsFile | None:
+def _weights_file(spec: BackboneSpec, library: _Library, fetch: bool = True) -> WeightsFile | None:
     """The file with the weights on this machine; `None` where they are drawn from a seed."""
     if spec.weights is not None:
-        return from_address(spec.weights)
+        return from_address(spec.weights, fetch)
     if spec.card.default_weights == "seeded":
         return None
     if spec.card.weights_url is not None:
-        return from_address(spec.card.weights_url)
-    return from_hub(library.hub_files(spec.card))
+        return from_address(spec.card.weights_url, fetch)
+    return from_hub(library.hub_files(spec.card), fetch)
 
 
 def _file_here(resolved: ResolvedBackbone, library: _Library) -> WeightsFile:

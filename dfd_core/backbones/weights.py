@@ -74,8 +74,12 @@ def check_digest(found: str, expected: str | None, where: str) -> None:
         )
 
 
-def from_address(address: str) -> WeightsFile:
+def from_address(address: str, fetch: bool = True) -> WeightsFile:
     """The file that a local path or fsspec URL names; a remote one is downloaded into the cache once.
+
+    Args:
+        address: The path or URL.
+        fetch: Whether what is not in the cache is downloaded.
 
     Raises:
         WeightsError: There is no such file, or it can't be read.
@@ -90,14 +94,20 @@ def from_address(address: str) -> WeightsFile:
         return WeightsFile(local.absolute(), str(local))
     target = cache_folder() / f"{hashlib.sha256(address.encode()).hexdigest()[:16]}-{_base_name(address)}"
     if not target.is_file():
+        if not fetch:
+            raise WeightsError(f"The weights {address} are not on this machine yet, they would be kept in {target}.")
         _download(fs, path, address, target)
     return WeightsFile(target, f"{address} (kept in {target})")
 
 
-def from_hub(files: HubFiles) -> WeightsFile:
+def from_hub(files: HubFiles, fetch: bool = True) -> WeightsFile:
     """The first of some files that a repository on the hub has, through huggingface_hub and its cache.
 
     A copy in the cache is used without asking the hub whether there is a newer one: the digest says which it is.
+
+    Args:
+        files: Where to look.
+        fetch: Whether what is not in the cache is downloaded.
 
     Raises:
         WeightsError: The hub can't be reached and its cache has no copy, or there is no such file.
@@ -110,6 +120,8 @@ def from_hub(files: HubFiles) -> WeightsFile:
             path = hf_hub_download(files.repo, name, revision=files.revision, local_files_only=True)
             return WeightsFile(Path(path), f"{files.repo}/{name} on the hub")
     wanted = f"{' or '.join(files.names)} of the repository {files.repo} on {constants.ENDPOINT}"
+    if not fetch:
+        raise WeightsError(f"This machine has no copy of {wanted} yet.")
     for name in files.names:
         try:
             path = hf_hub_download(files.repo, name, revision=files.revision)

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from dfd_core.augmentations import augment
 from dfd_core.backbones import LoadedBackbone, load
-from dfd_core.errors import ImageError, TooManyFailuresError
+from dfd_core.errors import ImageError
 from dfd_core.features.decoding import DecodePolicy, decode
 from dfd_core.features.files import write_feature_file
 from dfd_core.features.planning import ExtractionPlan, Shard
@@ -219,28 +219,6 @@ def write_off(store: Store, shard: Shard, status: str, error: str) -> ShardRepor
         )
     failures = {target.folder: {status: len(shard)} for target in shard.targets}
     return ShardReport(shard.name, shard.targets[0].dataset, len(shard), failures, 0.0)
-
-
-def check_failures(failed: dict[str, list[tuple[str, str, str]]], total: dict[str, int], limit: float) -> None:
-    """Ends a run in which too many samples have no vector.
-
-    Args:
-        failed: (path, status, error) by feature set folder.
-        total: Samples by feature set folder.
-        limit: `max_failed_fraction`.
-
-    Raises:
-        TooManyFailuresError: Names the feature set, the counts by status and the first samples.
-    """
-    for folder, rows in failed.items():
-        if len(rows) > limit * total[folder]:
-            counts = ", ".join(f"{n} {status}" for status, n in Counter(row[1] for row in rows).most_common())
-            first = "; ".join(f"{path} {status} ({error})" for path, status, error in rows[:3])
-            raise TooManyFailuresError(
-                f"{len(rows)} of {total[folder]} samples have no vector in {folder}: {counts}. First: {first}. That is "
-                f"more than extraction.max_failed_fraction = {limit:g}. Mend or remove the files, or raise the limit; "
-                "what is finished is kept."
-            )
 
 
 def _or_error(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -13,6 +13,7 @@ UNDECODABLE = "undecodable"
 TRUNCATED = "truncated"
 TOO_LARGE = "too_large"
 UNSUPPORTED = "unsupported"
+TOO_SMALL = "too_small"
 NON_FINITE = "non_finite"
 QUARANTINED = "quarantined"
 
@@ -26,6 +27,7 @@ STATUSES: Mapping[str, str] = MappingProxyType(
         TRUNCATED: "the file ends before its pixels do",
         TOO_LARGE: "more pixels than the decode policy admits, or than fit into memory",
         UNSUPPORTED: "an image, but of a format or a kind of pixel for which there is no agreed meaning",
+        TOO_SMALL: "fewer pixels than the backbone needs",
         NON_FINITE: "the backbone gave NaN or infinite values",
         QUARANTINED: "its shard failed every attempt, so the sample was given up",
     }

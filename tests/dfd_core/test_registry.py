@@ -23,7 +23,9 @@ def test_entries_come_in_order(colours):
 
 
 def test_an_unknown_name_gets_the_close_ones_and_all(colours):
-    with pytest.raises(UnknownNameError, match=r"no colour named 'gren'\. Did you mean 'green'.*Known: blue, green, red"):
+    with pytest.raises(
+        UnknownNameError, match=r"no colour named 'gren'\. Did you mean 'green'.*Known: blue, green, red"
+    ):
         colours["gren"]
 
 
