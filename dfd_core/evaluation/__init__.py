@@ -2,8 +2,9 @@
 
 from dfd_core.evaluation.matrices import Matrix, matrices
 from dfd_core.evaluation.metrics import METRICS, Metric
-from dfd_core.evaluation.protocols import ProtocolSpec, TrainingSet, evaluated_generators, training_sets, untrainable
+from dfd_core.evaluation.protocols import ProtocolSpec, TrainingSet, training_sets, untrainable
 from dfd_core.evaluation.results import RESULTS_SCHEMA, evaluate
+from dfd_core.evaluation.samples import Samples
 from dfd_core.evaluation.scoring import SCORES_SCHEMA, score_detector
 from dfd_core.evaluation.training import training_rows
 
@@ -14,9 +15,9 @@ __all__ = [
     "Matrix",
     "Metric",
     "ProtocolSpec",
+    "Samples",
     "TrainingSet",
     "evaluate",
-    "evaluated_generators",
     "matrices",
     "score_detector",
     "training_rows",

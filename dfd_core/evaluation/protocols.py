@@ -10,15 +10,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated
 
-import numpy as np
-import pandas as pd
 from pydantic import Field
 
 from dfd_core.errors import EvaluationError, UnknownNameError
-from dfd_core.manifests.pairing import reals_of
+from dfd_core.evaluation.samples import TRAIN, Samples
 from dfd_core.specs import Spec
 
-TRAIN, TEST = "train", "test"
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
@@ -70,17 +67,17 @@ class TrainingSet:
     n_fake: int
 
 
-def training_sets(frame: pd.DataFrame, protocol: ProtocolSpec) -> list[TrainingSet]:
+def training_sets(samples: Samples, protocol: ProtocolSpec) -> list[TrainingSet]:
     """The training sets with enough samples of both labels, in the order of dataset and generator.
 
     Args:
-        frame: Rows of one or several manifests.
+        samples: The run's samples.
         protocol: The protocol.
 
     Raises:
         EvaluationError: There is none.
     """
-    sets = _training_sets(frame)
+    sets = _training_sets(samples)
     usable = [one for one in sets if min(one.n_real, one.n_fake) >= protocol.min_samples_per_class]
     if not usable:
         found = ", ".join(f"{s.dataset}/{s.generator} ({s.n_real} real, {s.n_fake} fake)" for s in sets) or "none"
@@ -91,51 +88,17 @@ def training_sets(frame: pd.DataFrame, protocol: ProtocolSpec) -> list[TrainingS
     return usable
 
 
-def untrainable(frame: pd.DataFrame, protocol: ProtocolSpec) -> list[TrainingSet]:
+def untrainable(samples: Samples, protocol: ProtocolSpec) -> list[TrainingSet]:
     """The generators on which nothing is trained because their training set has too few samples."""
-    return [one for one in _training_sets(frame) if min(one.n_real, one.n_fake) < protocol.min_samples_per_class]
+    return [one for one in _training_sets(samples) if min(one.n_real, one.n_fake) < protocol.min_samples_per_class]
 
 
-def evaluated_generators(frame: pd.DataFrame) -> list[tuple[str, str]]:
-    """(dataset, generator) of every generator in the datasets that have rows in split `test`, sorted.
-
-    A generator without test rows in such a dataset is among them: its results say that nothing could be measured.
-    """
-    tested = frame.loc[frame["split"] == TEST, "dataset"].unique()
-    return [pair for pair in generators(frame) if pair[0] in tested]
-
-
-def generators(frame: pd.DataFrame) -> list[tuple[str, str]]:
-    """(dataset, generator) of every generator, sorted."""
-    fakes = frame.loc[frame["label"] == 1, ["dataset", "generator"]].drop_duplicates()
-    return sorted(zip(fakes["dataset"], fakes["generator"], strict=True))
-
-
-def members(frame: pd.DataFrame, dataset: str, generator: str, split: str) -> pd.DataFrame:
-    """A generator's fakes and the reals paired with it in one split; a file that stands there twice counts once.
-
-    Nothing at all where the dataset or its generator is not in the frame.
-
-    Args:
-        frame: Rows of one or several manifests.
-        dataset: The dataset.
-        generator: The generator.
-        split: The split.
-    """
-    rows = frame[frame["dataset"] == dataset]
-    fake = ((rows["label"] == 1) & (rows["generator"] == generator)).to_numpy()
-    if not fake.any():
-        return rows.iloc[:0]
-    inside = (fake | np.asarray(reals_of(rows, generator), dtype=bool)) & (rows["split"] == split).to_numpy()
-    return pd.DataFrame(rows[inside]).drop_duplicates(["sample_id", "label"])
-
-
-def _training_sets(frame: pd.DataFrame) -> list[TrainingSet]:
+def _training_sets(samples: Samples) -> list[TrainingSet]:
     sets = []
-    for dataset, generator in generators(frame):
-        rows = members(frame, dataset, generator, TRAIN)
-        n_fake = int(rows["label"].sum())
-        sets.append(TrainingSet(dataset, generator, len(rows) - n_fake, n_fake))
+    for dataset, generator in samples.families:
+        labels = samples.members(dataset, generator, TRAIN)["label"]
+        n_fake = int(labels.sum())
+        sets.append(TrainingSet(dataset, generator, len(labels) - n_fake, n_fake))
     return sets
 
 

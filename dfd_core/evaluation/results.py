@@ -11,7 +11,8 @@ import pyarrow as pa
 from dfd_core.detectors import DetectorSummary
 from dfd_core.errors import EvaluationError
 from dfd_core.evaluation.metrics import METRICS, Metric
-from dfd_core.evaluation.protocols import TEST, ProtocolSpec, evaluated_generators, members
+from dfd_core.evaluation.protocols import ProtocolSpec
+from dfd_core.evaluation.samples import TEST, Samples
 from dfd_core.evaluation.scoring import EXCLUDED, OK, summary_of
 
 THRESHOLD = 0.5
@@ -34,12 +35,12 @@ RESULTS_SCHEMA = pa.schema(
 )
 
 
-def evaluate(scores: pa.Table, frame: pd.DataFrame, protocol: ProtocolSpec, run: str = "") -> pa.Table:
+def evaluate(scores: pa.Table, samples: Samples, protocol: ProtocolSpec, run: str = "") -> pa.Table:
     """Every metric of one detector on every test set.
 
     Args:
         scores: As `score_detector` gives them.
-        frame: Rows of the manifests that were scored.
+        samples: The run's samples.
         protocol: Says how many samples of a label are enough.
         run: The run's name, for the column of that name.
 
@@ -52,27 +53,25 @@ def evaluate(scores: pa.Table, frame: pd.DataFrame, protocol: ProtocolSpec, run:
         EvaluationError: Scores are missing for a test sample, or no value at all could be computed.
     """
     summary = summary_of(scores)
-    head = _head(summary, frame, run)
-    scored = dict(list(scores.to_pandas().groupby(["test_dataset", "test_augmentation"])))
+    head = _head(summary, samples, run)
+    tables = scores.to_pandas().groupby(["test_dataset", "test_augmentation"])
+    scored = {key: part.set_index("sample_id") for key, part in tables}
     rows: list[dict[str, Any]] = []
-    for test in evaluated_generators(frame):
-        samples = members(frame, *test, TEST)
+    for test in samples.tested:
+        members = samples.members(*test, TEST)
         for (dataset, augmentation), part in scored.items():
             if dataset == test[0]:
-                cell = head | {"test_augmentation": augmentation}
-                rows += _cell(cell, samples, part.set_index("sample_id"), protocol, test)
+                cell = head | {"test_augmentation": augmentation, "test_family": samples.families[test]}
+                rows += _cell(cell, members, part, protocol, test)
     if not any(row["value"] is not None for row in rows):
         notes = "; ".join(sorted({row["note"] for row in rows})) or "no test sets"
         raise EvaluationError(f"Nothing could be measured for {summary.spec.name()}: {notes}.")
-    families = _families(frame)
-    for row in rows:
-        row["test_family"] = families[row["test_dataset"], row["test_generator"]]
     return pa.Table.from_pylist(rows, schema=RESULTS_SCHEMA)
 
 
-def _head(summary: DetectorSummary, frame: pd.DataFrame, run: str) -> dict[str, Any]:
+def _head(summary: DetectorSummary, samples: Samples, run: str) -> dict[str, Any]:
     spec = summary.spec
-    family = _families(frame).get((spec.train_dataset, spec.train_generator))
+    family = samples.families.get((spec.train_dataset, spec.train_generator))
     if family is None:
         raise EvaluationError(f"The manifests lack the training set {spec.train_dataset}/{spec.train_generator}.")
     return {
@@ -93,22 +92,18 @@ def _head(summary: DetectorSummary, frame: pd.DataFrame, run: str) -> dict[str, 
     }
 
 
-def _families(frame: pd.DataFrame) -> dict[tuple[str, str], str]:
-    fakes = frame.loc[frame["label"] == 1, ["dataset", "generator", "family"]].drop_duplicates(["dataset", "generator"])
-    return {(dataset, generator): family for dataset, generator, family in fakes.itertuples(index=False)}
-
-
 def _cell(
     head: dict[str, Any], rows: pd.DataFrame, scored: pd.DataFrame, protocol: ProtocolSpec, test: tuple[str, str]
 ) -> list[dict[str, Any]]:
     """The rows of one test set, one for each metric."""
-    unscored = rows.loc[~rows["sample_id"].isin(scored.index), "sample_id"]
+    places = scored.index.get_indexer(pd.Index(rows["sample_id"]))
+    unscored = rows.loc[places < 0, "sample_id"]
     if len(unscored):
         raise EvaluationError(
             f"{len(unscored)} test samples of {'/'.join(test)} have no scores by {head['detector']}, the first "
             f"{unscored.iloc[0]}. The manifest is newer than the scores: score again."
         )
-    found = scored.loc[rows["sample_id"]]
+    found = scored.iloc[places]
     status = found["status"].to_numpy()
     good = status == OK
     y, score = rows["label"].to_numpy()[good], found["score"].to_numpy()[good]

@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from dfd_core.detectors import Detector, DetectorSpec, DetectorSummary
 from dfd_core.errors import EvaluationError
-from dfd_core.evaluation.protocols import TEST, TRAIN, ProtocolSpec, evaluated_generators, members
+from dfd_core.evaluation.protocols import ProtocolSpec
+from dfd_core.evaluation.samples import TEST, TRAIN, Samples
 from dfd_core.evaluation.training import check_extracted
 from dfd_core.features.table import FeatureTable
 
@@ -33,13 +34,13 @@ _SUMMARY_KEY = b"dfd_detector"
 Bank = Mapping[tuple[str, str], FeatureTable]
 
 
-def score_detector(detector: Detector, bank: Bank, frame: pd.DataFrame, protocol: ProtocolSpec) -> pa.Table:
+def score_detector(detector: Detector, bank: Bank, samples: Samples, protocol: ProtocolSpec) -> pa.Table:
     """Scores all test samples.
 
     Args:
         detector: A fitted detector.
         bank: The vectors of its backbone, by dataset and name of augmentation.
-        frame: Rows of the manifests of all datasets that train or test.
+        samples: The run's samples, those of the training set among them.
         protocol: Says which augmentations are tested.
 
     Returns:
@@ -52,7 +53,7 @@ def score_detector(detector: Detector, bank: Bank, frame: pd.DataFrame, protocol
     """
     spec = detector.summary.spec
     parts = []
-    for dataset, sample_ids, excluded in _test_samples(spec, frame):
+    for dataset, sample_ids, excluded in _test_samples(spec, samples):
         available = [augmentation for name, augmentation in bank if name == dataset]
         if not available:
             raise EvaluationError(f"There are no features of {spec.backbone} for the test set {dataset}; extract them.")
@@ -80,26 +81,22 @@ def summary_of(scores: pa.Table) -> DetectorSummary:
     return DetectorSummary.model_validate_json(metadata[_SUMMARY_KEY])
 
 
-def _test_samples(spec: DetectorSpec, frame: pd.DataFrame) -> list[tuple[str, np.ndarray, np.ndarray]]:
+def _test_samples(spec: DetectorSpec, samples: Samples) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """Dataset, sorted sample ids (N,) and which of them are excluded (N,), for each dataset that tests."""
-    train = members(frame, spec.train_dataset, spec.train_generator, TRAIN)
+    train = samples.members(spec.train_dataset, spec.train_generator, TRAIN)
     if train.empty:
         raise EvaluationError(
             f"The manifests have no training rows of {spec.train_dataset}/{spec.train_generator}, so nobody can tell "
             "which test samples the detector has seen. Give the manifest of its training set too."
         )
-    sets: dict[str, list[pd.DataFrame]] = {}
-    for dataset, generator in evaluated_generators(frame):
-        sets.setdefault(dataset, []).append(members(frame, dataset, generator, TEST))
-    samples = []
-    for dataset, parts in sets.items():
-        rows = pd.concat(parts)
+    found = []
+    for dataset in sorted({dataset for dataset, _ in samples.tested}):
+        rows = samples.test_rows(dataset)
         seen = rows["sample_id"].isin(train["sample_id"])
         if dataset == spec.train_dataset:
             seen |= rows["group"].isin(train["group"])
-        by_sample = seen.groupby(rows["sample_id"]).any().sort_index()
-        samples.append((dataset, by_sample.index.to_numpy(dtype=object), by_sample.to_numpy(dtype=bool)))
-    return samples
+        found.append((dataset, rows["sample_id"].to_numpy(dtype=object), seen.to_numpy(dtype=bool)))
+    return found
 
 
 def _scored(detector: Detector, table: FeatureTable, sample_ids: np.ndarray, excluded: np.ndarray) -> pd.DataFrame:

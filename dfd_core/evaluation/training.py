@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from dfd_core.detectors import DetectorSpec
 from dfd_core.errors import EvaluationError
-from dfd_core.evaluation.protocols import TRAIN, members
+from dfd_core.evaluation.samples import TRAIN, Samples
 from dfd_core.features.table import FeatureTable
 
 
 def training_rows(
-    spec: DetectorSpec, frame: pd.DataFrame, table: FeatureTable
+    spec: DetectorSpec, samples: Samples, table: FeatureTable
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """The rows to fit a detector on, sorted by sample so that the order of files changes nothing.
 
     Args:
         spec: The detector.
-        frame: Rows of one or several manifests.
+        samples: The run's samples.
         table: The vectors of the training dataset, augmentation and backbone that `spec` names.
 
     Returns:
@@ -27,7 +26,7 @@ def training_rows(
     Raises:
         EvaluationError: There are no training rows, or some were never extracted.
     """
-    rows = members(frame, spec.train_dataset, spec.train_generator, TRAIN).sort_values(["sample_id", "label"])
+    rows = samples.members(spec.train_dataset, spec.train_generator, TRAIN)
     if rows.empty:
         raise EvaluationError(
             f"{spec.train_dataset}/{spec.train_generator} has no rows in split {TRAIN} to fit {spec.name()} on."

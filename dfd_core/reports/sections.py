@@ -12,6 +12,7 @@ import pyarrow as pa
 from dfd_core.evaluation.matrices import Matrix, matrices
 from dfd_core.evaluation.metrics import METRICS
 from dfd_core.evaluation.protocols import ProtocolSpec, untrainable
+from dfd_core.evaluation.samples import Samples
 from dfd_core.features.table import FeatureTable
 from dfd_core.plots import choose_points, feature_map, heatmap, png
 from dfd_core.plots.projections import Projection
@@ -72,7 +73,7 @@ def protocol_section(frame: pd.DataFrame, protocol: ProtocolSpec) -> Section:
     ]
     too_small = [
         f"{one.dataset}/{one.generator} ({one.n_real} real, {one.n_fake} generated)"
-        for one in untrainable(frame, protocol)
+        for one in untrainable(Samples(frame), protocol)
     ]
     if too_small:
         text.append(f"Too few training samples, so nothing was trained on: {', '.join(too_small)}.")

@@ -13,6 +13,7 @@ from dfd_core.evaluation import (
     RESULTS_SCHEMA,
     SCORES_SCHEMA,
     ProtocolSpec,
+    Samples,
     evaluate,
     matrices,
     score_detector,
@@ -33,9 +34,9 @@ def spec(**fields):
 def run(world, protocol=PROTOCOL, **fields):
     one = spec(**fields)
     table = world.bank[one.train_dataset, one.train_augmentation]
-    detector = fit(one, *training_rows(one, world.frame, table))
-    scores = score_detector(detector, world.bank, world.frame, protocol)
-    return scores, evaluate(scores, world.frame, protocol, "run")
+    detector = fit(one, *training_rows(one, Samples(world.frame), table))
+    scores = score_detector(detector, world.bank, Samples(world.frame), protocol)
+    return scores, evaluate(scores, Samples(world.frame), protocol, "run")
 
 
 def cell(results, generator, metric="accuracy", augmentation="none"):
@@ -90,7 +91,7 @@ def test_values_are_those_of_the_stored_scores(world, tmp_path):
     store = Store(tmp_path)
     store.write_table("scores.parquet", scores, {"seconds": 1})
     stored = store.read_table("scores.parquet")
-    assert evaluate(stored, world.frame, PROTOCOL, "run").equals(results)
+    assert evaluate(stored, Samples(world.frame), PROTOCOL, "run").equals(results)
     rows = world.frame[(world.frame["dataset"] == "b") & (world.frame["split"] == "test")]
     by_sample = stored.to_pandas().query("test_augmentation == 'blur'").set_index("sample_id")["score"]
     expected = roc_auc_score(rows["label"], by_sample[rows["sample_id"]])
@@ -177,7 +178,7 @@ def test_features_that_were_never_extracted_are_an_error(world):
     world.bank["b", "blur"] = FeatureTable(table.sample_ids[:-1], table.X[:-1], {})
     blurred = spec(train_dataset="b", train_generator="glide", train_augmentation="blur")
     with pytest.raises(EvaluationError, match="b/blur/b lack 1 samples"):
-        training_rows(blurred, world.frame, world.bank["b", "blur"])
+        training_rows(blurred, Samples(world.frame), world.bank["b", "blur"])
     del world.bank["b", "blur"], world.bank["b", "none"]
     with pytest.raises(EvaluationError, match="no features of b for the test set b"):
         run(world)
@@ -186,20 +187,20 @@ def test_features_that_were_never_extracted_are_an_error(world):
 def test_the_manifest_of_the_training_set_is_needed(world):
     scores, _ = run(world)
     only_b = world.frame[world.frame["dataset"] == "b"]
-    detector = fit(spec(), *training_rows(spec(), world.frame, world.bank["a", "none"]))
+    detector = fit(spec(), *training_rows(spec(), Samples(world.frame), world.bank["a", "none"]))
     with pytest.raises(EvaluationError, match="seen"):
-        score_detector(detector, world.bank, only_b, PROTOCOL)
+        score_detector(detector, world.bank, Samples(only_b), PROTOCOL)
     with pytest.raises(EvaluationError, match="no rows in split train"):
-        training_rows(spec(), only_b, world.bank["b", "none"])
+        training_rows(spec(), Samples(only_b), world.bank["b", "none"])
     with pytest.raises(EvaluationError, match="lack the training set"):
-        evaluate(scores, only_b, PROTOCOL)
+        evaluate(scores, Samples(only_b), PROTOCOL)
 
 
 def test_scores_of_an_older_manifest_or_of_nobody_are_refused(world):
     scores, _ = run(world)
     new = world.frame[world.frame["split"] == "test"].head(1).assign(sample_id="new", path="new", group="new")
     with pytest.raises(EvaluationError, match="score again"):
-        evaluate(scores, pd.concat([world.frame, new]), PROTOCOL)
+        evaluate(scores, Samples(pd.concat([world.frame, new])), PROTOCOL)
     with pytest.raises(EvaluationError, match="which detector"):
         summary_of(scores.replace_schema_metadata(None))
 

@@ -6,15 +6,14 @@ from dfd_core.errors import EvaluationError, UnknownNameError
 from dfd_core.evaluation.protocols import (
     ProtocolSpec,
     TrainingSet,
-    evaluated_generators,
-    members,
     training_sets,
     untrainable,
 )
+from dfd_core.evaluation.samples import Samples
 
 
 def test_each_generator_trains_with_its_own_reals_or_with_all(world):
-    assert training_sets(world.frame, ProtocolSpec()) == [
+    assert training_sets(Samples(world.frame), ProtocolSpec()) == [
         TrainingSet("a", "ldm", n_real=80, n_fake=40),
         TrainingSet("a", "progan", n_real=40, n_fake=40),
         TrainingSet("b", "glide", n_real=40, n_fake=40),
@@ -23,32 +22,32 @@ def test_each_generator_trains_with_its_own_reals_or_with_all(world):
 
 def test_the_validation_split_neither_trains_nor_tests(world):
     for split in ("train", "test"):
-        assert set(members(world.frame, "a", "ldm", split)["split"]) == {split}
+        assert set(Samples(world.frame).members("a", "ldm", split)["split"]) == {split}
 
 
 def test_a_file_that_stands_twice_counts_once(world):
     doubled = pd.concat([world.frame, world.frame.assign(path="copy/" + world.frame["path"])], ignore_index=True)
-    assert training_sets(doubled, ProtocolSpec()) == training_sets(world.frame, ProtocolSpec())
+    assert training_sets(Samples(doubled), ProtocolSpec()) == training_sets(Samples(world.frame), ProtocolSpec())
 
 
 def test_too_few_samples_train_nothing_and_are_listed(world):
     frame = world.frame
     few = frame[~((frame["generator"] == "ldm") & (frame["split"] == "train")) | (frame.index % 40 == 0)]
-    (left_out,) = untrainable(few, ProtocolSpec())
+    (left_out,) = untrainable(Samples(few), ProtocolSpec())
     assert (left_out.generator, left_out.n_fake) == ("ldm", 1)
-    assert left_out not in training_sets(few, ProtocolSpec())
-    assert untrainable(few, ProtocolSpec(min_samples_per_class=1)) == []
+    assert left_out not in training_sets(Samples(few), ProtocolSpec())
+    assert untrainable(Samples(few), ProtocolSpec(min_samples_per_class=1)) == []
 
 
 def test_no_training_set_at_all_is_an_error(world):
     with pytest.raises(EvaluationError, match=r"a/ldm \(0 real, 0 fake\).*min_samples_per_class"):
-        training_sets(world.frame[world.frame["split"] == "test"], ProtocolSpec())
+        training_sets(Samples(world.frame[world.frame["split"] == "test"]), ProtocolSpec())
 
 
 def test_datasets_without_test_rows_test_nothing(world):
-    assert evaluated_generators(world.frame) == [("a", "ldm"), ("a", "progan"), ("b", "glide")]
+    assert list(Samples(world.frame).tested) == [("a", "ldm"), ("a", "progan"), ("b", "glide")]
     only_a = world.frame[(world.frame["dataset"] == "a") | (world.frame["split"] == "train")]
-    assert evaluated_generators(only_a) == [("a", "ldm"), ("a", "progan")]
+    assert list(Samples(only_a).tested) == [("a", "ldm"), ("a", "progan")]
 
 
 def test_augmentations_by_default_and_by_name():

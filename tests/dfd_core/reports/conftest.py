@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from dfd_core.detectors import DetectorSpec, fit
-from dfd_core.evaluation import ProtocolSpec, evaluate, score_detector, training_rows, training_sets
+from dfd_core.evaluation import ProtocolSpec, Samples, evaluate, score_detector, training_rows, training_sets
 from dfd_core.features.table import FeatureTable
 from dfd_core.reports import ReportInput
 
@@ -28,14 +28,14 @@ def report():
     ids = frame["sample_id"].to_numpy()
     failed = ids[-1]
     bank = {("sim", name): FeatureTable(ids[:-1], X[:-1], {failed: "truncated"}) for name in ("none", "blur")}
-    protocol = ProtocolSpec()
+    protocol, samples = ProtocolSpec(), Samples(frame)
     results = []
-    for one in training_sets(frame, protocol):
+    for one in training_sets(samples, protocol):
         spec = DetectorSpec(
             train_dataset="sim", train_generator=one.generator, backbone="clip", classifier="logistic_regression"
         )
-        detector = fit(spec, *training_rows(spec, frame, bank["sim", "none"]))
-        results.append(evaluate(score_detector(detector, bank, frame, protocol), frame, protocol, "demo"))
+        detector = fit(spec, *training_rows(spec, samples, bank["sim", "none"]))
+        results.append(evaluate(score_detector(detector, bank, samples, protocol), samples, protocol, "demo"))
     return ReportInput(
         title="demo & co",
         results=pa.concat_tables(results),
