@@ -29,6 +29,7 @@ from dfd_core.evaluation.grid import (
     missing_jobs,
     plan_detectors,
 )
+from dfd_core.evaluation.samples import Samples
 from dfd_core.features.extraction import ExtractionSpec, ShardReport
 from dfd_core.features.files import read_failures
 from dfd_core.features.planning import ExtractionPlan, plan_extraction
@@ -167,7 +168,7 @@ def plan_training(config: RunConfig, manifests: Manifests, feature_sets: Feature
         reducers=config.reducers, classifiers=config.classifiers, protocol=config.protocol, seed=config.seed
     )
     digests = [manifest.digest for manifest in manifests.values()]
-    return plan_detectors(Store(config.store), all_rows(manifests), digests, feature_sets, grid)
+    return plan_detectors(Store(config.store), Samples(all_rows(manifests)), digests, feature_sets, grid)
 
 
 def train(
@@ -186,14 +187,14 @@ def train(
     Raises:
         EvaluationError: Some could not be; the others are kept.
     """
-    store, frame = Store(config.store), all_rows(manifests)
+    store, samples = Store(config.store), Samples(all_rows(manifests))
     missing = missing_jobs(store, jobs)
     failed: list[str] = []
     for label, own in by_backbone(feature_sets).items():
         todo = [job for job in missing if job.spec.backbone == label]
         if not todo:
             continue
-        bench = Bench(store, frame, load_bank(store, own), config.protocol)
+        bench = Bench(store, samples, load_bank(store, own), config.protocol)
         errors = engine.map(fit_and_score, bench, todo, _announcing(on_detector, todo))
         failed += [f"{todo[index].spec.name()}: {error}" for index, error in sorted(errors.items())]
     if failed:
@@ -230,8 +231,8 @@ def tabulate(config: RunConfig, manifests: Manifests, jobs: Sequence[DetectorJob
     """
     store, path = Store(config.store), results_path(config, jobs)
     if not store.exists(path):
-        frame = all_rows(manifests)
-        tables = [evaluate(store.read_table(job.scores_path), frame, config.protocol, config.name) for job in jobs]
+        samples = Samples(all_rows(manifests))
+        tables = [evaluate(store.read_table(job.scores_path), samples, config.protocol, config.name) for job in jobs]
         results = pa.concat_tables(tables)
         store.write_table(path, results, provenance(config=dump_config(config), detectors=len(jobs)))
     return path

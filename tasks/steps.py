@@ -75,7 +75,7 @@ def resolve_backbone(spec: BackboneSpec) -> ResolvedBackbone:
     return resolved
 
 
-@task(**task_options())
+@task(**task_options(), task_run_name="extract features")
 def extract_features(config: RunConfig, inputs: RunInputs) -> None:
     """Extracts what is missing on Ray actors and names every sample that has no vector."""
     logger = get_run_logger()
@@ -104,7 +104,7 @@ def extract_features(config: RunConfig, inputs: RunInputs) -> None:
         table_artifact("failed-samples", rows, "Samples without a vector")
 
 
-@task(**task_options())
+@task(**task_options(), task_run_name="fit detectors")
 def fit_detectors(config: RunConfig, inputs: RunInputs) -> None:
     """Fits every detector that has no scores yet, in parallel, and scores all test samples with it."""
     logger = get_run_logger()
@@ -120,7 +120,7 @@ def fit_detectors(config: RunConfig, inputs: RunInputs) -> None:
         pipeline.train(config, manifests, feature_sets, jobs, RayEngine(settings), lambda _: progress.advance())
 
 
-@task(**task_options())
+@task(**task_options(), task_run_name="tabulate results")
 def tabulate_results(config: RunConfig, inputs: RunInputs) -> str:
     """Computes every metric from the stored scores; returns the path of the results in the store."""
     manifests, feature_sets = inputs.open(config)
@@ -128,7 +128,7 @@ def tabulate_results(config: RunConfig, inputs: RunInputs) -> str:
     return pipeline.tabulate(config, manifests, jobs)
 
 
-@task(**task_options())
+@task(**task_options(), task_run_name="write report")
 def write_report(config: RunConfig, inputs: RunInputs) -> str:
     """Writes tables, pictures and the report; returns the report's folder in the store."""
     logger = get_run_logger()

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-import pandas as pd
-
 from dfd_core.classifiers import ClassifierSpec
 from dfd_core.detectors import DetectorSpec, fit
 from dfd_core.evaluation.protocols import ProtocolSpec, training_sets
+from dfd_core.evaluation.samples import Samples
 from dfd_core.evaluation.scoring import score_detector
 from dfd_core.evaluation.training import training_rows
 from dfd_core.features.files import read_features, read_statuses
@@ -78,20 +77,20 @@ class Bench:
 
     Attributes:
         store: Where scores and detectors go.
-        frame: Rows of the manifests.
+        samples: The rows of the manifests.
         bank: The backbone's vectors by dataset and name of augmentation.
         protocol: What trains and what tests.
     """
 
     store: Store
-    frame: pd.DataFrame
+    samples: Samples
     bank: Mapping[tuple[str, str], FeatureTable]
     protocol: ProtocolSpec
 
 
 def plan_detectors(
     store: Store,
-    frame: pd.DataFrame,
+    samples: Samples,
     manifest_digests: Sequence[str],
     feature_sets: Sequence[FeatureSet],
     grid: GridSpec,
@@ -100,7 +99,7 @@ def plan_detectors(
 
     Args:
         store: Where the features are.
-        frame: Rows of the manifests of all datasets.
+        samples: The rows of the manifests of all datasets.
         manifest_digests: Their digests.
         feature_sets: All of them.
         grid: What is trained.
@@ -108,7 +107,7 @@ def plan_detectors(
     Raises:
         EvaluationError: No generator can be trained on.
     """
-    sets = training_sets(frame, grid.protocol)
+    sets = training_sets(samples, grid.protocol)
     jobs = []
     for label, own in by_backbone(feature_sets).items():
         names = list(dict.fromkeys(feature_set.augmentation.name for feature_set in own))
@@ -160,9 +159,9 @@ def fit_and_score(bench: Bench, job: DetectorJob) -> str:
         StoreError: The store can't be written.
     """
     spec = job.spec
-    X, y, notes = training_rows(spec, bench.frame, bench.bank[spec.train_dataset, spec.train_augmentation])
+    X, y, notes = training_rows(spec, bench.samples, bench.bank[spec.train_dataset, spec.train_augmentation])
     detector = fit(spec, X, y, notes)
-    scores = score_detector(detector, bench.bank, bench.frame, bench.protocol)
+    scores = score_detector(detector, bench.bank, bench.samples, bench.protocol)
     detector.save(bench.store, job.detector_path)
     facts: dict[str, Any] = {"detector": spec.model_dump(mode="json"), "key": job.key, "n": scores.num_rows}
     bench.store.write_table(job.scores_path, scores, provenance(**facts))
