@@ -113,15 +113,16 @@ class Report:
 
 
 def find_inputs(config: RunConfig) -> RunInputs:
-    """Prepares every dataset and finds the weights of every backbone.
+    """Finds the weights of every backbone and prepares every dataset.
 
     Raises:
         DatasetError: A dataset can't be acquired or lacks a class.
         WeightsError: Weights are missing or have another digest than stated.
     """
     store = Store(config.store)
+    backbones = tuple(resolve(spec) for spec in config.backbones)
     manifests = {source.name: prepare(source, config.split, store).key for source in config.datasets}
-    return RunInputs(manifests=manifests, backbones=tuple(resolve(spec) for spec in config.backbones))
+    return RunInputs(manifests=manifests, backbones=backbones)
 
 
 def plan_features(

@@ -23,7 +23,7 @@ def extract_flow(config: RunConfig) -> RunInputs:
 
 
 def find_inputs(config: RunConfig) -> RunInputs:
-    """Prepares the datasets and finds the weights, where that is not done yet; called within a flow."""
-    manifests = prepare_flow(config)
+    """Finds the weights and prepares the datasets, where that is not done yet; called within a flow."""
     futures = [resolve_backbone.submit(spec) for spec in config.backbones]
-    return RunInputs(manifests=manifests, backbones=tuple(future.result() for future in futures))
+    backbones = tuple(future.result() for future in futures)
+    return RunInputs(manifests=prepare_flow(config), backbones=backbones)

@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from dfd_core.backbones.cards import BackboneCard, LibraryName, Option
 from dfd_core.backbones.catalogue import BACKBONES
-from dfd_core.specs import Spec, content_hash, readable_key
+from dfd_core.specs import Location, Spec, content_hash, readable_key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +36,7 @@ class BackboneSpec(Spec):
     """
 
     name: str
-    weights: str | None = None
+    weights: Location | None = None
     sha256: Annotated[str, _SHA256] | None = None
     precision: Literal["float32"] = "float32"
     options: dict[str, Any] = {}

@@ -89,7 +89,8 @@ def from_address(address: str, fetch: bool = True) -> WeightsFile:
         local = Path(path)
         if not local.is_file():
             raise WeightsError(
-                f"There is no weights file {local}. Check `weights:`; relative paths start at {Path.cwd()}."
+                f"There is no weights file {local}. Check `weights:`; a relative path starts at the folder of its "
+                "configuration."
             )
         return WeightsFile(local.absolute(), str(local))
     target = cache_folder() / f"{hashlib.sha256(address.encode()).hexdigest()[:16]}-{_base_name(address)}"

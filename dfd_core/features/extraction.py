@@ -38,7 +38,8 @@ class ExtractionSpec(Spec):
 
     Attributes:
         decode: How bytes become pixels.
-        shard_size: Images in a shard, the unit of work, of retry and of what a kill can lose.
+        shard_size: Images in a shard, the unit of work, of retry and of what a kill can lose; by default a 64th of the
+            dataset, but 32 to 2048.
         batch_size: Images in one forward pass.
         threads: Threads that read, decode, augment and transform, in each actor.
         max_failed_fraction: The share of samples without a vector above which the run fails, in each feature set.
@@ -46,7 +47,7 @@ class ExtractionSpec(Spec):
     """
 
     decode: DecodePolicy = DecodePolicy()
-    shard_size: Annotated[int, Field(ge=1)] = 256
+    shard_size: Annotated[int, Field(ge=1)] | None = None
     batch_size: Annotated[int, Field(ge=1)] = 32
     threads: Annotated[int, Field(ge=1)] = 1
     max_failed_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01

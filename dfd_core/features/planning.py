@@ -67,8 +67,8 @@ def plan_extraction(
     store: Store,
     manifests: dict[str, pa.Table],
     feature_sets: Sequence[FeatureSet],
-    shard_size: int,
-    retry_failed: bool,
+    shard_size: int | None = None,
+    retry_failed: bool = False,
 ) -> ExtractionPlan:
     """Compares manifests with what the store holds.
 
@@ -76,7 +76,8 @@ def plan_extraction(
         store: The store.
         manifests: Manifest table by dataset.
         feature_sets: What is wanted.
-        shard_size: Samples in a shard, at most.
+        shard_size: Samples in a shard, at most; by default a 64th of the dataset, but 32 to 2048, so that small sets show
+            progress and large ones don't drown in files.
         retry_failed: Whether samples that failed earlier count as missing.
     """
     shards: list[Shard] = []
@@ -94,7 +95,7 @@ def plan_extraction(
                     misses[sample_id].append(index)
             total[feature_set.folder] = len(samples)
             done[feature_set.folder] = len(finished & samples.keys())
-        shards += _cut(samples, misses, wanted, shard_size)
+        shards += _cut(samples, misses, wanted, shard_size or min(max(len(samples) // 64, 32), 2048))
     return ExtractionPlan(tuple(feature_sets), tuple(shards), done, total)
 
 

@@ -1,0 +1,101 @@
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from dfd_core.config import RunConfig, dump_config, load_config
+from dfd_core.errors import ConfigError, UnknownNameError, UsageError
+
+
+def write(tmp_path, text):
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_the_embedded_default_needs_no_file_and_no_network():
+    config = load_config(None)
+    assert [source.name for source in config.datasets] == ["simulated"]
+    assert all(backbone.card.default_weights in ("none", "seeded") for backbone in config.backbones)
+
+
+def test_what_is_printed_is_read_back_as_the_same(tmp_path):
+    config = load_config(None, store=str(tmp_path / "store"))
+    assert load_config(write(tmp_path, dump_config(config))) == config
+
+
+def test_bare_names_are_enough(tmp_path):
+    config = load_config(write(tmp_path, "datasets: [simulated]\nbackbones: [clip_vit_b16]\naugmentations: [jpeg_q50]\n"))
+    assert config.backbones[0].card.architecture == "ViT-B-16-quickgelu"
+    assert config.augmentations[0].describe() == "JPEG quality 50"
+
+
+def test_relative_paths_start_at_the_files_folder(tmp_path):
+    text = """
+store: out
+datasets: [{name: mine, folders: [photos, "s3://bucket/fakes"]}, {name: other, table: /data/t.csv}]
+backbones: [{name: clip_vit_b16, weights: w.safetensors}]
+"""
+    config = load_config(write(tmp_path, text))
+    assert config.store == str(tmp_path / "out")
+    assert config.datasets[0].folders == (str(tmp_path / "photos"), "s3://bucket/fakes")
+    assert config.datasets[1].table == "/data/t.csv"
+    assert config.backbones[0].weights == str(tmp_path / "w.safetensors")
+
+
+def test_what_the_command_line_says_stands_over_the_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = write(tmp_path, "store: out\nname: mine\n")
+    assert load_config(path, store="elsewhere").store == str(tmp_path / "elsewhere")
+    assert load_config(path, store=None).store == str(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("dataset: [simulated]", "There is no key named 'dataset'. Did you mean 'datasets'"),
+        ("extraction: {batchsize: 3}", "extraction.batchsize: There is no key named 'batchsize'. Did you mean 'batch_size'"),
+        ("backbones: [clip_vit_b17]", "no backbone named 'clip_vit_b17'. Did you mean 'clip_vit_b16'"),
+        ("augmentations: [jpeg_q76]", "no augmentation named 'jpeg_q76'. Did you mean"),
+        ("classifiers: [svm]", "no classifier named 'svm'"),
+        ("datasets: [simulatd]", "no dataset named 'simulatd'. Did you mean 'simulated'"),
+        ("datasets: [{catalogue: simulated, options: {pixels: 3}}]", "pixels: no such option"),
+        ("datasets: [{name: x}]", "catalogue name or has one of the keys"),
+        ("datasets: []", "at least 1 item"),
+        ("datasets: [simulated, simulated]", "more than once"),
+        ("protocol: {test_augmentations: [blur]}", "not among augmentations"),
+        ("report: {heatmap_metrics: [acuracy]}", "no metric named 'acuracy'. Did you mean 'accuracy'"),
+        ("split: {train: 0.9}", "must add up to 1"),
+        ("extraction: {max_failed_fraction: 2}", "less than or equal to 1"),
+        ("- a list", "must hold keys and values"),
+        ("a: [", "not valid YAML"),
+    ],
+)
+def test_a_wrong_configuration_says_what_and_where(tmp_path, text, message):
+    with pytest.raises(UsageError) as caught:
+        load_config(write(tmp_path, text))
+    assert message in str(caught.value)
+    assert "run.yaml" in str(caught.value) or isinstance(caught.value, ConfigError)
+    assert caught.value.exit_code == 2
+
+
+def test_every_problem_is_named_at_once(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(tmp_path, "nmae: x\nseed: many\n"))
+    assert "nmae" in str(caught.value)
+    assert "seed: Input should be a valid integer" in str(caught.value)
+
+
+def test_a_missing_file_says_how_to_get_one(tmp_path):
+    with pytest.raises(ConfigError, match="no configuration .*nothing.yaml.*dfd config show"):
+        load_config(tmp_path / "nothing.yaml")
+
+
+def test_a_configuration_is_frozen():
+    with pytest.raises(ValidationError, match="frozen"):
+        RunConfig().seed = 3
+    with pytest.raises(UnknownNameError):
+        RunConfig(backbones=["nothing"])
+
+
+def test_the_dump_is_plain_yaml():
+    assert yaml.safe_load(dump_config(RunConfig()))["datasets"][0]["catalogue"] == "simulated"
