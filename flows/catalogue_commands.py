@@ -36,7 +36,12 @@ def catalogue(
         row: An entry's line in the list.
         facts: All that is known of an entry.
     """
-    app = typer.Typer(help=f"The {plural} there are.", no_args_is_help=True, rich_markup_mode=None)
+    app = typer.Typer(
+        help=f"The {plural} there are.",
+        epilog=f"Example: dfd {plural} list",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
 
     def list_entries() -> None:
         print_table([row(name, entry) for name, entry in registry().items()])

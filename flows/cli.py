@@ -16,8 +16,8 @@ from dfd_core.errors import DfdError
 from flows import catalogue_commands, server_commands
 
 EXAMPLES = """
+\b
 Examples:
-
   dfd run                          the embedded default: simulated images, a few minutes on two cores
   dfd run mine.yaml --dry-run      what exists and what would be computed
   dfd run mine.yaml                all of it; the same again does only what is missing
@@ -37,12 +37,15 @@ app.add_typer(catalogue_commands.datasets, name="datasets")
 app.add_typer(catalogue_commands.backbones, name="backbones")
 app.add_typer(catalogue_commands.augmentations, name="augmentations")
 app.add_typer(catalogue_commands.classifiers, name="classifiers")
+app.add_typer(catalogue_commands.reducers, name="reducers")
 app.add_typer(server_commands.app, name="server")
-config_app = typer.Typer(help="Configurations.", no_args_is_help=True, rich_markup_mode=None)
+config_app = typer.Typer(
+    help="Configurations.", epilog="Example: dfd config show > mine.yaml", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(config_app, name="config")
 
 Config = Annotated[
-    Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="A run's configuration; without it the embedded default.")
+    Path | None, typer.Argument(metavar="CONFIG.yaml", help="A run's configuration; without it the embedded default.")
 ]
 StoreOption = Annotated[
     str | None, typer.Option("--store", metavar="URL", help="Where everything goes, over the configuration's.")
@@ -62,13 +65,19 @@ def run(
     local: Local = False,
     retry_failed: RetryFailed = False,
 ) -> None:
-    """The whole way: prepare, extract, train and evaluate, report."""
+    """Goes the whole way, from datasets to a report.
+
+    Prepares, extracts, trains and evaluates, reports; each step does only what is missing.
+    """
     _start("run", config, store, dry_run, local, retry_failed)
 
 
 @app.command(epilog="Example: dfd prepare mine.yaml --dry-run")
 def prepare(config: Config = None, store: StoreOption = None, dry_run: DryRun = False, local: Local = False) -> None:
-    """Acquires the datasets and writes their manifests: a row per image, with label, generator, split and digest."""
+    """Writes the datasets' manifests.
+
+    Acquires the datasets first; a manifest has a row per image, with label, generator, split and digest.
+    """
     _start("prepare", config, store, dry_run, local)
 
 
@@ -80,25 +89,34 @@ def extract(
     local: Local = False,
     retry_failed: RetryFailed = False,
 ) -> None:
-    """Extracts the features of every dataset, augmentation and backbone that are not in the store yet."""
+    """Extracts the features that are missing.
+
+    Of every dataset, augmentation and backbone; prepares the datasets first.
+    """
     _start("extract", config, store, dry_run, local, retry_failed)
 
 
 @app.command(epilog="Example: dfd evaluate mine.yaml")
 def evaluate(config: Config = None, store: StoreOption = None, dry_run: DryRun = False, local: Local = False) -> None:
-    """Trains every classifier on every generator and evaluates it on every other; needs the features."""
+    """Trains on each generator, tests on all.
+
+    Needs the features; the results are one long table with a row per detector, test set and metric.
+    """
     _start("evaluate", config, store, dry_run, local)
 
 
 @app.command(epilog="Example: dfd report mine.yaml")
 def report(config: Config = None, store: StoreOption = None, dry_run: DryRun = False, local: Local = False) -> None:
-    """Writes tables, pictures and the report from the results."""
+    """Writes tables, pictures and a page.
+
+    Needs the results.
+    """
     _start("report", config, store, dry_run, local)
 
 
 @config_app.command("show", epilog="Example: dfd config show > mine.yaml")
 def config_show(config: Config = None) -> None:
-    """Prints a configuration with every default spelled out."""
+    """Prints a configuration, defaults included."""
     from dfd_core.config import dump_config, load_config
 
     sys.stdout.write(dump_config(load_config(config)))

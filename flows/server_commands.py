@@ -10,7 +10,9 @@ from dfd_core.errors import EngineError
 from tasks import server
 from tasks.settings import EngineSettings
 
-app = typer.Typer(help="The local Prefect server.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="The local Prefect server.", epilog="Example: dfd server status", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.command(epilog="Example: dfd server start")

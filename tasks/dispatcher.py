@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from dfd_core.errors import DfdError, EngineError, StoreFullError
-from dfd_core.features.extraction import ExtractionSpec, Extractor, ShardReport, write_off
+from dfd_core.features.extraction import ExtractionSpec, Extractor, ShardReport, find_report, write_off
 from dfd_core.features.planning import ExtractionPlan, Shard
 from dfd_core.features.statuses import QUARANTINED
 from dfd_core.storage import Store
@@ -192,16 +192,21 @@ class ShardDispatcher:
         self._report(value)
 
     def _bury(self, worker: _Worker, error: RayActorError) -> None:
-        """An actor died: its first shard was being worked on and counts an attempt, the waiting one does not."""
+        """An actor died: the first shard that it has not finished counts an attempt, one that waited does not."""
         self.workers.remove(worker)
         self.worker_of.pop(worker.ready, None)
-        for position, ref in enumerate(worker.running):
+        blamed = False
+        for ref in worker.running:
             self.worker_of.pop(ref, None)
             shard = self.shard_of.pop(ref)
-            if position == 0:
-                self._failed(shard, error)
-            else:
+            report = find_report(self.store, shard)  # its answer may have died with the actor, its files have not
+            if report is not None:
+                self._report(report)
+            elif blamed:
                 self.todo.appendleft(shard)
+            else:
+                blamed = True
+                self._failed(shard, error)
         if not worker.is_ready:
             self.actor_failures += 1
             cause = getattr(error, "cause", None) or error
@@ -217,7 +222,8 @@ class ShardDispatcher:
         if isinstance(cause, StoreFullError):
             raise cause
         self.attempts[shard.name] += 1
-        self.last_error[shard.name] = str(cause).strip().splitlines()[-1]
+        last_line = (str(cause).strip().splitlines() or [""])[-1]
+        self.last_error[shard.name] = f"{type(cause).__name__}: {last_line}"
         if self.attempts[shard.name] < self.settings.shard_attempts:
             self.todo.append(shard)
             return

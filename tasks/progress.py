@@ -94,7 +94,7 @@ class ExtractionProgress:
     def _log(self) -> None:
         left = self.images_total - self.images
         self.logger.info(
-            "Extracted %d of %d images, %.0f images/s, %d without a vector, about %.0f s left",
+            "Extracted %d of %d images, %.3g images/s, %d without a vector, about %.0f s left",
             self.images, self.images_total, self.images_per_s, max(self.failed.values(), default=0),
             left / max(self.images_per_s, 1e-9),
         )  # fmt: skip

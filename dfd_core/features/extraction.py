@@ -222,6 +222,17 @@ def write_off(store: Store, shard: Shard, status: str, error: str) -> ShardRepor
     return ShardReport(shard.name, shard.targets[0].dataset, len(shard), failures, 0.0)
 
 
+def find_report(store: Store, shard: Shard) -> ShardReport | None:
+    """The report of a shard whose files are all in the store, `None` where one is missing."""
+    failures: dict[str, dict[str, int]] = {}
+    for target in shard.targets:
+        if not store.exists(shard.path(target)):
+            return None
+        statuses = store.read_table(shard.path(target), columns=["status"])["status"].to_pylist()
+        failures[target.folder] = dict(Counter(status for status in statuses if status != OK))
+    return ShardReport(shard.name, shard.targets[0].dataset, len(shard), failures, 0.0)
+
+
 def _or_error(function: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return function(*arguments)

@@ -76,8 +76,8 @@ def plan_extraction(
         store: The store.
         manifests: Manifest table by dataset.
         feature_sets: What is wanted.
-        shard_size: Samples in a shard, at most; by default a 64th of the dataset, but 32 to 2048, so that small sets show
-            progress and large ones don't drown in files.
+        shard_size: Samples in a shard, at most; by default a 64th of the dataset, but 32 to 2048, so that small sets
+            show progress and large ones don't drown in files.
         retry_failed: Whether samples that failed earlier count as missing.
     """
     shards: list[Shard] = []

@@ -24,7 +24,9 @@ def test_what_is_printed_is_read_back_as_the_same(tmp_path):
 
 
 def test_bare_names_are_enough(tmp_path):
-    config = load_config(write(tmp_path, "datasets: [simulated]\nbackbones: [clip_vit_b16]\naugmentations: [jpeg_q50]\n"))
+    config = load_config(
+        write(tmp_path, "datasets: [simulated]\nbackbones: [clip_vit_b16]\naugmentations: [jpeg_q50]\n")
+    )
     assert config.backbones[0].card.architecture == "ViT-B-16-quickgelu"
     assert config.augmentations[0].describe() == "JPEG quality 50"
 
@@ -53,7 +55,10 @@ def test_what_the_command_line_says_stands_over_the_file(tmp_path, monkeypatch):
     ("text", "message"),
     [
         ("dataset: [simulated]", "There is no key named 'dataset'. Did you mean 'datasets'"),
-        ("extraction: {batchsize: 3}", "extraction.batchsize: There is no key named 'batchsize'. Did you mean 'batch_size'"),
+        (
+            "extraction: {batchsize: 3}",
+            "extraction.batchsize: There is no key named 'batchsize'. Did you mean 'batch_size'",
+        ),
         ("backbones: [clip_vit_b17]", "no backbone named 'clip_vit_b17'. Did you mean 'clip_vit_b16'"),
         ("augmentations: [jpeg_q76]", "no augmentation named 'jpeg_q76'. Did you mean"),
         ("classifiers: [svm]", "no classifier named 'svm'"),

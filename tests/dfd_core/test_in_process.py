@@ -25,7 +25,15 @@ def test_the_report_has_everything(finished):
     config, folder = finished
     store = Store(config.store)
     names = set(store.names(folder))
-    assert names >= {"index.html", "report.md", "results.md", "results.csv", "results.parquet", "config.yaml", "figures"}
+    assert names >= {
+        "index.html",
+        "report.md",
+        "results.md",
+        "results.csv",
+        "results.parquet",
+        "config.yaml",
+        "figures",
+    }
     page = store.read_bytes(f"{folder}/index.html").decode()
     assert "imulated" in page.split("</header>")[0]
     assert load_config(None, store=config.store).name == "demo"
@@ -110,8 +118,12 @@ def test_a_broken_image_is_counted_to_the_end_and_too_many_end_the_run(tmp_path)
     results = store.read_table(f"{folder}/results.parquet").to_pandas()
     trained = "1 training samples have no vector"
     assert (results["n_failed"] == 1).all() or results["note"].str.contains(trained).all()
-    strict = config.model_copy(update={"extraction": config.extraction.model_copy(update={"max_failed_fraction": 0.02})})
-    with pytest.raises(TooManyFailuresError, match=r"1 of 41 .* 1 undecodable\. First: gan1/fake/99\.jpg is undecodable"):
+    strict = config.model_copy(
+        update={"extraction": config.extraction.model_copy(update={"max_failed_fraction": 0.02})}
+    )
+    with pytest.raises(
+        TooManyFailuresError, match=r"1 of 41 .* 1 undecodable\. First: gan1/fake/99\.jpg is undecodable"
+    ):
         in_process.run(strict)
 
 

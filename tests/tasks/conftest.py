@@ -1,10 +1,10 @@
 """A Ray of this test session, on loopback, and small work for it."""
 
-import os
-
 import pytest
 
-os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+from tasks.settings import apply_defaults
+
+apply_defaults()  # before anything imports Ray
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,207 @@
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import ray
+from PIL import Image
+
+from dfd_core import in_process, pipeline
+from dfd_core.config import RunConfig
+from dfd_core.errors import EngineError, EvaluationError, StoreFullError
+from dfd_core.features.extraction import Extractor
+from dfd_core.features.files import read_features, read_statuses
+from dfd_core.features.planning import Shard
+from dfd_core.storage import Store
+from tasks import dispatcher
+from tasks.dispatcher import ShardDispatcher, ray_session, run_jobs
+from tasks.settings import EngineSettings
+
+pytestmark = pytest.mark.usefixtures("ray_open")
+SETTINGS = EngineSettings(actors=2)
+ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers can't import test modules
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A configuration of 24 images in shards of 4, its plan and its feature sets."""
+    rng = np.random.default_rng(0)
+    for kind in ("real", "fake"):
+        folder = tmp_path / "images" / "gan1" / kind
+        folder.mkdir(parents=True)
+        for index in range(12):
+            Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(folder / f"{index}.png")
+    config = RunConfig(
+        name="r", store=str(tmp_path / "store"), datasets=[{"name": "mine", "folders": str(tmp_path / "images")}],
+        augmentations=["none", "jpeg_q50"], backbones=["spectrum"], extraction={"shard_size": 4},
+    )  # fmt: skip
+    manifests, feature_sets = pipeline.find_inputs(config).open(config)
+    return config, pipeline.plan_features(config, manifests, feature_sets), feature_sets
+
+
+def extract(run, settings=SETTINGS, extractor=None, monkeypatch=None):
+    config, plan, _ = run
+    if extractor is not None:
+        monkeypatch.setattr(dispatcher, "_ExtractionActor", extractor)
+    seen = []
+    reports = ShardDispatcher(Store(config.store), plan, config.extraction, settings, seen.append).run()
+    assert seen == reports
+    return reports
+
+
+def test_actors_compute_what_one_process_computes(run, tmp_path):
+    config, plan, feature_sets = run
+    reports = extract(run)
+    assert sorted(report.shard for report in reports) == sorted(shard.name for shard in plan.shards)
+    assert all("/" in report.worker for report in reports)
+    here = config.model_copy(update={"store": str(tmp_path / "here")})
+    in_process.extract(here, pipeline.find_inputs(here))
+    for feature_set in feature_sets:
+        a, b = (read_features(Store(one.store), feature_set.folder) for one in (config, here))
+        assert a.sample_ids.tolist() == b.sample_ids.tolist()
+        assert np.array_equal(a.X, b.X)
+
+
+class DiesOnce(dispatcher._ExtractionActor):
+    """Kills its process with -9 in the first shard that any actor gets."""
+
+    def extract(self, shard: Shard):
+        flag = Path(self.extractor.store.root).parent / "died"
+        if not flag.exists():
+            flag.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().extract(shard)
+
+
+def test_a_dead_actor_is_replaced_and_nothing_is_lost_or_done_twice(run, monkeypatch):
+    config, plan, feature_sets = run
+    reports = extract(run, extractor=DiesOnce, monkeypatch=monkeypatch)
+    assert len(reports) == len(plan.shards)
+    for feature_set in feature_sets:
+        assert set(read_statuses(Store(config.store), feature_set.folder).values()) == {"ok"}
+        assert len(read_features(Store(config.store), feature_set.folder).X) == 24
+
+
+class DiesOnOneShard(dispatcher._ExtractionActor):
+    """Kills its process with -9 whenever it gets the shard that is named in a file."""
+
+    def extract(self, shard: Shard):
+        if shard.name == (Path(self.extractor.store.root).parent / "poison").read_text():
+            with (Path(self.extractor.store.root).parent / "attempts").open("a") as file:
+                file.write("x")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().extract(shard)
+
+
+def test_a_poison_shard_is_given_up_after_three_attempts_and_named(run, tmp_path, monkeypatch):
+    config, plan, feature_sets = run
+    poison = plan.shards[1]
+    (tmp_path / "poison").write_text(poison.name)
+    reports = extract(run, extractor=DiesOnOneShard, monkeypatch=monkeypatch)
+    assert (tmp_path / "attempts").read_text() == "xxx"
+    (given_up,) = [report for report in reports if report.shard == poison.name]
+    assert given_up.failures == {one.folder: {"quarantined": 4} for one in feature_sets}
+    for feature_set in feature_sets:
+        statuses = read_statuses(Store(config.store), feature_set.folder)
+        assert {i for i, s in statuses.items() if s == "quarantined"} == {i for i, _ in poison.samples}
+        assert len(statuses) == 24
+
+
+class Raises(dispatcher._ExtractionActor):
+    """Fails every shard with an exception."""
+
+    def extract(self, shard: Shard):
+        raise RuntimeError("no luck")
+
+
+def test_an_exception_counts_attempts_and_stands_in_the_row(run, monkeypatch):
+    config, plan, feature_sets = run
+    extract(run, SETTINGS.model_copy(update={"shard_attempts": 2}), Raises, monkeypatch)
+    store, folder = Store(config.store), feature_sets[0].folder
+    errors = store.read_table(f"{folder}/{plan.shards[0].name}.parquet")["error"].to_pylist()
+    assert all("failed 2 times, the last with: RuntimeError: no luck" in error for error in errors)
+
+
+class DiskFull(dispatcher._ExtractionActor):
+    """Finds no space."""
+
+    def extract(self, shard: Shard):
+        raise StoreFullError("No space left while trying to write")
+
+
+def test_a_full_disk_ends_the_extraction_at_once(run, monkeypatch):
+    with pytest.raises(StoreFullError, match="No space left"):
+        extract(run, extractor=DiskFull, monkeypatch=monkeypatch)
+
+
+class NeverReady(dispatcher._ExtractionActor):
+    """Dies before it is ready."""
+
+    def __init__(self, *arguments):
+        raise EngineError("this actor can't start")
+
+
+def test_actors_that_can_not_start_end_the_extraction_with_their_reason(run, monkeypatch):
+    with pytest.raises(EngineError, match="this actor can't start"):
+        extract(run, extractor=NeverReady, monkeypatch=monkeypatch)
+
+
+def test_more_than_the_cluster_has_is_refused_at_once(run):
+    started = time.monotonic()
+    with pytest.raises(EngineError, match="needs 1 CPUs and 1 GPUs and no node has them.*DFD_GPUS_PER_ACTOR"):
+        extract(run, EngineSettings(gpus_per_actor=1))
+    assert time.monotonic() - started < 5
+
+
+def test_actors_are_gone_afterwards(run):
+    extract(run)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if not any("_ExtractionActor" in _title(process) for process in psutil.Process().children(recursive=True)):
+            return
+        time.sleep(0.2)
+    raise AssertionError("an extraction actor is still there")
+
+
+def _title(process):
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""
+
+
+def double(shared, job):
+    if job < 0:
+        raise EvaluationError(f"{job} is negative")
+    return shared + 2 * job
+
+
+def test_jobs_run_in_parallel_and_tell_their_errors():
+    found = {}
+    errors = run_jobs(double, 100, [1, 2, -3, 4], lambda index, value: found.update({index: value}))
+    assert found == {0: 102, 1: 104, 3: 108}
+    assert list(errors) == [2]
+    assert isinstance(errors[2], EvaluationError)
+    assert str(errors[2]) == "-3 is negative"
+
+
+def test_the_handler_of_sigterm_survives():
+    before = signal.getsignal(signal.SIGTERM)
+    with ray_session(SETTINGS):
+        assert ray.is_initialized()
+        assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_an_address_where_no_ray_is_gives_a_clear_error(monkeypatch):
+    monkeypatch.setattr(dispatcher.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(dispatcher.ray, "init", lambda *a, **k: (_ for _ in ()).throw(ConnectionError("refused")))
+    with pytest.raises(EngineError, match=r"did not start or answer \(127\.0\.0\.1:1\): refused"):
+        dispatcher._connect(EngineSettings(ray_address="127.0.0.1:1"))
+
+
+def test_the_extractor_is_the_one_of_the_core():
+    assert dispatcher.Extractor is Extractor
