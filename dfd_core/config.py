@@ -41,6 +41,7 @@ class RunConfig(Spec):
         reducers: What stands between features and classifier.
         classifiers: What is trained on each generator.
         protocol: What trains and what tests.
+        shuffle_labels: A control: training labels are permuted, so no detector may do better than chance.
         report: What is drawn.
     """
 
@@ -58,6 +59,7 @@ class RunConfig(Spec):
         "nearest_neighbour",
     )
     protocol: ProtocolSpec = ProtocolSpec()
+    shuffle_labels: bool = False
     report: ReportSpec = ReportSpec()
 
     @model_validator(mode="after")

@@ -166,7 +166,11 @@ def all_rows(manifests: Manifests) -> pd.DataFrame:
 def plan_training(config: RunConfig, manifests: Manifests, feature_sets: FeatureSets) -> list[DetectorJob]:
     """Every detector of a run, finished or not."""
     grid = GridSpec(
-        reducers=config.reducers, classifiers=config.classifiers, protocol=config.protocol, seed=config.seed
+        reducers=config.reducers,
+        classifiers=config.classifiers,
+        protocol=config.protocol,
+        seed=config.seed,
+        shuffle_labels=config.shuffle_labels,
     )
     digests = [manifest.digest for manifest in manifests.values()]
     return plan_detectors(Store(config.store), Samples(all_rows(manifests)), digests, feature_sets, grid)
@@ -280,7 +284,7 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
 def _notes(config: RunConfig, manifests: Manifests) -> tuple[str, ...]:
     """What a reader must know before anything else."""
     made = [
-        f"The dataset {source.name} is {DATASETS[source.catalogue].title}."
+        f"Dataset {source.name} · {DATASETS[source.catalogue].title}."
         for source in config.datasets
         if isinstance(source, CatalogueSource)
     ]

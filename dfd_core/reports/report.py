@@ -20,6 +20,7 @@ from dfd_core.reports.sections import (
     Failures,
     Picture,
     Section,
+    detectors_section,
     failures_section,
     heatmap_section,
     map_section,
@@ -81,7 +82,7 @@ def write_report(store: Store, folder: str, report: ReportInput) -> str:
 
 
 def _sections(report: ReportInput) -> list[Section]:
-    sections = [results_section(report.results)]
+    sections = [results_section(report.results), detectors_section(report.results)]
     sections += [heatmap_section(report.results, metric) for metric in report.heatmap_metrics]
     if report.features:
         sections.append(map_section(report.frame, report.features, report.seed))

@@ -103,9 +103,12 @@ def failures_section(frame: pd.DataFrame, failures: Failures) -> Section:
 def results_section(results: pa.Table) -> Section:
     """The means over unseen generators."""
     notes = Counter(note for note in results["note"].to_pylist() if note)
-    return Section(
-        "Results on unseen generators", _notes(notes), [summary_table(results), summary_table(results, True)]
-    )
+    return Section("Results on unseen generators", _notes(notes), [summary_table(results)])
+
+
+def detectors_section(results: pa.Table) -> Section:
+    """The same for every training set."""
+    return Section("The same, by training set", tables=[summary_table(results, by_training_set=True)], folded=True)
 
 
 def heatmap_section(results: pa.Table, metric: str) -> Section:

@@ -24,7 +24,7 @@ def test_options_are_read_and_checked():
     assert "size: Input should be a multiple of 16, not 100" in message
     for line in card.accepted_options():
         assert line in message
-    assert "images_per_class (integer, from 2, to 100000, by default 300)" in card.accepted_options()
+    assert "images_per_class (integer, from 2, to 100000, by default 500)" in card.accepted_options()
 
 
 def test_every_option_has_its_own_folder():
