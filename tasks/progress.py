@@ -43,7 +43,7 @@ class ExtractionProgress:
     def __enter__(self) -> ExtractionProgress:
         for feature_set in self.plan.feature_sets:
             folder = feature_set.folder
-            self.artifacts[folder] = start_progress("features " + folder, self._percent(folder), feature_set.title)
+            self.artifacts[folder] = start_progress(folder, self._percent(folder), feature_set.title)
         return self
 
     def __exit__(

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -69,12 +70,12 @@ def find(first_port: int) -> Server | None:
     Raises:
         EngineError: The named server does not answer.
     """
-    named = os.environ.get("PREFECT_API_URL")
+    named = os.environ.get("PREFECT_API_URL") or _of_the_profile()
     if named:
         if not is_prefect(named):
             raise EngineError(
-                f"PREFECT_API_URL is {named}, where no Prefect server answers. Start it, or unset the variable and dfd "
-                "finds or starts a local one."
+                f"PREFECT_API_URL is {named}, where no Prefect server answers. Start it, or unset it (`unset "
+                "PREFECT_API_URL`, `prefect config unset PREFECT_API_URL`) and dfd finds or starts a local one."
             )
         return Server(named.rstrip("/"), started=False)
     for port in range(first_port, first_port + PORTS_TRIED):
@@ -149,6 +150,16 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def _of_the_profile() -> str | None:
+    """What `prefect config set PREFECT_API_URL=...` said."""
+    try:
+        profiles = tomllib.loads((_home() / "profiles.toml").read_text())
+        url = profiles["profiles"][os.environ.get("PREFECT_PROFILE") or profiles["active"]]["PREFECT_API_URL"]
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError):
+        return None
+    return str(url)
 
 
 def _home() -> Path:

@@ -1,3 +1,5 @@
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -26,6 +28,16 @@ def test_a_named_server_that_does_not_answer_is_an_error(engine):
     assert "PREFECT_API_URL is http://127.0.0.1:9/api, where no Prefect server answers" in done.stderr
 
 
+def test_the_server_of_prefects_own_profile_is_used(engine, tmp_path):
+    profile = 'active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "{}"\n'
+    (tmp_path / "profiles.toml").write_text(profile.format(engine.api_url))
+    done = engine.dfd("server", "status", DFD_SERVER_PORT="4790", PREFECT_HOME=str(tmp_path))
+    assert done.stdout.strip() == engine.api_url.removesuffix("/api")
+    (tmp_path / "profiles.toml").write_text(profile.format("http://127.0.0.1:9/api"))
+    done = engine.dfd("server", "status", DFD_SERVER_PORT="4790", PREFECT_HOME=str(tmp_path))
+    assert "no Prefect server answers" in done.stderr
+
+
 def test_where_none_runs_the_status_says_how_to_start_one(engine, tmp_path):
     done = engine.dfd("server", "status", DFD_SERVER_PORT="4790", PREFECT_HOME=str(tmp_path))
     assert done.returncode == 1
@@ -51,7 +63,8 @@ from prefect import flow
 def tick():
     return 1
 
-tick.serve(name="every-second", interval=1, print_starting_message=False)
+if __name__ == "__main__":
+    tick.serve(name="often", interval=8, limit=1, print_starting_message=False)
 """
 
 
@@ -60,7 +73,9 @@ def test_a_schedule_fires(engine, tmp_path):
     script = tmp_path / "scheduled.py"
     script.write_text(SCHEDULED)
     environment = {**engine.environment, "PREFECT_API_URL": engine.api_url}
-    with subprocess.Popen([sys.executable, str(script)], env=environment, stderr=subprocess.DEVNULL) as serving:
+    with subprocess.Popen(
+        [sys.executable, str(script)], env=environment, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as serving:
         try:
             deadline = time.monotonic() + 90
             while time.monotonic() < deadline:
@@ -69,5 +84,5 @@ def test_a_schedule_fires(engine, tmp_path):
                     return
                 time.sleep(1)
         finally:
-            serving.terminate()
+            os.killpg(serving.pid, signal.SIGKILL)
     raise AssertionError(f"no scheduled run completed: {[run['state_name'] for run in runs]}")
