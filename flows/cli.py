@@ -129,6 +129,9 @@ def main() -> None:
     except DfdError as error:
         print(f"dfd: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("dfd: interrupted. What is finished is kept; the same command goes on from there.", file=sys.stderr)
+        sys.exit(1)
 
 
 def _start(

@@ -133,12 +133,12 @@ def write_report(config: RunConfig, inputs: RunInputs) -> str:
     """Writes tables, pictures and the report; returns the report's folder in the store."""
     logger = get_run_logger()
     made = pipeline.report(config, inputs)
-    logger.info("The report %s", "is written" if made.anew else "is in the store already")
     store = Store(config.store)
+    logger.info("The report %s: %s", "is written" if made.anew else "is in the store already", store.url(made.folder))
     figures = store.names(f"{made.folder}/{FIGURES}", ".png")
     for name in figures[:MAX_IMAGES]:
         data = store.read_bytes(f"{made.folder}/{FIGURES}/{name}")
-        image_artifact(f"{config.name}-{name.removesuffix('.png')}", data, name)
+        image_artifact(f"{config.name}-{name.removesuffix('.png')}", data, name.rsplit("-", 1)[0].replace("_", " "))
     if len(figures) > MAX_IMAGES:
         logger.info("The dashboard has %d of %d figures; all are in the report", MAX_IMAGES, len(figures))
     table = summary_table(store.read_table(f"{made.folder}/results.parquet"), by_training_set=True)

@@ -39,7 +39,7 @@ def test_every_generator_is_told_from_reals_by_its_spectrum(run):
 
 
 def test_shuffled_labels_teach_nothing(run):
-    """One shuffle gives some direction in which the classes, which do differ, lie apart by chance; their mean does not."""
+    """One shuffle alone gives a direction in which the classes, which do differ, may lie apart; the mean does not."""
     config, inputs = run
     shuffled = [
         own_auroc(config.model_copy(update={"shuffle_labels": True, "seed": seed}), inputs) for seed in range(SHUFFLES)
