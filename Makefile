@@ -4,6 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 UV     := uv==0.13.8
 STAMP  := $(VENV)/.installed
+# uv brings certificates of its own; where the system has some, they are used, so that a company's own authority is known
+export UV_SYSTEM_CERTS ?= $(if $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt),true,false)
 QUIET  := PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 RAY_USAGE_STATS_ENABLED=0
 
 .PHONY: help env demo test lint type unit lock clean
