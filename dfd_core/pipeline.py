@@ -272,7 +272,7 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
         protocol=config.protocol,
         features=banks,
         failures=by_set,
-        notes=_notes(config, manifests),
+        notes=(*catalogue_notes(config), *_notes(manifests)),
         heatmap_metrics=config.report.heatmap_metrics,
         seed=config.seed,
     )
@@ -281,11 +281,14 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
     return Report(folder, anew=True)
 
 
-def _notes(config: RunConfig, manifests: Manifests) -> tuple[str, ...]:
-    """What a reader must know before anything else."""
-    made = [
+def catalogue_notes(config: RunConfig) -> tuple[str, ...]:
+    """What each dataset of the catalogue is, which a reader must know before any number."""
+    return tuple(
         f"Dataset {source.name} · {DATASETS[source.catalogue].title}."
         for source in config.datasets
         if isinstance(source, CatalogueSource)
-    ]
-    return (*made, *(f"{manifest.name}: {note}" for manifest in manifests.values() for note in manifest.notes))
+    )
+
+
+def _notes(manifests: Manifests) -> tuple[str, ...]:
+    return tuple(f"{manifest.name}: {note}" for manifest in manifests.values() for note in manifest.notes)

@@ -102,16 +102,22 @@ def _extracted(config: RunConfig, inputs: RunInputs) -> Outcome:
 
 def _evaluated(config: RunConfig, path: str) -> Outcome:
     store = Store(config.store)
-    return store.url(path), _accuracy(store.read_table(path))
+    return store.url(path), _accuracy(config, store.read_table(path))
 
 
 def _reported(config: RunConfig, folder: str) -> Outcome:
     store = Store(config.store)
-    return store.url(folder), _accuracy(store.read_table(f"{folder}/results.parquet"))
+    return store.url(folder), _accuracy(config, store.read_table(f"{folder}/results.parquet"))
 
 
-def _accuracy(results: pa.Table) -> str:
+def _accuracy(config: RunConfig, results: pa.Table) -> str:
     """The first matrix, and what every combination reaches on unseen generators; the report has all of them."""
     first, *others = matrix_tables(results, "accuracy")
-    more = f"({len(others)} more matrices of accuracy, and those of the other metrics, are in the report)\n\n"
-    return f"{text_table(first)}\n{more if others else ''}\n{text_table(summary_table(results))}\n"
+    more = f"({len(others)} more matrices of accuracy, and those of the other metrics, are in the report)\n"
+    lines = [
+        *pipeline.catalogue_notes(config),
+        text_table(first),
+        more if others else "",
+        text_table(summary_table(results)),
+    ]
+    return "\n".join(lines) + "\n"
