@@ -6,16 +6,17 @@ Only catalogues are read here, no heavy library, so that a listing feels instant
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 import yaml
 
 from dfd_core.registry import Registry
 from dfd_core.specs import Spec
-from flows.terminal import print_table
+from flows.terminal import format_table
 
 Row = Mapping[str, Any]
+Markdown = Annotated[bool, typer.Option("--markdown", help="As a Markdown table.")]
 
 
 def catalogue(
@@ -43,8 +44,8 @@ def catalogue(
         rich_markup_mode=None,
     )
 
-    def list_entries() -> None:
-        print_table([row(name, entry) for name, entry in registry().items()])
+    def list_entries(markdown: Markdown = False) -> None:
+        print(format_table([row(name, entry) for name, entry in registry().items()], markdown))
 
     def show_entry(name: str) -> None:
         print(

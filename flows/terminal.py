@@ -6,26 +6,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Prints rows under their columns' names; numbers stand to the right."""
-    print(format_table(rows))
+def format_table(rows: Sequence[Mapping[str, Any]], markdown: bool = False) -> str:
+    """Rows as lines of aligned columns under their names; the columns are those of the first row, numbers to the right.
 
-
-def format_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as lines of aligned columns, with a head; the columns are those of the first row."""
+    Args:
+        rows: What to show.
+        markdown: As a Markdown table.
+    """
     if not rows:
         return "(none)"
     columns = list(rows[0])
     cells = [[_text(row.get(column)) for column in columns] for row in rows]
     widths = [max(len(line[i]) for line in [columns, *cells]) for i in range(len(columns))]
     right = [all(isinstance(row.get(column), int | float | None) for row in rows) for column in columns]
-    lines = [columns, ["-" * width for width in widths], *cells]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(line, widths, right, strict=True)
-        ).rstrip()
-        for line in lines
-    )
+    rule = [("-" * (w - 1) + ":" if r and markdown else "-" * w) for w, r in zip(widths, right, strict=True)]
+    start, between, end = ("| ", " | ", " |") if markdown else ("", "  ", "")
+    lines = [
+        between.join(cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(line, widths, right, strict=True))
+        for line in (columns, rule, *cells)
+    ]
+    return "\n".join(f"{start}{line}{end}".rstrip() for line in lines)
 
 
 def _text(value: Any) -> str:
