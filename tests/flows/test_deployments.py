@@ -1,0 +1,48 @@
+"""The deployment of `deployments/prefect.yaml`, deployed and carried out by a real worker."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+DEPLOYMENTS = Path(__file__).resolve().parent.parent.parent / "deployments"
+
+
+def prefect(engine, *arguments, timeout_s=120):
+    environment = {**engine.environment, "PREFECT_API_URL": engine.api_url, "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    command = [sys.executable, "-m", "prefect", "--no-prompt", *map(str, arguments)]
+    done = subprocess.run(
+        command, env=environment, cwd=DEPLOYMENTS, capture_output=True, text=True, timeout=timeout_s, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_worker_carries_out_the_deployment(engine, tmp_path):
+    prefect(engine, "work-pool", "create", "dfd", "--type", "process")
+    prefect(engine, "deploy", "--all")
+    config = {
+        "name": "deployed",
+        "store": str(tmp_path / "store"),
+        "datasets": [{"catalogue": "simulated", "options": {"images_per_class": 20}}],
+        "split": {"train": 0.5, "validation": 0, "test": 0.5},
+        "augmentations": ["none"],
+        "backbones": ["spectrum"],
+        "report": {"maps": False},
+    }
+    prefect(engine, "deployment", "run", "run/weekly", "--param", f"config={json.dumps(config)}")
+    worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "dfd"]
+    environment = {**engine.environment, "PREFECT_API_URL": engine.api_url}
+    with subprocess.Popen(worker, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as working:
+        try:
+            deadline = time.monotonic() + 120
+            state = None
+            while state not in ("Completed", "Failed", "Crashed") and time.monotonic() < deadline:
+                time.sleep(1)
+                runs = engine.post("flow_runs/filter", deployments={"name": {"any_": ["weekly"]}})
+                state = runs[0]["state_name"] if runs else None
+        finally:
+            working.kill()
+    assert state == "Completed"
+    assert list((tmp_path / "store" / "reports").glob("deployed-*/index.html"))
