@@ -214,8 +214,8 @@ def _check_share(feature_set: FeatureSet, failures: Sequence[Failure], total: in
     first = "; ".join(f"{one.path} is {one.status} ({one.error})" for one in failures[:3])
     raise TooManyFailuresError(
         f"{len(failures)} of {total} samples have no vector in {feature_set.title}: {counts}. First: {first}. That is "
-        f"more than extraction.max_failed_fraction = {limit:g}. Mend or remove the files, or raise the limit; what is "
-        "finished is kept."
+        f"more than extraction.max_failed_fraction = {limit:g}. Mend or remove the files, or raise the limit; "
+        "what is finished is kept, and --retry-failed tries the failed ones again."
     )
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from dfd_core.errors import DfdError, EngineError, StoreFullError
+from dfd_core.errors import DfdError, EngineError, StoreError, StoreFullError
 from dfd_core.features.extraction import ExtractionSpec, Extractor, ShardReport, find_report, write_off
 from dfd_core.features.planning import ExtractionPlan, Shard
 from dfd_core.features.statuses import QUARANTINED
@@ -24,11 +24,12 @@ from tasks.settings import EngineSettings, apply_defaults
 
 apply_defaults()  # Ray reads its environment when it is imported
 import ray  # noqa: E402
-from ray.exceptions import RayActorError, RayTaskError  # noqa: E402
+from ray.exceptions import RayActorError, RayError, RayTaskError  # noqa: E402
 
 IN_FLIGHT = 2
 GROW_EVERY_S = 5.0
 ACTOR_ATTEMPTS = 3
+READY_WITHIN_S = 900.0  # large weights may have to be downloaded first
 Result = TypeVar("Result")
 _keepers = 0
 
@@ -122,25 +123,29 @@ class ShardDispatcher:
         self.attempts: Counter[str] = Counter()
         self.last_error: dict[str, str] = {}
         self.actor_failures = 0
+        self.last_ready = time.monotonic()
         self.reports: list[ShardReport] = []
 
     def run(self) -> list[ShardReport]:
         """Every shard's report; those that failed every attempt are written off with the status `quarantined`.
 
         Raises:
-            EngineError: The cluster has no room for an actor, or actors die before they are ready.
-            StoreFullError: No space left in the store.
+            EngineError: The cluster has no room for an actor, or actors die before they are ready or don't get ready.
+            StoreError: The store, or where the images are, can't be reached or is full.
         """
         resources = _actor_resources(self.settings)
-        handle = ray.put((self.store, self.plan.feature_sets, self.spec))
         grown = -GROW_EVERY_S
         try:
             while self.todo or self.shard_of:
                 if time.monotonic() - grown >= GROW_EVERY_S or not self.workers:
-                    self._grow(resources, handle)
+                    self._grow(resources)
                     grown = time.monotonic()
                 self._assign()
                 waiting = [worker.ready for worker in self.workers if not worker.is_ready] + list(self.shard_of)
+                self._see_that_somebody_works(waiting)
+                if not waiting:
+                    time.sleep(1.0)
+                    continue
                 done, _ = ray.wait(waiting, num_returns=1, timeout=1.0)
                 for ref in done:
                     self._collect(ref)
@@ -149,17 +154,26 @@ class ShardDispatcher:
                 ray.kill(worker.actor)
         return self.reports
 
-    def _grow(self, resources: dict[str, float], handle: Any) -> None:
-        room = min(_room_for(resources), self.settings.actors or len(self.todo) + len(self.shard_of))
+    def _grow(self, resources: dict[str, float]) -> None:
         left = len(self.todo) + len(self.shard_of)
-        store, feature_sets, spec = ray.get(handle)
-        while len(self.workers) < min(room, left):
+        wanted = min(self.settings.actors or left, left, _room_for(resources))
+        remote: Any = ray.remote(_ExtractionActor)
+        while len(self.workers) < wanted:
             threads = max(1, int(resources["num_cpus"]))
-            remote: Any = ray.remote(_ExtractionActor)
-            actor = remote.options(max_restarts=0, **resources).remote(store, feature_sets, spec, threads)
+            arguments = (self.store, self.plan.feature_sets, self.spec, threads)
+            actor = remote.options(max_restarts=0, **resources).remote(*arguments)
             worker = _Worker(actor, actor.ready.remote())
             self.workers.append(worker)
             self.worker_of[worker.ready] = worker
+
+    def _see_that_somebody_works(self, waiting: Sequence[Any]) -> None:
+        if any(worker.is_ready for worker in self.workers):
+            self.last_ready = time.monotonic()
+        elif time.monotonic() - self.last_ready > READY_WITHIN_S:
+            raise EngineError(
+                f"For {READY_WITHIN_S:.0f} s no extraction actor got ready ({len(waiting)} wait): the cluster's nodes "
+                "are gone or busy with other work. What is finished is kept; the same command goes on from there."
+            )
 
     def _assign(self) -> None:
         for depth in range(1, IN_FLIGHT + 1):
@@ -227,6 +241,8 @@ class ShardDispatcher:
         if self.attempts[shard.name] < self.settings.shard_attempts:
             self.todo.append(shard)
             return
+        if isinstance(cause, StoreError):
+            raise cause  # no fault of the shard: the others would fare no better
         reason = f"{shard.name} failed {self.attempts[shard.name]} times, the last with: {self.last_error[shard.name]}"
         self._report(write_off(self.store, shard, QUARANTINED, reason))
 
@@ -260,6 +276,8 @@ def run_jobs(
                 on_result(index_of[ref], ray.get(ref))
             except RayTaskError as error:
                 errors[index_of[ref]] = error.cause if isinstance(error.cause, Exception) else error
+            except RayError as error:  # its process died, each time that it was tried
+                errors[index_of[ref]] = error
     return errors
 
 
