@@ -1,0 +1,51 @@
+import pytest
+from prefect.states import Failed
+
+from dfd_core.errors import (
+    ConfigError,
+    EngineError,
+    EvaluationError,
+    ManifestError,
+    StoreError,
+    StoreFullError,
+    TooManyFailuresError,
+    UnknownNameError,
+    WeightsError,
+)
+from tasks.retries import may_pass, task_options
+
+
+def caused(error, cause):
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (StoreError("out of reach"), True),
+        (EngineError("the cluster is gone"), True),
+        (ConnectionError("reset"), True),
+        (caused(WeightsError("no connection"), ConnectionError("refused")), True),
+        (WeightsError("another digest"), False),
+        (caused(StoreError("no such file"), FileNotFoundError()), False),
+        (StoreFullError("full"), False),
+        (ConfigError("wrong"), False),
+        (UnknownNameError("backbone", "x", []), False),
+        (ManifestError("one class"), False),
+        (EvaluationError("no reals"), False),
+        (TooManyFailuresError("too many"), False),
+        (RuntimeError("a bug"), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_only_what_may_pass_is_tried_again(error, again):
+    assert may_pass(None, None, Failed(data=error)) is again
+
+
+def test_delays_double(monkeypatch):
+    monkeypatch.setenv("DFD_TASK_RETRIES", "3")
+    monkeypatch.setenv("DFD_TASK_RETRY_DELAY_S", "2")
+    options = task_options()
+    assert options["retries"] == 3
+    assert options["retry_delay_seconds"] == [2, 4, 8]
