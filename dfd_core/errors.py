@@ -11,6 +11,7 @@
     ├── StoreError               a store that can't be read or written
     │   └── StoreFullError       no space left
     ├── WeightsError             weights that are missing, changed or don't fit
+    │   └── WeightsUnreachableError  a hub or store that did not answer; worth another attempt
     ├── ImageError               one image that can't be used; becomes a row, never ends a run
     ├── ExtractionError          an extraction that can't go on
     │   └── TooManyFailuresError more images failed than `max_failed_fraction` admits
@@ -73,6 +74,10 @@ class StoreFullError(StoreError):
 
 class WeightsError(DfdError):
     """Weights that are missing, have another digest than stated, or don't fit the architecture."""
+
+
+class WeightsUnreachableError(WeightsError):
+    """A hub or store that did not give the weights this time."""
 
 
 class ImageError(DfdError):

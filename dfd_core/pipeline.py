@@ -17,8 +17,8 @@ import pyarrow as pa
 from dfd_core.backbones import ResolvedBackbone, resolve
 from dfd_core.config import RunConfig, dump_config
 from dfd_core.datasets import DATASETS, CatalogueSource
-from dfd_core.errors import EvaluationError, TooManyFailuresError
-from dfd_core.evaluation import evaluate
+from dfd_core.errors import EvaluationError, StoreError, TooManyFailuresError
+from dfd_core.evaluation import METRICS, evaluate
 from dfd_core.evaluation.grid import (
     Bench,
     DetectorJob,
@@ -40,6 +40,8 @@ from dfd_core.reports import ReportInput, write_report
 from dfd_core.specs import Spec, content_hash, readable_key
 from dfd_core.storage import Store
 
+RESULTS_VERSION = 1
+"""Of the code that makes results of scores; raised when the same scores give other results."""
 REPORT_VERSION = 1
 """Of the code that writes reports; raised when the same results give another report."""
 Result = TypeVar("Result")
@@ -90,7 +92,7 @@ class RunInputs(Spec):
 
 
 class Failure(NamedTuple):
-    """A sample of a feature set that has no vector."""
+    """A file that has no vector in a feature set."""
 
     feature_set: FeatureSet
     sample_id: str
@@ -136,7 +138,7 @@ def plan_features(
 
 
 def check_features(config: RunConfig, manifests: Manifests, feature_sets: FeatureSets) -> list[Failure]:
-    """Names every sample that has no vector, once extraction has gone over all of them.
+    """Names every file that has no vector, once extraction has gone over all of them.
 
     Raises:
         TooManyFailuresError: More than `max_failed_fraction` in a feature set.
@@ -149,11 +151,11 @@ def check_features(config: RunConfig, manifests: Manifests, feature_sets: Featur
     failures = []
     for feature_set in feature_sets:
         table = manifests[feature_set.dataset].table
-        paths = dict(zip(table["sample_id"].to_pylist(), table["path"].to_pylist(), strict=True))
-        found = read_failures(store, feature_set.folder)
-        own = [Failure(feature_set, one, paths[one], status, error) for one, status, error in found if one in paths]
-        _check_share(feature_set, own, len(paths), config.extraction.max_failed_fraction)
-        failures += sorted(own, key=lambda failure: failure.path)
+        found = {sample_id: rest for sample_id, *rest in read_failures(store, feature_set.folder)}
+        files = zip(table["path"].to_pylist(), table["sample_id"].to_pylist(), strict=True)
+        own = [Failure(feature_set, one, path, *found[one]) for path, one in sorted(files) if one in found]
+        _check_share(feature_set, own, len(table), config.extraction.max_failed_fraction)
+        failures += own
     return failures
 
 
@@ -201,6 +203,9 @@ def train(
             continue
         bench = Bench(store, samples, load_bank(store, own), config.protocol)
         errors = engine.map(fit_and_score, bench, todo, _announcing(on_detector, todo))
+        for error in errors.values():
+            if isinstance(error, StoreError):
+                raise error
         failed += [f"{todo[index].spec.name()}: {error}" for index, error in sorted(errors.items())]
     if failed:
         raise EvaluationError(f"{len(failed)} of {len(missing)} detectors failed. " + " ".join(failed[:3]))
@@ -213,7 +218,7 @@ def _check_share(feature_set: FeatureSet, failures: Sequence[Failure], total: in
     counts = ", ".join(f"{n} {status}" for status, n in Counter(one.status for one in failures).most_common())
     first = "; ".join(f"{one.path} is {one.status} ({one.error})" for one in failures[:3])
     raise TooManyFailuresError(
-        f"{len(failures)} of {total} samples have no vector in {feature_set.title}: {counts}. First: {first}. That is "
+        f"{len(failures)} of {total} files have no vector in {feature_set.title}: {counts}. First: {first}. That is "
         f"more than extraction.max_failed_fraction = {limit:g}. Mend or remove the files, or raise the limit; "
         "what is finished is kept, and --retry-failed tries the failed ones again."
     )
@@ -225,7 +230,8 @@ def _announcing(on_detector: Callable[[DetectorJob], None], jobs: Sequence[Detec
 
 def results_path(config: RunConfig, jobs: Sequence[DetectorJob]) -> str:
     """Where the results of these detectors stand in the store."""
-    return f"results/{readable_key(config.name, content_hash(sorted(job.key for job in jobs)))}.parquet"
+    facts = [RESULTS_VERSION, list(METRICS), sorted(job.key for job in jobs)]
+    return f"results/{readable_key(config.name, content_hash(facts))}.parquet"
 
 
 def tabulate(config: RunConfig, manifests: Manifests, jobs: Sequence[DetectorJob]) -> str:
@@ -264,7 +270,8 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
     )
     by_set: dict[str, list[tuple[str, str, str]]] = {feature_set.title: [] for feature_set in feature_sets}
     for failure in failures:
-        by_set[failure.feature_set.title].append((failure.sample_id, failure.status, failure.error))
+        path = f"{failure.feature_set.dataset}/{failure.path}"
+        by_set[failure.feature_set.title].append((path, failure.status, failure.error))
     content = ReportInput(
         title=config.name,
         results=store.read_table(results),

@@ -129,9 +129,6 @@ def main() -> None:
     except DfdError as error:
         print(f"dfd: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("dfd: interrupted. What is finished is kept; the same command goes on from there.", file=sys.stderr)
-        sys.exit(1)
 
 
 def _start(
@@ -139,4 +136,8 @@ def _start(
 ) -> None:
     from flows import starting
 
-    starting.start(step, starting.configured(config, store, retry_failed), dry_run=dry_run, local=local)
+    try:
+        starting.start(step, starting.configured(config, store, retry_failed), dry_run=dry_run, local=local)
+    except KeyboardInterrupt:
+        print("dfd: interrupted. What is finished is kept; the same command goes on from there.", file=sys.stderr)
+        raise typer.Exit(1) from None

@@ -6,6 +6,7 @@ that failed them all, replaces actors that die, uses nodes that join, and counts
 
 from __future__ import annotations
 
+import functools
 import signal
 import threading
 import time
@@ -76,11 +77,13 @@ class _ExtractionActor:
         import torch
 
         torch.set_num_threads(threads)
-        self.extractor = Extractor(store, plan_sets, spec, "cuda" if ray.get_gpu_ids() else "cpu")
         context = ray.get_runtime_context()
         self.name = f"{str(context.get_node_id())[:6]}/{str(context.get_actor_id())[:6]}"
+        self.make = functools.partial(Extractor, store, plan_sets, spec, "cuda" if ray.get_gpu_ids() else "cpu")
 
     def ready(self) -> str:
+        """Loads the backbones; here and not in `__init__`, whose errors Ray gives back as text."""
+        self.extractor = self.make()
         return self.name
 
     def extract(self, shard: Shard) -> ShardReport:
@@ -194,6 +197,11 @@ class ShardDispatcher:
             self._bury(worker, error)
             return
         except RayTaskError as error:
+            if ref == worker.ready:
+                cause = getattr(error, "cause", None) or error
+                raise (
+                    cause if isinstance(cause, DfdError) else EngineError(f"An extraction actor failed: {cause}")
+                ) from error
             worker.running.remove(ref)
             self._failed(self.shard_of.pop(ref), error)
             return
@@ -223,12 +231,9 @@ class ShardDispatcher:
                 self._failed(shard, error)
         if not worker.is_ready:
             self.actor_failures += 1
-            cause = getattr(error, "cause", None) or error
-            if isinstance(cause, DfdError):
-                raise cause
             if self.actor_failures >= ACTOR_ATTEMPTS:
                 raise EngineError(
-                    f"{self.actor_failures} extraction actors died before they were ready: {cause}"
+                    f"{self.actor_failures} extraction actors died before they were ready: {error}"
                 ) from error
 
     def _failed(self, shard: Shard, error: Exception) -> None:

@@ -8,18 +8,18 @@ from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
-from dfd_core.errors import EngineError, StoreError, StoreFullError, UsageError, WeightsError
+from dfd_core.errors import EngineError, StoreError, StoreFullError, UsageError, WeightsUnreachableError
 from tasks.settings import EngineSettings
 
 
 def may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Whether another attempt makes sense: a store, hub or cluster out of reach; never a wrong input or a full disk."""
     error = state.result(raise_on_failure=False)
-    if isinstance(error, StoreFullError | UsageError) or isinstance(error.__cause__, FileNotFoundError):
+    if isinstance(error, StoreFullError | UsageError) or isinstance(
+        error.__cause__, FileNotFoundError | PermissionError
+    ):
         return False
-    if isinstance(error, WeightsError):
-        return error.__cause__ is not None  # a hub or store that did not answer; else the file itself is wrong
-    return isinstance(error, StoreError | EngineError | OSError)
+    return isinstance(error, StoreError | WeightsUnreachableError | EngineError | OSError)
 
 
 def task_options() -> dict[str, Any]:

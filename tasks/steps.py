@@ -132,9 +132,12 @@ def tabulate_results(config: RunConfig, inputs: RunInputs) -> str:
 def write_report(config: RunConfig, inputs: RunInputs) -> str:
     """Writes tables, pictures and the report; returns the report's folder in the store."""
     logger = get_run_logger()
+    logger.info("Writing the report, unless it is there: tables, heat maps, and maps of the features")
     made = pipeline.report(config, inputs)
     store = Store(config.store)
     logger.info("The report %s: %s", "is written" if made.anew else "is in the store already", store.url(made.folder))
+    if not made.anew:
+        return made.folder
     figures = store.names(f"{made.folder}/{FIGURES}", ".png")
     for name in figures[:MAX_IMAGES]:
         data = store.read_bytes(f"{made.folder}/{FIGURES}/{name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -97,14 +98,18 @@ def load(resolved: ResolvedBackbone, device: str = "cpu") -> LoadedBackbone:
     return FrozenNetwork(resolved, module, library.transform(resolved.extraction.preprocessing), device)
 
 
+_importing = threading.Lock()
+
+
 def _library(card: BackboneCard) -> _Library:
-    if card.library == "timm":
-        from dfd_core.backbones import timm_models
+    with _importing:  # open_clip imports timm, and threads that begin with different ones of the two block each other
+        if card.library == "timm":
+            from dfd_core.backbones import timm_models
 
-        return timm_models
-    from dfd_core.backbones import open_clip_models
+            return timm_models
+        from dfd_core.backbones import open_clip_models
 
-    return open_clip_models
+        return open_clip_models
 
 
 def _extraction(spec: BackboneSpec, dimension: int, preprocessing: dict[str, Any], version: int) -> Extraction:

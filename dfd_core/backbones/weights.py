@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from dfd_core.errors import WeightsError
+from dfd_core.errors import WeightsError, WeightsUnreachableError
 
 _CHUNK_BYTES = 8 * 1024 * 1024
 OWN_FILE = "Or give a file of your own as `weights:`, a path or an fsspec URL, with its `sha256:`."
@@ -127,7 +127,7 @@ def from_hub(files: HubFiles, fetch: bool = True) -> WeightsFile:
         try:
             path = hf_hub_download(files.repo, name, revision=files.revision)
         except LocalEntryNotFoundError as error:
-            raise WeightsError(
+            raise WeightsUnreachableError(
                 f"Could not get {wanted}: no connection, and no copy in {constants.HF_HUB_CACHE}. "
                 f"With a connection, `hf download {files.repo} {files.names[0]}` fills the cache. {OWN_FILE}"
             ) from error
@@ -139,7 +139,9 @@ def from_hub(files: HubFiles, fetch: bool = True) -> WeightsFile:
                 f"`hf auth login`. {OWN_FILE}"
             ) from error
         except Exception as error:
-            raise WeightsError(f"Could not get {wanted}: {type(error).__name__}: {error}. {OWN_FILE}") from error
+            raise WeightsUnreachableError(
+                f"Could not get {wanted}: {type(error).__name__}: {error}. {OWN_FILE}"
+            ) from error
         return WeightsFile(Path(path), f"{files.repo}/{name} on the hub")
     raise WeightsError(f"There is no {wanted}. {OWN_FILE}")
 
@@ -167,7 +169,9 @@ def _download(fs: fsspec.AbstractFileSystem, path: str, address: str, target: Pa
         ) from error
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
-        raise WeightsError(f"Could not copy the weights {address} to {target}: {reason}. {OWN_FILE}") from error
+        raise WeightsUnreachableError(
+            f"Could not copy the weights {address} to {target}: {reason}. {OWN_FILE}"
+        ) from error
 
 
 @contextmanager

@@ -114,7 +114,7 @@ def plan_detectors(
         facts = {
             "version": VERSION,
             "manifests": sorted(manifest_digests),
-            "features": sorted([feature_set.folder, _content(store, feature_set)] for feature_set in own),
+            "features": sorted([one.folder, _content(store, one, samples)] for one in own),
             "protocol": grid.protocol.model_dump(mode="json"),
         }
         for one, augmentation, reducer, classifier in product(
@@ -174,8 +174,9 @@ def missing_jobs(store: Store, jobs: Sequence[DetectorJob]) -> list[DetectorJob]
     return [job for job in jobs if job.scores_path.removeprefix("scores/") not in present]
 
 
-def _content(store: Store, feature_set: FeatureSet) -> str:
-    """A digest of which samples have a vector, and of why the others have none."""
+def _content(store: Store, feature_set: FeatureSet, samples: Samples) -> str:
+    """A digest of which of the dataset's samples have a vector, and of why the others have none."""
+    own = samples.frame.loc[samples.frame["dataset"] == feature_set.dataset, "sample_id"].unique()
     statuses = read_statuses(store, feature_set.folder)
-    text = "\n".join(f"{sample_id} {status}" for sample_id, status in sorted(statuses.items()))
+    text = "\n".join(f"{sample_id} {statuses.get(sample_id)}" for sample_id in sorted(own))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -58,11 +58,11 @@ def evaluate(scores: pa.Table, samples: Samples, protocol: ProtocolSpec, run: st
     scored = {key: part.set_index("sample_id") for key, part in tables}
     rows: list[dict[str, Any]] = []
     for test in samples.tested:
-        members = samples.members(*test, TEST)
+        members, copies = samples.members(*test, TEST), samples.copies(*test, TEST)
         for (dataset, augmentation), part in scored.items():
             if dataset == test[0]:
                 cell = head | {"test_augmentation": augmentation, "test_family": samples.families[test]}
-                rows += _cell(cell, members, part, protocol, test)
+                rows += _cell(cell, members.assign(copies=copies), part, protocol, test)
     if not any(row["value"] is not None for row in rows):
         notes = "; ".join(sorted({row["note"] for row in rows})) or "no test sets"
         raise EvaluationError(f"Nothing could be measured for {summary.spec.name()}: {notes}.")
@@ -115,7 +115,7 @@ def _cell(
         "reals": "+".join(sorted(sources)) or "unnamed",
         "n_real": int((y == 0).sum()),
         "n_fake": int((y == 1).sum()),
-        "n_failed": int((~good).sum()) - excluded,
+        "n_failed": int(rows["copies"].to_numpy()[~good & (status != EXCLUDED)].sum()),
         "n_excluded": excluded,
     }
     return [cell | _measured(cell, name, metric, (y, score), protocol) for name, metric in METRICS.items()]

@@ -25,6 +25,7 @@ class Samples:
     def __init__(self, frame: pd.DataFrame) -> None:
         self.frame = frame
         self._members: dict[tuple[str, str, str], np.ndarray] = {}
+        self._copies: dict[tuple[str, str, str], np.ndarray] = {}
 
     @cached_property
     def families(self) -> dict[Generator, str]:
@@ -49,8 +50,13 @@ class Samples:
         """
         key = (dataset, generator, split)
         if key not in self._members:
-            self._members[key] = self._find(*key)
+            self._members[key], self._copies[key] = self._find(*key)
         return self.frame.iloc[self._members[key]]
+
+    def copies(self, dataset: str, generator: str, split: str) -> np.ndarray:
+        """How many files stand behind each row of `members`, (N,) int."""
+        self.members(dataset, generator, split)
+        return self._copies[dataset, generator, split]
 
     def test_rows(self, dataset: str) -> pd.DataFrame:
         """The rows of all test sets of a dataset, each file once, sorted by sample."""
@@ -60,13 +66,14 @@ class Samples:
         rows = self.frame.iloc[np.unique(np.concatenate(found))]
         return rows.drop_duplicates("sample_id").sort_values("sample_id")
 
-    def _find(self, dataset: str, generator: str, split: str) -> np.ndarray:
+    def _find(self, dataset: str, generator: str, split: str) -> tuple[np.ndarray, np.ndarray]:
         if (dataset, generator) not in self.families:
-            return np.empty(0, dtype=np.intp)
+            return np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)
         places = np.flatnonzero(self.frame["dataset"] == dataset)
         rows = self.frame.iloc[places]
         fake = ((rows["label"] == 1) & (rows["generator"] == generator)).to_numpy()
         inside = (fake | np.asarray(reals_of(rows, generator), dtype=bool)) & (rows["split"] == split).to_numpy()
         chosen = rows.loc[inside, ["sample_id", "label"]].assign(place=places[inside])
+        chosen["copies"] = chosen.groupby(["sample_id", "label"])["place"].transform("size")
         chosen = chosen.drop_duplicates(["sample_id", "label"]).sort_values(["sample_id", "label"])
-        return np.asarray(chosen["place"])
+        return np.asarray(chosen["place"]), np.asarray(chosen["copies"])

@@ -1,7 +1,8 @@
 """A detector's score for every test sample, each scored once.
 
 A test sample that is among the detector's training samples, or shares a group of the same dataset with one, gets no
-score but the status `excluded`. One without a vector keeps the status of its extraction.
+score but the status `excluded`. One without a vector keeps the status of its extraction,
+also where it would be excluded.
 """
 
 from __future__ import annotations
@@ -100,12 +101,9 @@ def _test_samples(spec: DetectorSpec, samples: Samples) -> list[tuple[str, np.nd
 
 
 def _scored(detector: Detector, table: FeatureTable, sample_ids: np.ndarray, excluded: np.ndarray) -> pd.DataFrame:
-    wanted = sample_ids[~excluded]
-    indices, missing = table.rows(wanted)
+    indices, missing = table.rows(sample_ids)
+    status = np.where(excluded, EXCLUDED, OK).astype(object)
+    status[missing] = [table.failed[sample_id] for sample_id in sample_ids[missing]]
     score = np.full(len(sample_ids), np.nan)
-    status = np.full(len(sample_ids), EXCLUDED, dtype=object)
-    places = np.flatnonzero(~excluded)
-    score[places[~missing]] = detector.score(table.X[indices])
-    status[places[~missing]] = OK
-    status[places[missing]] = [table.failed[sample_id] for sample_id in wanted[missing]]
+    score[status == OK] = detector.score(table.X[indices[~excluded[~missing]]])
     return pd.DataFrame({"sample_id": sample_ids, "score": score, "status": status})

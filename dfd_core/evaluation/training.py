@@ -34,8 +34,8 @@ def training_rows(
     sample_ids = rows["sample_id"].to_numpy()
     indices, missing = table.rows(sample_ids)
     check_extracted(sample_ids[missing], table, f"{spec.train_dataset}/{spec.train_augmentation}/{spec.backbone}")
-    failed = int(missing.sum())
-    notes = (f"training samples without a vector: {failed}",) if failed else ()
+    failed = int(samples.copies(spec.train_dataset, spec.train_generator, TRAIN)[missing].sum())
+    notes = (f"training files without a vector: {failed}",) if failed else ()
     return table.X[indices], rows["label"].to_numpy()[~missing].astype(np.int8), notes
 
 

@@ -25,7 +25,7 @@ from dfd_core.features.files import write_feature_file
 from dfd_core.features.planning import ExtractionPlan, Shard
 from dfd_core.features.reading import read_original
 from dfd_core.features.sets import FeatureSet
-from dfd_core.features.statuses import NON_FINITE, OK
+from dfd_core.features.statuses import NON_FINITE, OK, QUARANTINED
 from dfd_core.provenance import provenance
 from dfd_core.specs import Spec
 from dfd_core.storage import Store
@@ -223,12 +223,14 @@ def write_off(store: Store, shard: Shard, status: str, error: str) -> ShardRepor
 
 
 def find_report(store: Store, shard: Shard) -> ShardReport | None:
-    """The report of a shard whose files are all in the store, `None` where one is missing."""
+    """The report of a shard whose files are all in the store, `None` where one is missing or was written off before."""
     failures: dict[str, dict[str, int]] = {}
     for target in shard.targets:
         if not store.exists(shard.path(target)):
             return None
         statuses = store.read_table(shard.path(target), columns=["status"])["status"].to_pylist()
+        if set(statuses) == {QUARANTINED}:
+            return None
         failures[target.folder] = dict(Counter(status for status in statuses if status != OK))
     return ShardReport(shard.name, shard.targets[0].dataset, len(shard), failures, 0.0)
 

@@ -78,8 +78,17 @@ def assemble(name: str, draft: Draft, probes: list[Probe], split: SplitSpec) -> 
     """
     paths = draft.files.paths
     sample_ids = [found.sample_id for found in probes]
-    check_labels_agree(pd.DataFrame({"sample_id": sample_ids, "path": paths, "label": draft.labels}))
-    groups = join_groups(draft.groups, sample_ids, paths)
+    check_labels_agree(
+        pd.DataFrame(
+            {
+                "sample_id": sample_ids,
+                "path": paths,
+                "label": draft.labels,
+                "format": [found.format for found in probes],
+            }
+        )
+    )
+    groups = join_groups(draft.groups, sample_ids, paths, [found.format is not None for found in probes])
     columns = {
         "sample_id": sample_ids,
         "dataset": [name] * len(draft),

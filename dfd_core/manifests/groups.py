@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from dfd_core.errors import ManifestError
-from dfd_core.manifests.schema import EMPTY_SAMPLE_ID, some
+from dfd_core.manifests.schema import some
 
 
 def named_groups(paths: Sequence[str], pattern: str) -> list[str | None]:
@@ -30,20 +30,23 @@ def named_groups(paths: Sequence[str], pattern: str) -> list[str | None]:
     return groups
 
 
-def join_groups(named: Sequence[str | None], sample_ids: Sequence[str], paths: Sequence[str]) -> list[str]:
+def join_groups(
+    named: Sequence[str | None], sample_ids: Sequence[str], paths: Sequence[str], readable: Sequence[bool]
+) -> list[str]:
     """Everyone's group: named ones, joined where they share the same bytes.
 
     A sample without a named group is a group by itself, called by its sample_id. Groups that share a file's bytes are
-    one, called by the first of their names. Empty files join nothing: their bytes say nothing.
+    one, called by the first of their names. Files without a readable header join nothing: their bytes say nothing.
 
     Args:
         named: A group's name or `None`, per row.
         sample_ids: SHA-256 of the bytes, per row.
         paths: Relative path, per row.
+        readable: Whether the header could be read, per row.
     """
     own = [
-        name or (path if sample_id == EMPTY_SAMPLE_ID else sample_id)
-        for name, sample_id, path in zip(named, sample_ids, paths, strict=True)
+        name or (sample_id if good else path)
+        for name, sample_id, path, good in zip(named, sample_ids, paths, readable, strict=True)
     ]
     parents: dict[str, str] = {}
 
@@ -53,9 +56,9 @@ def join_groups(named: Sequence[str | None], sample_ids: Sequence[str], paths: S
         return group
 
     first: dict[str, str] = {}
-    for group, sample_id in zip(own, sample_ids, strict=True):
-        other = first.setdefault(sample_id, group)
-        if other != group and sample_id != EMPTY_SAMPLE_ID:
+    for group, sample_id, good in zip(own, sample_ids, readable, strict=True):
+        other = first.setdefault(sample_id, group) if good else group
+        if other != group:
             low, high = sorted((root(other), root(group)))
             parents[high] = low
     return [root(group) for group in own] if parents else own

@@ -17,13 +17,13 @@ from dfd_core.manifests.building import assemble, draft_dataset, log_notes
 from dfd_core.manifests.drafts import Draft, unused_families
 from dfd_core.manifests.probe_cache import known_probes, remember_probes
 from dfd_core.manifests.probing import probe
-from dfd_core.manifests.schema import EMPTY_SAMPLE_ID, SPLITS
+from dfd_core.manifests.schema import SPLITS
 from dfd_core.manifests.splits import SplitSpec
 from dfd_core.provenance import provenance
 from dfd_core.specs import content_hash, readable_key
 from dfd_core.storage import Store
 
-REVISION = 1
+REVISION = 2
 """Grows whenever the same files give other rows."""
 FOLDER = "manifests"
 _DIGESTED = ["sample_id", "label", "generator", "family", "source", "category", "split", "group"]
@@ -191,7 +191,7 @@ def _key(source: FolderSource | TableSource, split: SplitSpec, draft: Draft) -> 
 
 def _marked(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with a column that says which rows repeat the bytes of an earlier one."""
-    repeated = frame.duplicated(["dataset", "sample_id"]) & (frame["sample_id"] != EMPTY_SAMPLE_ID)
+    repeated = frame.duplicated(["dataset", "sample_id"]) & frame["format"].notna()
     return frame.assign(duplicate=repeated)
 
 

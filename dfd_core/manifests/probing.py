@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import os
 import struct
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ from dfd_core.errors import ManifestError
 from dfd_core.manifests.listing import Files
 from dfd_core.manifests.schema import some
 
+logger = logging.getLogger(__name__)
 _LOCAL_THREADS, _REMOTE_THREADS = 8, 32
 _REPORTS = 200
 _KEPT_EVERY = 20_000
@@ -62,13 +64,15 @@ def probe(
         keep: Given all probes so far now and then and at the end, also when the end is an error.
 
     Returns:
-        A probe per file, in their order.
+        A probe per file, in their order. A file that can't be read has a made-up digest of its own and no format; its
+        row fails in extraction, as others do that hold no image.
 
     Raises:
-        ManifestError: Files vanished or can't be read; names the first ones.
+        ManifestError: Most of the files can't be read, so the place itself is wrong or out of reach.
     """
     todo = [i for i in range(len(files)) if i not in known]
     probes: dict[int, Probe] = dict(known)
+    unread: dict[int, Probe] = {}
     failures: list[str] = []
     Image.preinit()
     Image.init()
@@ -81,6 +85,7 @@ def probe(
                 probes[i] = result
             else:
                 failures.append(f"{files.urls[i]} ({result})")
+                unread[i] = _unreadable(files.urls[i])
             if progress is not None and (len(probes) % every == 0 or len(probes) == len(files)):
                 progress(len(probes), len(files))
             if keep is not None and count % _KEPT_EVERY == 0:
@@ -90,11 +95,15 @@ def probe(
         if keep is not None and len(probes) > len(known):
             keep(probes)
     if failures:
-        raise ManifestError(
-            f"{len(failures)} of {len(files)} files can't be read: {some(failures)}. "
-            "Bring them back or make them readable, or remove them, and give the same command again."
-        )
-    return [probes[i] for i in range(len(files))]
+        message = f"{len(failures)} of {len(files)} files can't be read: {some(failures)}"
+        if 2 * len(failures) > len(files):
+            raise ManifestError(f"{message}. Check the place, and give the same command again.")
+        logger.warning("%s. Their rows will fail in extraction.", message)
+    return [probes[i] if i in probes else unread[i] for i in range(len(files))]
+
+
+def _unreadable(url: str) -> Probe:
+    return Probe(hashlib.sha256(f"unreadable {url}".encode()).hexdigest(), 0, None, None, None)
 
 
 def _try(fs: fsspec.AbstractFileSystem, location: str) -> Probe | str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import pandas as pd
@@ -13,7 +12,6 @@ from dfd_core.errors import ManifestError
 
 REAL = "real"
 SPLITS = ("train", "validation", "test")
-EMPTY_SAMPLE_ID = hashlib.sha256(b"").hexdigest()
 
 _COLUMNS: tuple[tuple[str, pa.DataType, bool, str], ...] = (
     ("sample_id", pa.string(), False, "SHA-256 of the file's original bytes, 64 hexadecimal digits"),
@@ -59,7 +57,7 @@ def validate(table: pa.Table) -> pa.Table:
     if table.num_rows == 0:
         raise ManifestError("The manifest has no row.")
     _check_values(table)
-    frame = table.select(["sample_id", "dataset", "path", "label", "split", "group"]).to_pandas()
+    frame = table.select(["sample_id", "dataset", "path", "label", "split", "group", "format"]).to_pandas()
     _check_unique_paths(frame)
     check_labels_agree(frame)
     check_groups_stay_together(frame)
@@ -108,15 +106,16 @@ def _check_unique_paths(frame: pd.DataFrame) -> None:
 def check_labels_agree(frame: pd.DataFrame) -> None:
     """Raises when the same bytes are called real in one row and generated in another.
 
-    Empty files are exempt: they hold nothing that could be either.
+    Files without a readable header are exempt, such as empty ones or the same error page under two names: they hold
+    nothing that could be either, and fail in extraction.
 
     Args:
-        frame: Columns `sample_id`, `path`, `label`.
+        frame: Columns `sample_id`, `path`, `label`, `format`.
 
     Raises:
         ManifestError: With the paths of the first such pair.
     """
-    repeated = frame[frame.duplicated("sample_id", keep=False) & (frame["sample_id"] != EMPTY_SAMPLE_ID)]
+    repeated = frame[frame.duplicated("sample_id", keep=False) & frame["format"].notna()]
     both = repeated[repeated.groupby("sample_id")["label"].transform("nunique") > 1]
     if len(both):
         first = both[both["sample_id"] == both.sort_values("path")["sample_id"].iloc[0]]

@@ -50,8 +50,8 @@ def draft_table(source: TableSource) -> Draft:
     """The rows of a table.
 
     Raises:
-        ManifestError: The table can't be read, a column is missing, a value is not understood, an image is missing or
-            named twice, or a class has no sample. Rows are named as `row 1` for the first below the header.
+        ManifestError: The table can't be read, a column is missing, a value is not understood, most images are missing,
+            one is named twice, or a class has no sample. Rows are named as `row 1` for the first below the header.
     """
     table = _read(source.table)
     found = list(table.column_names)
@@ -131,7 +131,7 @@ def _files(table: str, columns: dict[str, Column]) -> Files:
         _check_distinct(table, what, column)
     files.locate()
     missing = files.missing()
-    if missing:
+    if 2 * len(missing) > len(files):
         rows = [f"{files.urls[i]} (row {i + 1})" for i in missing]
         raise ManifestError(f"{len(missing)} of {len(files)} images that {table} names are not there: {some(rows)}.")
     return files

@@ -43,7 +43,7 @@ class ReportInput:
         frame: Rows of the manifests of all datasets.
         protocol: The protocol that was followed.
         features: Vectors by backbone, then by dataset and augmentation, for the maps; without them there are none.
-        failures: (sample id, status, error) of the samples without a vector, by feature set, sets without failures too.
+        failures: (path, status, error) of the files without a vector, by feature set, sets without failures too.
         notes: What a reader must know before anything else, such as that a dataset is simulated.
         heatmap_metrics: The metrics that are drawn.
         seed: Of the maps.
@@ -89,7 +89,7 @@ def _sections(report: ReportInput) -> list[Section]:
     return [
         *sections,
         protocol_section(report.frame, report.protocol),
-        failures_section(report.frame, report.failures),
+        failures_section(report.failures),
     ]
 
 

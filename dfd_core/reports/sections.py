@@ -80,23 +80,22 @@ def protocol_section(frame: pd.DataFrame, protocol: ProtocolSpec) -> Section:
     return Section("Protocol and data", text, [_counts(frame)])
 
 
-def failures_section(frame: pd.DataFrame, failures: Failures) -> Section:
-    """The samples without a vector: how many of which status, and the first of them by name."""
-    paths = dict(zip(frame["sample_id"], frame["dataset"] + "/" + frame["path"], strict=True))
-    errors: dict[tuple[str, str, str], list[str]] = {}
+def failures_section(failures: Failures) -> Section:
+    """The files without a vector: how many of which status, and the first of them by name."""
+    errors: dict[tuple[str, str], list[str]] = {}
     for rows in failures.values():
-        for sample_id, status, error in rows:
-            errors.setdefault((paths.get(sample_id, sample_id), sample_id, status), []).append(error)
+        for path, status, error in rows:
+            errors.setdefault((path, status), []).append(error)
     if not errors:
-        return Section("Failures", ["Every sample has a vector in every feature set."])
-    counts = Counter(status for _, _, status in errors)
-    by_status = Table(("status", "samples"), tuple((status, str(n)) for status, n in sorted(counts.items())))
+        return Section("Failures", ["Every file has a vector in every feature set."])
+    counts = Counter(status for _, status in errors)
+    by_status = Table(("status", "files"), tuple((status, str(n)) for status, n in sorted(counts.items())))
     first = tuple(
         (path, status, found[0], f"{len(found)} of {len(failures)}")
-        for (path, _, status), found in sorted(errors.items())[:FIRST_FAILURES]
+        for (path, status), found in sorted(errors.items())[:FIRST_FAILURES]
     )
-    listed = Table(("sample", "status", "error", "feature sets"), first, f"The first {len(first)} of {len(errors)}")
-    text = [f"{len({key[1] for key in errors})} samples have no vector in at least one feature set."]
+    listed = Table(("file", "status", "error", "feature sets"), first, f"The first {len(first)} of {len(errors)}")
+    text = [f"{len({path for path, _ in errors})} files have no vector in at least one feature set."]
     return Section("Failures", text, [by_status, listed])
 
 

@@ -115,15 +115,48 @@ def test_a_broken_image_is_counted_to_the_end_and_too_many_end_the_run(tmp_path)
     assert "gan1/fake/99.jpg" in page
     assert "undecodable" in page
     results = store.read_table(f"{folder}/results.parquet").to_pandas()
-    trained = "1 training samples have no vector"
+    trained = "training files without a vector: 1"
     assert (results["n_failed"] == 1).all() or results["note"].str.contains(trained).all()
     strict = config.model_copy(
         update={"extraction": config.extraction.model_copy(update={"max_failed_fraction": 0.02})}
     )
     with pytest.raises(
-        TooManyFailuresError, match=r"1 of 41 .* 1 undecodable\. First: gan1/fake/99\.jpg is undecodable"
+        TooManyFailuresError, match=r"1 of 41 files .* 1 undecodable\. First: gan1/fake/99\.jpg is undecodable"
     ):
         in_process.run(strict)
+
+
+def test_the_same_error_page_under_many_names_is_many_files(tmp_path):
+    rng = np.random.default_rng(0)
+    for kind in ("real", "fake"):
+        folder = tmp_path / "images" / "gan1" / kind
+        folder.mkdir(parents=True)
+        for index in range(20):
+            Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(folder / f"{index}.png")
+        for index in range(5):
+            (folder / f"page{index}.jpg").write_bytes(b"<html>404</html>")
+    (tmp_path / "images/gan1/real/gone.png").symlink_to(tmp_path / "nowhere.png")
+    config = RunConfig(
+        name="pages", store=str(tmp_path / "store"), datasets=[{"name": "mine", "folders": str(tmp_path / "images")}],
+        split={"train": 0.5, "validation": 0, "test": 0.5}, augmentations=["none"], backbones=["spectrum"],
+        extraction={"max_failed_fraction": 0.2}, report={"maps": False},
+    )  # fmt: skip
+    with pytest.raises(TooManyFailuresError, match="11 of 51 files .* 10 undecodable, 1 missing"):
+        in_process.run(config)
+    lenient = config.model_copy(
+        update={"extraction": config.extraction.model_copy(update={"max_failed_fraction": 0.5})}
+    )
+    folder = in_process.run(lenient)
+    store = Store(config.store)
+    page = store.read_bytes(f"{folder}/report.md").decode()
+    assert "11 files have no vector" in page
+    assert "gan1/real/gone.png" in page
+    manifest = pipeline.find_inputs(lenient).open(lenient)[0]["mine"].frame
+    tested = manifest[(manifest["split"] == "test") & manifest["format"].isna()]
+    results = store.read_table(f"{folder}/results.parquet").to_pandas()
+    assert set(results["n_failed"]) == {len(tested)}
+    trained = manifest[(manifest["split"] == "train") & manifest["format"].isna()]
+    assert results["note"].str.contains(f"training files without a vector: {len(trained)}").all()
 
 
 def test_evaluation_without_features_says_what_to_do(small_run, tmp_path):

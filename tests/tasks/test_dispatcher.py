@@ -12,7 +12,7 @@ from PIL import Image
 
 from dfd_core import in_process, pipeline
 from dfd_core.config import RunConfig
-from dfd_core.errors import EngineError, EvaluationError, StoreFullError
+from dfd_core.errors import EngineError, EvaluationError, StoreFullError, WeightsError
 from dfd_core.features.extraction import Extractor
 from dfd_core.features.files import read_features, read_statuses
 from dfd_core.features.planning import Shard
@@ -138,16 +138,29 @@ def test_a_full_disk_ends_the_extraction_at_once(run, monkeypatch):
         extract(run, extractor=DiskFull, monkeypatch=monkeypatch)
 
 
-class NeverReady(dispatcher._ExtractionActor):
-    """Dies before it is ready."""
+class WrongWeights(dispatcher._ExtractionActor):
+    """Can't load its backbone."""
 
-    def __init__(self, *arguments):
-        raise EngineError("this actor can't start")
+    def ready(self):
+        raise WeightsError("the weights don't fit")
 
 
-def test_actors_that_can_not_start_end_the_extraction_with_their_reason(run, monkeypatch):
-    with pytest.raises(EngineError, match="this actor can't start"):
-        extract(run, extractor=NeverReady, monkeypatch=monkeypatch)
+def test_an_actor_that_can_not_load_ends_the_extraction_with_the_reason_itself(run, monkeypatch):
+    with pytest.raises(WeightsError) as caught:
+        extract(run, extractor=WrongWeights, monkeypatch=monkeypatch)
+    assert "the weights don't fit" in str(caught.value)
+
+
+class DiesAtOnce(dispatcher._ExtractionActor):
+    """Dies while it gets ready."""
+
+    def ready(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_actors_that_die_before_they_are_ready_end_the_extraction(run, monkeypatch):
+    with pytest.raises(EngineError, match="3 extraction actors died before they were ready"):
+        extract(run, EngineSettings(actors=1), DiesAtOnce, monkeypatch)
 
 
 def test_more_than_the_cluster_has_is_refused_at_once(run):

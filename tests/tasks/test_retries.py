@@ -11,6 +11,7 @@ from dfd_core.errors import (
     TooManyFailuresError,
     UnknownNameError,
     WeightsError,
+    WeightsUnreachableError,
 )
 from tasks.retries import may_pass, task_options
 
@@ -26,8 +27,9 @@ def caused(error, cause):
         (StoreError("out of reach"), True),
         (EngineError("the cluster is gone"), True),
         (ConnectionError("reset"), True),
-        (caused(WeightsError("no connection"), ConnectionError("refused")), True),
-        (WeightsError("another digest"), False),
+        (WeightsUnreachableError("no connection"), True),
+        (caused(WeightsError("another architecture"), RuntimeError("missing keys")), False),
+        (caused(StoreError("read-only"), PermissionError()), False),
         (caused(StoreError("no such file"), FileNotFoundError()), False),
         (StoreFullError("full"), False),
         (ConfigError("wrong"), False),

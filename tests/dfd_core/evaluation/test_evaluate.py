@@ -124,7 +124,7 @@ def test_failed_samples_are_counted_and_not_scored(world):
     assert scores["score"].null_count == 2
     ldm = cell(results, "ldm")
     assert (ldm["n_failed"], ldm["n_fake"], ldm["n_excluded"], ldm["n_train_fake"]) == (1, 19, 0, 39)
-    assert ldm["note"] == "training samples without a vector: 1"
+    assert ldm["note"] == "training files without a vector: 1"
     assert cell(results, "progan")["n_failed"] == 0
 
 

@@ -4,7 +4,6 @@ from hypothesis import strategies as st
 
 from dfd_core.errors import ManifestError
 from dfd_core.manifests.groups import join_groups, named_groups
-from dfd_core.manifests.schema import EMPTY_SAMPLE_ID
 
 
 def test_the_first_group_of_a_pattern_or_its_whole_match():
@@ -20,18 +19,19 @@ def test_a_pattern_that_finds_nothing_is_an_error():
 
 
 def test_a_sample_alone_is_its_own_group():
-    assert join_groups([None, None], ["x", "y"], ["a", "b"]) == ["x", "y"]
+    assert join_groups([None, None], ["x", "y"], ["a", "b"], [True] * 2) == ["x", "y"]
 
 
 def test_the_same_bytes_join_groups_along_chains():
     named = ["c", "b", "b", "a", "z", None]
     ids = ["1", "1", "2", "2", "3", "2"]
-    assert join_groups(named, ids, list("123456"))[:4] == [join_groups(named, ids, list("123456"))[5]] * 4
-    assert join_groups(named, ids, list("123456"))[4] == "z"
+    groups = join_groups(named, ids, list("123456"), [True] * 6)
+    assert groups[:4] == [groups[5]] * 4
+    assert groups[4] == "z"
 
 
-def test_empty_files_join_nothing():
-    assert join_groups(["a", "b", None], [EMPTY_SAMPLE_ID] * 3, ["1", "2", "3"]) == ["a", "b", "3"]
+def test_files_that_hold_no_image_join_nothing():
+    assert join_groups(["a", "b", None], ["x"] * 3, ["1", "2", "3"], [False] * 3) == ["a", "b", "3"]
 
 
 rows = st.lists(st.tuples(st.none() | st.sampled_from("abcd"), st.sampled_from("12345")), min_size=1, max_size=15)
@@ -41,13 +41,15 @@ rows = st.lists(st.tuples(st.none() | st.sampled_from("abcd"), st.sampled_from("
 def test_groups_are_the_connected_components_in_any_order(rows, random):
     named, ids = [name for name, _ in rows], [i for _, i in rows]
     paths = [str(i) for i in range(len(rows))]
-    groups = join_groups(named, ids, paths)
+    groups = join_groups(named, ids, paths, [True] * len(rows))
     linked = {(i, j) for i in range(len(rows)) for j in range(len(rows)) if _linked(rows[i], rows[j])}
     for _ in rows:  # transitive closure
         linked |= {(i, m) for i, j in linked for k, m in linked if j == k}
     assert all((groups[i] == groups[j]) == ((i, j) in linked) for i in range(len(rows)) for j in range(len(rows)))
     order = random.sample(range(len(rows)), len(rows))
-    again = join_groups([named[i] for i in order], [ids[i] for i in order], [paths[i] for i in order])
+    again = join_groups(
+        [named[i] for i in order], [ids[i] for i in order], [paths[i] for i in order], [True] * len(rows)
+    )
     assert again == [groups[i] for i in order]
 
 

@@ -59,11 +59,25 @@ def test_files_are_probed_in_their_order_and_known_ones_not_read(tmp_path, put, 
     assert calls == sorted(calls)
 
 
-def test_vanished_files_are_counted_and_named(tmp_path, put):
+def test_a_vanished_file_is_a_row_of_its_own_and_named(tmp_path, put, caplog):
     put(tmp_path, ["a.png", "b.png", "c.png"])
     files = list_folder(str(tmp_path))
     (tmp_path / "b.png").unlink()
-    with pytest.raises(ManifestError, match=r"1 of 3 files can't be read: .*b\.png \(it is not there\)"):
+    found = probe(files, {})
+    assert [one.format for one in found] == ["PNG", None, "PNG"]
+    assert len({one.sample_id for one in found}) == 3
+    assert "1 of 3 files can't be read" in caplog.text
+    assert "b.png (it is not there)" in caplog.text
+
+
+def test_where_most_files_vanished_the_place_is_wrong(tmp_path, put):
+    put(tmp_path, ["a.png", "b.png", "c.png"])
+    files = list_folder(str(tmp_path))
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).unlink()
+    with pytest.raises(
+        ManifestError, match=r"2 of 3 files can't be read: .*a\.png \(it is not there\).*Check the place"
+    ):
         probe(files, {})
 
 

@@ -77,7 +77,7 @@ BAD = {
     "path,label\nimages/a.png,0\nimages/c.png,maybe\n": r"0 \(real\) or 1 \(generated\); 1 are not: 'maybe' \(row 2\)",
     "path,label\nimages/a.png,0\nimages/c.png,\n": r"None \(row 2\)",
     "path,label\nimages/a.png,0\n,1\n": r"`path` .* is empty in row 2",
-    "path,label\nimages/a.png,0\nimages/x.png,1\n": r"1 of 2 images .* not there: .*images/x\.png \(row 2\)",
+    "path,label\nimages/a.png,0\nx.png,1\ny.png,1\n": r"2 of 3 images .* not there: .*x\.png \(row 2\)",
     "path,label\nimages/a.png,0\nimages/../images/a.png,1\n": r"twice, by `path`: images/a\.png \(rows 1 and 2\)",
     "path,label\nimages/a.png,0\nimages/b.png,0\n": r"has 2 images, none of them generated",
     "path,label,split\nimages/a.png,0,train\nimages/c.png,1,holdout\n": r"`split` .*'holdout' \(row 2\)",

@@ -42,6 +42,6 @@ def report():
         frame=frame,
         protocol=protocol,
         features={"clip": bank},
-        failures={"sim / none / clip": [(failed, "truncated", "cut <short>")], "sim / blur / clip": []},
+        failures={"sim / none / clip": [("sim/ldm/test19", "truncated", "cut <short>")], "sim / blur / clip": []},
         notes=("The dataset sim is simulated.",),
     )

@@ -82,7 +82,7 @@ def test_every_picture_that_is_named_is_there_and_only_those(written):
 def test_without_features_and_failures_there_are_no_maps_and_it_says_that_nothing_failed(report, tmp_path):
     write_report(Store(tmp_path), "r", replace(report, features={}, failures={"a": []}, heatmap_metrics=()))
     text = (tmp_path / "r/report.md").read_text()
-    assert "Every sample has a vector" in text
+    assert "Every file has a vector" in text
     assert "Maps" not in text
 
 
