@@ -1,17 +1,20 @@
-"""What a run would find and what it would compute, without computing or fetching anything."""
+"""What a run would find and what it would compute, without computing, fetching or writing anything."""
 
 from __future__ import annotations
 
 from collections import Counter
 
+import pyarrow as pa
+
 from dfd_core import pipeline
 from dfd_core.backbones import BackboneSpec, ResolvedBackbone, resolve
 from dfd_core.config import RunConfig
 from dfd_core.datasets.acquire import is_acquired
-from dfd_core.datasets.sources import CatalogueSource
+from dfd_core.datasets.sources import DatasetSource
 from dfd_core.errors import WeightsError
 from dfd_core.evaluation.grid import missing_jobs
-from dfd_core.manifests import Manifest, find
+from dfd_core.features.planning import plan_extraction
+from dfd_core.manifests import preview
 from dfd_core.pipeline import RunInputs
 from dfd_core.storage import Store
 
@@ -19,35 +22,44 @@ from dfd_core.storage import Store
 def survey(config: RunConfig) -> str:
     """A line for each dataset, backbone and step: what exists and what is to be computed.
 
+    Files that no earlier run has read are read, since only their bytes tell which vectors exist.
+
     Raises:
         DatasetError: A dataset can't be read.
         WeightsError: A weights file is named that is not there or has another digest.
     """
     store = Store(config.store)
     lines = [f"The run {config.name} in {store.url()}"]
-    manifests = {source.name: _dataset(config, source.name, store, lines) for source in config.datasets}
+    tables: dict[str, pa.Table] = {}
+    keys: dict[str, str] = {}
+    for source in config.datasets:
+        _dataset(config, source, tables, keys, lines)
     backbones = [_backbone(spec, lines) for spec in config.backbones]
-    found = {name: manifest.key for name, manifest in manifests.items() if manifest is not None}
-    resolved = tuple(backbone for backbone in backbones if backbone is not None)
-    missing = _features(config, RunInputs(manifests=found, backbones=resolved), lines)
-    if len(found) < len(manifests) or len(resolved) < len(backbones) or missing:
+    inputs = RunInputs(manifests=keys, backbones=tuple(one for one in backbones if one is not None))
+    missing = _features(config, inputs, tables, lines)
+    if len(tables) < len(config.datasets) or None in backbones or missing:
         lines.append("detectors: to be fitted and evaluated once the features are there; the report after them")
+    elif not all(store.exists(f"manifests/{key}.parquet") for key in keys.values()):
+        lines.append("detectors: those whose samples, labels or splits changed are to be fitted; then the report")
     else:
-        _detectors(config, RunInputs(manifests=found, backbones=resolved), store, lines)
+        _detectors(config, inputs, store, lines)
     return "\n".join(lines)
 
 
-def _dataset(config: RunConfig, name: str, store: Store, lines: list[str]) -> Manifest | None:
-    source = next(source for source in config.datasets if source.name == name)
-    if isinstance(source, CatalogueSource) and not is_acquired(source, store):
+def _dataset(
+    config: RunConfig, source: DatasetSource, tables: dict[str, pa.Table], keys: dict[str, str], lines: list[str]
+) -> None:
+    store, name = Store(config.store), source.name
+    if not is_acquired(source, store):
         lines.append(f"dataset {name}: to be acquired, then its manifest and all its features to be computed")
-        return None
-    found = find(source, config.split, store)
-    if isinstance(found, int):
-        lines.append(f"dataset {name}: manifest of {found:,} files to be built, then all its features to be computed")
-        return None
-    lines.append(f"dataset {name}: manifest {found.key} exists, {found.counts()['samples']:,} samples")
-    return found
+        return
+    manifest, tables[name], read = preview(source, config.split, store)
+    keys[name] = manifest.key
+    n = tables[name].num_rows
+    if store.exists(manifest.path):
+        lines.append(f"dataset {name}: manifest {manifest.key} exists, {n:,} samples")
+    else:
+        lines.append(f"dataset {name}: manifest of {n:,} samples to be written, {read:,} of them not read before")
 
 
 def _backbone(spec: BackboneSpec, lines: list[str]) -> ResolvedBackbone | None:
@@ -62,11 +74,11 @@ def _backbone(spec: BackboneSpec, lines: list[str]) -> ResolvedBackbone | None:
     return resolved
 
 
-def _features(config: RunConfig, inputs: RunInputs, lines: list[str]) -> int:
-    manifests, feature_sets = inputs.open(config)
-    if not feature_sets:
-        return 0
-    plan = pipeline.plan_features(config, manifests, feature_sets)
+def _features(config: RunConfig, inputs: RunInputs, tables: dict[str, pa.Table], lines: list[str]) -> int:
+    _, feature_sets = inputs.open(config)
+    plan = plan_extraction(
+        Store(config.store), tables, feature_sets, config.extraction.shard_size, config.extraction.retry_failed
+    )
     missing: Counter[str] = Counter()
     for shard in plan.shards:
         for target in shard.targets:

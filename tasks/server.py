@@ -6,9 +6,9 @@ relies on it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +19,9 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
+
+import psutil
+from filelock import FileLock
 
 from dfd_core.errors import EngineError
 from tasks.settings import QUIET
@@ -55,9 +58,13 @@ def find_or_start(first_port: int, log: Callable[[str], None]) -> Server:
     Raises:
         EngineError: The named server does not answer, or a new one does not come up.
     """
-    running = find(first_port)
-    if running:
-        return running
+    home = _home()
+    home.mkdir(parents=True, exist_ok=True)
+    with FileLock(home / "dfd-server.lock", timeout=START_TIMEOUT_S):  # two starts at once make one server
+        return find(first_port) or _start_on_a_free_port(first_port, log)
+
+
+def _start_on_a_free_port(first_port: int, log: Callable[[str], None]) -> Server:
     port = next((p for p in range(first_port, first_port + PORTS_TRIED) if _is_free(p)), None)
     if port is None:
         raise EngineError(f"No free port from {first_port} to {first_port + PORTS_TRIED - 1}; set DFD_SERVER_PORT.")
@@ -90,23 +97,29 @@ def stop() -> str | None:
 
     Returns:
         Its address, or `None` where none runs.
+
+    Raises:
+        EngineError: It does not end.
     """
     try:
         record = json.loads(_record_path().read_text())
         pid, api_url = int(record["pid"]), str(record["api_url"])
     except (OSError, ValueError, KeyError):
         return None
-    _record_path().unlink(missing_ok=True)
-    if not is_prefect(api_url):
-        return None
     try:
-        os.killpg(pid, signal.SIGTERM)
-    except (ProcessLookupError, PermissionError):
+        process = psutil.Process(pid)
+        if "prefect" not in " ".join(process.cmdline()):
+            raise psutil.NoSuchProcess(pid)
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        _record_path().unlink(missing_ok=True)
         return None
-    for _ in range(100):
-        if not is_prefect(api_url):
-            break
-        time.sleep(0.1)
+    for one in [*process.children(recursive=True), process]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.terminate()
+    _, alive = psutil.wait_procs([process], timeout=20)
+    if alive:
+        raise EngineError(f"The Prefect server of process {pid} does not end. Its log is in {_home()}.")
+    _record_path().unlink(missing_ok=True)
     return api_url
 
 
@@ -121,9 +134,7 @@ def is_prefect(api_url: str) -> bool:
 
 def _start(port: int, log: Callable[[str], None]) -> Server:
     api_url = f"http://{HOST}:{port}/api"
-    home = _home()
-    home.mkdir(parents=True, exist_ok=True)
-    log_path = home / "dfd-server.log"
+    log_path = _home() / "dfd-server.log"
     log(f"Starting a Prefect server on {HOST}:{port} (log: {log_path})")
     environment = {**os.environ, **QUIET, "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false"}
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]

@@ -45,9 +45,16 @@ def acquire(source: DatasetSource, store: Store, progress: Progress | None = Non
         facts = {"dataset": card.name, "revision": card.revision, "options": options.model_dump(mode="json")}
         seconds = round(time.monotonic() - started, 3)
         store.write_json(f"{folder}/{MARKER}", provenance(**facts, files_written=made, seconds=seconds))
-    return FolderSource(
-        name=source.name, folders=(store.url(f"{folder}/{IMAGES}"),), layout="generator", families=card.generators
-    )
+    return locate(source, store)
+
+
+def locate(source: DatasetSource, store: Store) -> FolderSource | TableSource:
+    """Where `acquire` puts a dataset's files, or finds them; makes nothing."""
+    if not isinstance(source, CatalogueSource):
+        return source
+    card, options = resolve(source)
+    folder = f"{card.folder(options)}/{IMAGES}"
+    return FolderSource(name=source.name, folders=(store.url(folder),), layout="generator", families=card.generators)
 
 
 def is_acquired(source: DatasetSource, store: Store) -> bool:

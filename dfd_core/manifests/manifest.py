@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from dfd_core.datasets.acquire import acquire
+from dfd_core.datasets.acquire import acquire, locate
 from dfd_core.datasets.cards import Progress
 from dfd_core.datasets.sources import CatalogueSource, FolderSource, TableSource
 from dfd_core.manifests.building import assemble, draft_dataset, log_notes
@@ -126,7 +126,7 @@ def prepare(
         StoreError: The store can't be read or written.
     """
     started = time.monotonic()
-    manifest, draft = _look_up(source, split, store, progress)
+    manifest, draft = _look_up(acquire(source, store, progress), split, store)
     if store.exists(manifest.path):
         return manifest
     if not isinstance(source, CatalogueSource):
@@ -149,24 +149,30 @@ def prepare(
     return manifest
 
 
-def find(source: CatalogueSource | FolderSource | TableSource, split: SplitSpec, store: Store) -> Manifest | int:
-    """The manifest that `prepare` would find, or how many files it would have to read; makes nothing.
+def preview(
+    source: CatalogueSource | FolderSource | TableSource, split: SplitSpec, store: Store
+) -> tuple[Manifest, pa.Table, int]:
+    """What `prepare` would give, without writing anything; files that no earlier run has read are read.
 
     The dataset must have been acquired.
+
+    Returns:
+        The manifest, which may not exist yet, its rows, and how many files had to be read for them.
 
     Raises:
         ManifestError: As for `prepare`.
     """
-    manifest, draft = _look_up(source, split, store, None)
-    return manifest if store.exists(manifest.path) else len(draft)
+    manifest, draft = _look_up(locate(source, store), split, store)
+    if store.exists(manifest.path):
+        return manifest, manifest.table, 0
+    known = known_probes(store, source.name, draft.files)
+    table = assemble(source.name, draft, probe(draft.files, known), split)
+    return manifest, table, len(draft) - len(known)
 
 
-def _look_up(
-    source: CatalogueSource | FolderSource | TableSource, split: SplitSpec, store: Store, progress: Progress | None
-) -> tuple[Manifest, Draft]:
-    acquired = acquire(source, store, progress)
+def _look_up(acquired: FolderSource | TableSource, split: SplitSpec, store: Store) -> tuple[Manifest, Draft]:
     draft = draft_dataset(acquired)
-    return Manifest(store, source.name, _key(acquired, split, draft)), draft
+    return Manifest(store, acquired.name, _key(acquired, split, draft)), draft
 
 
 def digest_of(table: pa.Table) -> str:

@@ -74,6 +74,31 @@ def test_a_survey_says_what_exists_and_writes_nothing(finished, tmp_path):
     assert "backbone clip_vit_b16: weights to be fetched" in survey(hub)
 
 
+def test_a_survey_of_a_changed_folder_says_exactly_what_is_new(tmp_path):
+    rng = np.random.default_rng(0)
+
+    def put(kind, name):
+        path = tmp_path / "images" / "gan1" / kind / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(path)
+
+    for kind in ("real", "fake"):
+        for index in range(10):
+            put(kind, f"{index}.png")
+    config = RunConfig(
+        name="grown", store=str(tmp_path / "store"), datasets=[{"name": "mine", "folders": str(tmp_path / "images")}],
+        augmentations=["none"], backbones=["spectrum"],
+    )  # fmt: skip
+    in_process.extract(config, pipeline.find_inputs(config))
+    for index in range(3):
+        put("fake", f"new{index}.png")
+    before = sorted(files(config))
+    text = survey(config)
+    assert "manifest of 23 samples to be written, 3 of them not read before" in text
+    assert "features mine / none / Power spectrum: 20 of 23 exist, 3 to be computed" in text
+    assert sorted(files(config)) == before
+
+
 def test_another_label_costs_no_extraction(tmp_path):
     rng = np.random.default_rng(0)
     rows = []
