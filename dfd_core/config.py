@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from dfd_core.augmentations import Augmentation
 from dfd_core.backbones import BackboneSpec
@@ -47,7 +48,7 @@ class RunConfig(Spec):
 
     name: DatasetName = "demo"
     store: Location = "dfd-store"
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     datasets: Annotated[tuple[DatasetSource, ...], Many] = ("simulated",)  # type: ignore[assignment]
     split: SplitSpec = SplitSpec()
     augmentations: Annotated[tuple[Augmentation, ...], Many] = ("none", "jpeg_q75")  # type: ignore[assignment]
@@ -66,6 +67,9 @@ class RunConfig(Spec):
     def _names_are_distinct_and_known(self) -> RunConfig:
         _distinct("datasets", (source.name for source in self.datasets))
         _distinct("augmentations", (augmentation.name for augmentation in self.augmentations))
+        _distinct("backbones", (backbone.model_dump_json() for backbone in self.backbones))
+        _distinct("reducers", (reducer.label() for reducer in self.reducers))
+        _distinct("classifiers", (classifier.label() for classifier in self.classifiers))
         for source in self.datasets:
             if isinstance(source, CatalogueSource):
                 check_options(source)
@@ -109,9 +113,20 @@ def dump_config(config: RunConfig) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key may not stand twice; PyYAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = next((key for index, key in enumerate(keys) if key in keys[:index]), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  # a SafeLoader
     except FileNotFoundError as error:
         raise ConfigError(f"There is no configuration {path}. `dfd config show` prints one to start from.") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -119,13 +134,19 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(values, dict):
-        raise ConfigError(f"{path} must hold keys and values, it holds {type(values).__name__}.")
+        found = "nothing" if values is None else f"a {type(values).__name__}"
+        raise ConfigError(f"{path} must hold keys and values, it holds {found}.")
     return values
 
 
 def _explain(name: str, error: ValidationError) -> str:
+    problems = error.errors(include_url=False)
+    # where an entry of a list is wrong, pydantic also finds the list too short
+    wrong = {problem["loc"][:1] for problem in problems if problem["type"] != "too_short"}
     lines = [f"{name} is not a valid configuration:"]
-    for problem in error.errors(include_url=False):
+    for problem in problems:
+        if problem["type"] == "too_short" and problem["loc"][:1] in wrong:
+            continue
         place = ".".join(str(part) for part in problem["loc"]) or "(whole)"
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
@@ -135,14 +156,31 @@ def _explain(name: str, error: ValidationError) -> str:
 
 
 def _unknown_key(key: str, location: tuple[int | str, ...]) -> str:
-    fields = RunConfig.model_fields
+    models: set[type[BaseModel]] = {RunConfig}
     for part in location[:-1]:
-        if isinstance(part, str) and part in fields:
-            fields = getattr(fields[part].annotation, "model_fields", {})
+        below = {
+            one for model in models if part in model.model_fields for one in _models(model.model_fields[str(part)])
+        }
+        models = below or {model for model in models if _is_tagged(model, part)} or models
+    fields = {name for model in models for name in model.model_fields}
     return str(UnknownNameError("key", key, fields)) if fields else f"There is no key named {key!r} here."
+
+
+def _models(annotation: Any) -> set[type[BaseModel]]:
+    """Every model that stands in an annotation, however deep in lists and unions."""
+    if isinstance(annotation, FieldInfo):
+        return _models(annotation.annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {annotation}
+    return {model for part in get_args(annotation) for model in _models(part)}
+
+
+def _is_tagged(model: type[BaseModel], tag: int | str) -> bool:
+    """Whether pydantic's name of a member of a union, a key that it has or the value of one, means this model."""
+    return tag in model.model_fields or any(field.default == tag for field in model.model_fields.values())
 
 
 def _distinct(key: str, names: Iterable[str]) -> None:
     twice = sorted(name for name, n in Counter(names).items() if n > 1)
     if twice:
-        raise ValueError(f"{key} has {twice} more than once; give each a `name` of its own")
+        raise ValueError(f"{key} has {', '.join(twice)} more than once")

@@ -282,10 +282,21 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
         notes=(*catalogue_notes(config), *_notes(manifests)),
         heatmap_metrics=config.report.heatmap_metrics,
         seed=config.seed,
+        footer=_footer(config, store.url(folder)),
     )
     store.write_bytes(f"{folder}/config.yaml", dump_config(config).encode())
     write_report(store, folder, content)
     return Report(folder, anew=True)
+
+
+def _footer(config: RunConfig, address: str) -> tuple[str, ...]:
+    facts = provenance()
+    packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
+    return (
+        f"{address}, written {facts['created_at']}, from config.yaml beside it; seed {config.seed}, split seed "
+        f"{config.split.seed}.",
+        f"dfd {facts['dfd']} ({facts['code'] or 'installed'}), Python {facts['python']}, {packages}; {facts['platform']}.",
+    )
 
 
 def catalogue_notes(config: RunConfig) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
 
 from dfd_core.errors import StoreError, StoreFullError
 
@@ -29,13 +30,20 @@ class Store:
 
     Args:
         url: Any fsspec URL or a local path; made on the first write.
+
+    Raises:
+        StoreError: The URL's protocol is unknown or its package is missing.
     """
 
     def __init__(self, url: str | os.PathLike[str]) -> None:
         self.fs: fsspec.AbstractFileSystem
-        self.fs, root = fsspec.core.url_to_fs(os.fspath(url))
+        try:
+            self.fs, root = fsspec.core.url_to_fs(os.fspath(url))
+        except (ValueError, ImportError) as error:
+            raise StoreError(f"The store {os.fspath(url)!r} can't be opened: {error}") from error
         self.root = root.rstrip("/") or "/"
         self.is_local = isinstance(self.fs, LocalFileSystem)
+        self.in_memory = isinstance(self.fs, MemoryFileSystem)
 
     def __repr__(self) -> str:
         return f"Store({self.url()!r})"
@@ -154,6 +162,11 @@ class Store:
                 ) from error
             reason = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
             raise StoreError(f"Could not {verb} {place}: {reason}") from error
+        except Exception as error:
+            if self.is_local:
+                raise
+            # the clients of buckets have errors of their own for credentials and endpoints
+            raise StoreError(f"Could not {verb} {self.url(path)}: {type(error).__name__}: {error}") from error
 
 
 def _write_local(target: Path, data: bytes) -> None:

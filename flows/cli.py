@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from dfd_core import __version__
 from dfd_core.errors import DfdError
 from flows import catalogue_commands, server_commands
 
@@ -55,6 +56,21 @@ DryRun = Annotated[
 ]
 Local = Annotated[bool, typer.Option("--local", help="In this process, without Prefect and Ray.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try again the samples that failed earlier.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"dfd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command(epilog="Example: dfd run mine.yaml --store s3://bucket/dfd")

@@ -17,7 +17,10 @@ app = typer.Typer(
 
 @app.command(epilog="Example: dfd server start")
 def start() -> None:
-    """Finds a Prefect server on this machine or starts one on SQLite and loopback; it keeps running."""
+    """Finds a local server or starts one.
+
+    On SQLite and loopback; it keeps running.
+    """
     found = server.find_or_start(
         EngineSettings.from_environment().server_port, lambda line: print(line, file=sys.stderr)
     )
@@ -27,7 +30,7 @@ def start() -> None:
 
 @app.command(epilog="Example: dfd server status")
 def status() -> None:
-    """Prints the address of the server that a run would use."""
+    """Prints the server's address."""
     found = server.find(EngineSettings.from_environment().server_port)
     if found is None:
         raise EngineError("No Prefect server runs here. `dfd server start` starts one, and so does any run.")

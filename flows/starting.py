@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dfd_core.config import RunConfig, load_config
-from dfd_core.errors import DfdError
+from dfd_core.errors import ConfigError, DfdError
+from dfd_core.storage import Store
 from tasks.settings import EngineSettings, apply_defaults
 
 
@@ -39,6 +40,11 @@ def start(step: str, config: RunConfig, *, dry_run: bool, local: bool) -> None:
 def _start_flow(step: str, config: RunConfig) -> None:
     from tasks import server
 
+    if Store(config.store).in_memory:
+        raise ConfigError(
+            f"The store {config.store} is in this process's memory, where no actor reaches it. Give a folder or a "
+            "bucket, or add --local."
+        )
     apply_defaults()
     _log_plainly("dfd")
     log = logging.getLogger("dfd")

@@ -59,6 +59,8 @@ class ExtractionProgress:
             self.done[target.folder] += report.samples
             self.failed[target.folder] += sum(report.failures.get(target.folder, {}).values())
             self.changed.add(target.folder)
+        if not self.images:  # loading the networks is no part of the rate
+            self.started = time.monotonic() - report.seconds
         self.images += report.samples
         self.workers[report.worker] += report.samples
         now = time.monotonic()

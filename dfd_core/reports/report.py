@@ -47,6 +47,7 @@ class ReportInput:
         notes: What a reader must know before anything else, such as that a dataset is simulated.
         heatmap_metrics: The metrics that are drawn.
         seed: Of the maps.
+        footer: Where the report comes from, a line each: versions, store, time.
     """
 
     title: str
@@ -58,6 +59,7 @@ class ReportInput:
     notes: tuple[str, ...] = ()
     heatmap_metrics: tuple[str, ...] = ("accuracy", "auroc")
     seed: int = 0
+    footer: tuple[str, ...] = ()
 
 
 def write_report(store: Store, folder: str, report: ReportInput) -> str:
@@ -118,7 +120,7 @@ def _html(report: ReportInput, sections: list[Section]) -> str:
     source = importlib.resources.files("dfd_core.reports").joinpath("report.html").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(source, globals={"data_uri": _data_uri})
-    return template.render(title=report.title, notes=report.notes, sections=sections)
+    return template.render(title=report.title, notes=report.notes, sections=sections, footer=report.footer)
 
 
 def _data_uri(picture: Picture) -> str:

@@ -10,7 +10,7 @@ def test_every_image_of_the_folders_is_accounted_for(reference_images, tmp_path)
     folders = {
         "faces256": {"folders": [reference_images / "faces256"]},
         "horse2zebra256": {"folders": [reference_images / "horse2zebra256"], "group_pattern": r"n\d+_\d+"},
-        "pix2pix256": {"folders": [reference_images / "pix2pix256"], "group_pattern": r"__(\d+)_"},
+        "pix2pix256": {"folders": [reference_images / "pix2pix256"], "group_pattern": r"([^/]+__\d+)_"},
         "biggan128": {"folders": [reference_images / "biggan128", reference_images / "photos"]},
     }
     datasets = [

@@ -71,6 +71,18 @@ def test_what_the_command_line_says_stands_over_the_file(tmp_path, monkeypatch):
         ("report: {heatmap_metrics: [acuracy]}", "no metric named 'acuracy'. Did you mean 'accuracy'"),
         ("split: {train: 0.9}", "must add up to 1"),
         ("extraction: {max_failed_fraction: 2}", "less than or equal to 1"),
+        (
+            "datasets: [{name: x, folders: a, grup_pattern: b}]",
+            "There is no key named 'grup_pattern'. Did you mean 'group",
+        ),
+        ("datasets: [{name: x, table: a, famlies: {}}]", "There is no key named 'famlies'. Did you mean 'families'"),
+        ("backbones: [{name: spectrum, weigths: x}]", "There is no key named 'weigths'. Did you mean 'weights'"),
+        ("augmentations: [{name: a, steps: [{op: jpeg, qualty: 3}]}]", "named 'qualty'. Did you mean 'quality'"),
+        ("seed: -1", "greater than or equal to 0"),
+        ("classifiers: [logistic_regression, logistic_regression]", "has logistic_regression more than once"),
+        ("backbones: [spectrum, spectrum]", "more than once"),
+        ("name: a\nname: b", "the key 'name' stands twice"),
+        ("", "it holds nothing"),
         ("- a list", "must hold keys and values"),
         ("a: [", "not valid YAML"),
     ],
@@ -88,6 +100,12 @@ def test_every_problem_is_named_at_once(tmp_path):
         load_config(write(tmp_path, "nmae: x\nseed: many\n"))
     assert "nmae" in str(caught.value)
     assert "seed: Input should be a valid integer" in str(caught.value)
+
+
+def test_a_wrong_entry_does_not_make_its_list_too_short(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(tmp_path, "datasets: [{name: x, folders: a, grup_pattern: b}]"))
+    assert "at least 1 item" not in str(caught.value)
 
 
 def test_a_missing_file_says_how_to_get_one(tmp_path):

@@ -78,3 +78,8 @@ def test_a_half_written_file_is_never_listed(tmp_path):
 def test_a_store_crosses_processes_as_its_address(store):
     store.write_bytes("a.bin", b"1")
     assert pickle.loads(pickle.dumps(store)).read_bytes("a.bin") == b"1"
+
+
+def test_a_protocol_that_nobody_knows_is_named():
+    with pytest.raises(StoreError, match="The store 'foo://x' can't be opened: Protocol not known: foo"):
+        Store("foo://x")

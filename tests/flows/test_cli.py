@@ -1,6 +1,8 @@
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -101,3 +103,28 @@ def test_a_missing_folder_and_a_missing_class_are_clear(tmp_path):
     done = dfd("prepare", path, "--local")
     assert done.returncode == 1
     assert "generated" in done.stderr
+
+
+def test_a_store_in_memory_is_refused_where_actors_are():
+    done = dfd("run", "--store", "memory://x")
+    assert done.returncode == 2
+    assert "no actor reaches it" in done.stderr
+
+
+def test_the_version_is_told():
+    from dfd_core import __version__
+
+    assert dfd("--version").stdout.strip() == f"dfd {__version__}"
+
+
+def test_ctrl_c_is_answered_with_a_word_and_exit_code_1(tmp_path):
+    started = subprocess.Popen(
+        [*DFD, "run", "--local", "--store", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.rglob("*.jpg")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    started.send_signal(signal.SIGINT)
+    _, said = started.communicate(timeout=60)
+    assert started.returncode == 1
+    assert said.splitlines()[-1] == "dfd: interrupted. What is finished is kept; the same command goes on from there."

@@ -13,7 +13,7 @@ store: store
 datasets: [{catalogue: simulated, options: {images_per_class: 40}}]
 split: {train: 0.5, validation: 0.1, test: 0.4}
 augmentations: [none, jpeg_q75]
-backbones: [spectrum, tiny_resnet]
+backbones: [spectrum, tiny_resnet, tiny_clip]
 extraction: {shard_size: 20}
 """
 
@@ -35,7 +35,7 @@ def test_the_last_line_is_the_report_and_logs_go_to_standard_error(first):
     assert lines[-2].startswith("Dashboard: http://127.0.0.1:")
     assert "Accuracy in % (n): Power spectrum" in done.stdout
     assert "INFO" not in done.stdout
-    assert "Fitting 24 of 24 detectors" in done.stderr
+    assert "Fitting 36 of 36 detectors" in done.stderr
 
 
 def test_every_flow_and_task_run_is_kept_and_completed(engine, first):
@@ -59,7 +59,7 @@ def test_every_flow_and_task_run_is_kept_and_completed(engine, first):
 
 def test_a_progress_bar_for_each_feature_set_moved_to_its_end(engine, first):
     bars = [a for a in engine.post("artifacts/filter", limit=200) if (a["key"] or "").startswith("features-simulated")]
-    assert len(bars) >= 4
+    assert len(bars) >= 6
     assert {bar["data"] for bar in bars} == {100.0}
     assert all(bar["updated"] > bar["created"] for bar in bars)
     assert {bar["description"] for bar in bars} >= {
@@ -79,8 +79,8 @@ def test_the_same_again_does_nothing_anew_and_says_so(engine, first):
     path, done = first
     again = engine.dfd("run", path)
     assert again.stdout.splitlines()[-1] == done.stdout.splitlines()[-1]
-    assert "Every vector of the 4 feature sets is in the store already" in again.stderr
-    assert "All 24 detectors have scores in the store already" in again.stderr
+    assert "Every vector of the 6 feature sets is in the store already" in again.stderr
+    assert "All 36 detectors have scores in the store already" in again.stderr
     assert "The report is in the store already" in again.stderr
 
 
