@@ -295,7 +295,8 @@ def _footer(config: RunConfig, address: str) -> tuple[str, ...]:
     return (
         f"{address}, written {facts['created_at']}, from config.yaml beside it; seed {config.seed}, split seed "
         f"{config.split.seed}.",
-        f"dfd {facts['dfd']} ({facts['code'] or 'installed'}), Python {facts['python']}, {facts['platform']}, {packages}.",
+        f"dfd {facts['dfd']} ({facts['code'] or 'installed'}), Python {facts['python']}, {packages}.",
+        f"{facts['platform']}.",
     )
 
 
