@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import json
 import os
 import uuid
@@ -112,13 +111,10 @@ class Store:
 
     def read_table(self, path: str, columns: list[str] | None = None) -> pa.Table:
         """A Parquet file, or some of its columns."""
-        with self._errors("read", path), self.fs.open(self._full(path), "rb") as file:
-            try:
-                return pq.read_table(file, columns=columns)
-            except pa.ArrowInvalid as error:
-                raise StoreError(
-                    f"{self.url(path)} is not a readable Parquet file ({error}); delete it and run again."
-                ) from error
+        with self._errors("read", path), self._parquet(path) as file:
+            # on one thread where Python reads: a thread of Arrow's that still holds a Python file at the interpreter's
+            # end aborts the process
+            return file.read(columns=columns, use_threads=self.is_local)
 
     def write_table(self, path: str, table: pa.Table, provenance: dict[str, Any] | None = None, **options: Any) -> str:
         """Writes a table as Parquet, with its provenance as JSON under the metadata key `dfd`.
@@ -132,15 +128,28 @@ class Store:
         if provenance is not None:
             facts = json.dumps(provenance, sort_keys=True).encode()
             table = table.replace_schema_metadata({**(table.schema.metadata or {}), PROVENANCE_KEY: facts})
-        buffer = io.BytesIO()
+        buffer = pa.BufferOutputStream()
         pq.write_table(table, buffer, **options)
-        return self.write_bytes(path, buffer.getvalue())
+        return self.write_bytes(path, buffer.getvalue().to_pybytes())
 
     def read_provenance(self, path: str) -> dict[str, Any]:
         """The provenance kept in a Parquet file; empty where there is none. Reads the footer alone."""
-        with self._errors("read", path), self.fs.open(self._full(path), "rb") as file:
-            metadata = pq.read_schema(file).metadata or {}
+        with self._errors("read", path), self._parquet(path) as file:
+            metadata = file.schema_arrow.metadata or {}
         return dict(json.loads(metadata.get(PROVENANCE_KEY, b"{}")))
+
+    @contextlib.contextmanager
+    def _parquet(self, path: str) -> Iterator[pq.ParquetFile]:
+        """A Parquet file; on local disks Arrow reads it itself."""
+        full = self._full(path)
+        with contextlib.ExitStack() as stack:
+            source = full if self.is_local else stack.enter_context(self.fs.open(full, "rb"))
+            try:
+                yield stack.enter_context(pq.ParquetFile(source, pre_buffer=False))
+            except pa.ArrowInvalid as error:
+                raise StoreError(
+                    f"{self.url(path)} is not a readable Parquet file ({error}); delete it and run again."
+                ) from error
 
     def _full(self, path: str) -> str:
         if path.startswith("/") or ".." in path.split("/"):

@@ -17,7 +17,6 @@ family   no        the generator's family, over the table of known ones
 
 from __future__ import annotations
 
-import io
 import math
 import posixpath
 from collections.abc import Mapping
@@ -79,12 +78,12 @@ def _read(url: str) -> pa.Table:
     name = location.lower()
     try:
         if name.endswith((".parquet", ".pq")):
-            table = pq.read_table(io.BytesIO(fs.cat_file(location)))
+            table = pq.read_table(pa.BufferReader(fs.cat_file(location)))
         elif name.endswith(".csv"):
             texts = pa_csv.ConvertOptions(
                 column_types=dict.fromkeys(_COLUMNS, pa.string()), strings_can_be_null=True, null_values=[""]
             )
-            table = pa_csv.read_csv(io.BytesIO(fs.cat_file(location)), convert_options=texts)
+            table = pa_csv.read_csv(pa.BufferReader(fs.cat_file(location)), convert_options=texts)
         else:
             raise ManifestError(
                 f"The table {url} is neither CSV nor Parquet: its name must end in .csv, .parquet or .pq."

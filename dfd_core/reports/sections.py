@@ -20,7 +20,7 @@ from dfd_core.reports.tables import Table, matrix_tables, summary_table
 from dfd_core.specs import content_hash, readable_key
 
 FIRST_FAILURES = 20
-PROJECTIONS: tuple[Projection, ...] = ("pca", "tsne")
+PROJECTION_TITLES: Mapping[Projection, str] = {"pca": "PCA", "tsne": "t-SNE"}
 Failures = Mapping[str, Sequence[tuple[str, str, str]]]
 
 
@@ -132,10 +132,10 @@ def map_section(
         tables = {dataset: table for (dataset, name), table in bank.items() if name == augmentation}
         points = choose_points(frame, tables, seed=seed)
         title = f"{backbone} · augmentation {augmentation}"
-        for projection in PROJECTIONS:
+        for projection in PROJECTION_TITLES:
             data = png(feature_map(points, projection, title, seed))
             name = readable_key(f"map_{projection}_{backbone}", content_hash([backbone, augmentation])) + ".png"
-            pictures.append(Picture(name, data, f"{projection} of {title}"))
+            pictures.append(Picture(name, data, f"{PROJECTION_TITLES[projection]} of the features: {title}"))
     return Section("Maps of the features", [f"All splits; drawn and projected with seed {seed}."], pictures=pictures)
 
 
