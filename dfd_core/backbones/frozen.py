@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Transform = Callable[["Image"], torch.Tensor]
+_seeding = threading.RLock()
 
 
 class FrozenNetwork:
@@ -59,8 +61,11 @@ class FrozenNetwork:
 
 @contextlib.contextmanager
 def undisturbed_seed(seed: int = 0) -> Iterator[None]:
-    """Seeds torch inside the block and leaves the process's generator as it was."""
-    with torch.random.fork_rng(devices=[]):
+    """Seeds torch inside the block and leaves the process's generator as it was.
+
+    The generator is one for the whole process, so only one thread at a time is inside.
+    """
+    with _seeding, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
 

@@ -101,3 +101,11 @@ def test_the_same_weights_under_another_name_have_the_same_key(weights):
     other.write_bytes(weights.read_bytes())
     keys = {resolve(BackboneSpec(name="tiny_vit", weights=str(path))).key() for path in (weights, other)}
     assert len(keys) == 1
+
+
+def test_networks_that_threads_draw_side_by_side_are_the_same_as_one_after_the_other():
+    specs = [BackboneSpec(name=name) for name in ("tiny_clip", "tiny_vit", "tiny_resnet")]
+    alone = [resolve(spec).weights_digest for spec in specs]
+    with ThreadPoolExecutor(6) as pool:
+        together = list(pool.map(lambda spec: resolve(spec).weights_digest, specs * 8))
+    assert together == alone * 8
