@@ -16,7 +16,8 @@
     ├── ExtractionError          an extraction that can't go on
     │   └── TooManyFailuresError more images failed than `max_failed_fraction` admits
     ├── EvaluationError          a training or test set from which no honest number can be made
-    └── EngineError              the Prefect server or the Ray cluster
+    ├── EngineError              the Prefect server or the Ray cluster
+    └── RunCancelledError        somebody asked the run to stop
 
 A message says what happened, where, and what to do next.
 """
@@ -110,3 +111,7 @@ class EvaluationError(DfdError):
 
 class EngineError(DfdError):
     """The Prefect server or the Ray cluster is missing, too small or gone."""
+
+
+class RunCancelledError(DfdError):
+    """Somebody asked the run to stop; what is finished is kept."""

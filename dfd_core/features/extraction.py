@@ -65,6 +65,11 @@ class ShardReport:
         failures: Count of failed samples by feature set folder and status.
         seconds: Wall time.
         worker: Who did it.
+        prepare_s: Thread-seconds spent on reading, decoding, augmenting and transforming.
+        wait_s: Seconds in which the networks waited for prepared images.
+        forward_s: Seconds in the networks, transfers included.
+        transfer_s: Of these, seconds in transfers to a GPU.
+        stuck_threads: Threads that are still in a decoder that was given up on; the process should be replaced.
     """
 
     shard: str
@@ -73,6 +78,11 @@ class ShardReport:
     failures: dict[str, dict[str, int]]
     seconds: float
     worker: str = "here"
+    prepare_s: float = 0.0
+    wait_s: float = 0.0
+    forward_s: float = 0.0
+    transfer_s: float = 0.0
+    stuck_threads: int = 0
 
 
 @dataclass
@@ -119,10 +129,14 @@ class Extractor:
         resolved = {feature_set.backbone.key(): feature_set.backbone for feature_set in feature_sets}
         self.backbones = {key: load(backbone, device) for key, backbone in resolved.items()}
 
-    def extract(self, shard: Shard) -> ShardReport:
+    def extract(self, shard: Shard, careful: bool = False) -> ShardReport:
         """Computes a shard and writes one file for each of its feature sets.
 
         A sample that can't be used becomes a row with its status in every feature set that it fails.
+
+        Args:
+            shard: What to compute.
+            careful: Decode every image in a process of its own, for a shard that ended an earlier process.
 
         Raises:
             StoreError: The store can't be read or written.

@@ -14,6 +14,8 @@ TRUNCATED = "truncated"
 TOO_LARGE = "too_large"
 UNSUPPORTED = "unsupported"
 TOO_SMALL = "too_small"
+TIMED_OUT = "timed_out"
+CRASHED = "crashed"
 NON_FINITE = "non_finite"
 QUARANTINED = "quarantined"
 
@@ -28,6 +30,8 @@ STATUSES: Mapping[str, str] = MappingProxyType(
         TOO_LARGE: "more pixels than the decode policy admits, or than fit into memory",
         UNSUPPORTED: "an image, but of a format or a kind of pixel for which there is no agreed meaning",
         TOO_SMALL: "fewer pixels than the backbone needs",
+        TIMED_OUT: "decoding took longer than the time limit",
+        CRASHED: "decoding ended the process that did it",
         NON_FINITE: "the backbone gave NaN or infinite values",
         QUARANTINED: "its shard failed every attempt, so the sample was given up",
     }
