@@ -17,8 +17,9 @@ from dfd_core import pipeline
 from dfd_core.config import RunConfig
 from dfd_core.errors import DfdError
 from dfd_core.evaluation.grid import missing_jobs
-from dfd_core.features.extraction import ExtractionSpec, ShardReport, extract_here
+from dfd_core.features.extraction import ShardReport, extract_here
 from dfd_core.features.planning import ExtractionPlan
+from dfd_core.features.spec import ExtractionSpec
 from dfd_core.pipeline import Result, RunInputs
 from dfd_core.storage import Store
 

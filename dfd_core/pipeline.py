@@ -30,10 +30,12 @@ from dfd_core.evaluation.grid import (
     plan_detectors,
 )
 from dfd_core.evaluation.samples import Samples
-from dfd_core.features.extraction import ExtractionSpec, ShardReport
+from dfd_core.features.extraction import ShardReport
 from dfd_core.features.files import read_failures
 from dfd_core.features.planning import ExtractionPlan, plan_extraction
+from dfd_core.features.precision import read_precision_checks
 from dfd_core.features.sets import FeatureSet
+from dfd_core.features.spec import ExtractionSpec
 from dfd_core.manifests import Manifest, prepare
 from dfd_core.provenance import provenance
 from dfd_core.reports import ReportInput, write_report
@@ -261,7 +263,9 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
     results = results_path(config, plan_training(config, manifests, feature_sets))
     if not store.exists(results):
         raise EvaluationError(f"There are no results {store.url(results)} yet. Make them first: `dfd evaluate CONFIG`.")
+    precision = read_precision_checks(store, feature_sets)
     facts = [REPORT_VERSION, results, config.report.model_dump(mode="json"), [failure[1:] for failure in failures]]
+    facts += [precision] if precision else []
     folder = f"reports/{readable_key(config.name, content_hash(facts))}"
     if store.exists(f"{folder}/index.html"):
         return Report(folder, anew=False)
@@ -279,6 +283,7 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
         protocol=config.protocol,
         features=banks,
         failures=by_set,
+        precision=precision,
         notes=(*catalogue_notes(config), *_notes(manifests)),
         heatmap_metrics=config.report.heatmap_metrics,
         seed=config.seed,

@@ -15,8 +15,9 @@ from dfd_core.backbones import BackboneSpec, ResolvedBackbone, resolve
 from dfd_core.config import RunConfig
 from dfd_core.datasets.sources import DatasetSource
 from dfd_core.evaluation.grid import missing_jobs
-from dfd_core.features.extraction import ExtractionSpec, ShardReport
+from dfd_core.features.extraction import ShardReport
 from dfd_core.features.planning import ExtractionPlan
+from dfd_core.features.spec import ExtractionSpec
 from dfd_core.manifests import prepare
 from dfd_core.pipeline import RunInputs
 from dfd_core.reports import summary_table

@@ -7,10 +7,11 @@ from PIL import Image
 from dfd_core.augmentations import augment
 from dfd_core.backbones import load
 from dfd_core.errors import StoreFullError
-from dfd_core.features import extraction
-from dfd_core.features.extraction import ExtractionSpec, Extractor, extract_here, write_off
+from dfd_core.features import preparation
+from dfd_core.features.extraction import Extractor, extract_here, write_off
 from dfd_core.features.files import read_failures, read_features, read_statuses
 from dfd_core.features.planning import plan_extraction
+from dfd_core.features.spec import ExtractionSpec
 from dfd_core.storage import Store
 
 SPEC = ExtractionSpec(shard_size=4, batch_size=3, threads=2)
@@ -52,8 +53,8 @@ def test_the_cut_into_shards_batches_and_threads_changes_no_vector(tmp_path, ima
 
 def test_each_image_is_read_and_decoded_once(store, images, feature_sets, monkeypatch):
     decoded = []
-    decode = extraction.decode
-    monkeypatch.setattr(extraction, "decode", lambda data, policy: decoded.append(data) or decode(data, policy))
+    decode = preparation.decode
+    monkeypatch.setattr(preparation, "decode", lambda data, policy: decoded.append(data) or decode(data, policy))
     run(store, images, feature_sets)
     assert len(decoded) == 10
 
@@ -89,14 +90,14 @@ def test_infinite_vectors_are_no_vectors(store, images, feature_sets, monkeypatc
     plan = plan_extraction(store, {"d": images}, feature_sets, 10, False)
     extractor = Extractor(store, feature_sets, SPEC)
     key = feature_sets[1].backbone.key()
-    embed = extractor.backbones[key].embed
+    submit = extractor.backbones[key].submit
 
     def spoiled(inputs):
-        X = embed(inputs)
-        X[0, 0] = np.nan
-        return X
+        X = submit(inputs)()
+        X[::3, 0] = np.nan
+        return lambda: X
 
-    monkeypatch.setattr(extractor.backbones[key], "embed", spoiled)
+    monkeypatch.setattr(extractor.backbones[key], "submit", spoiled)
     report = extractor.extract(plan.shards[0])
     assert report.failures[feature_sets[1].folder] == {"non_finite": 4}
     assert report.failures[feature_sets[0].folder] == {}
