@@ -145,12 +145,12 @@ def test_the_policy_holds_in_the_child():
         (b"out of memory", "crashed", "signal 9 (SIGKILL)"),
         (b"allocate", "crashed", "exit code 1: MemoryError"),
         (b"nonsense", "crashed", "ended with"),
-        (b"hang", "timed_out", "more than 0.5 s"),
-        (b"hang with the lock", "timed_out", "more than 0.5 s"),
+        (b"hang", "timed_out", "more than 1 s"),
+        (b"hang with the lock", "timed_out", "more than 1 s"),
     ],
 )
 def test_what_ends_the_child_costs_that_image_alone(falling, data, status, message):
-    timeout_s = 0.5 if status == "timed_out" else 60
+    timeout_s = 1 if status == "timed_out" else 60
     with IsolatedDecoder(timeout_s=timeout_s, memory_bytes=2**30) as decoder:
         with pytest.raises(ImageError) as caught:
             decoder.decode(data)
@@ -196,8 +196,8 @@ def test_a_child_that_was_killed_while_idle_is_replaced(decoder):
 
 
 def test_a_real_bomb_ends_at_the_memory_limit():
-    bomb = encoded(Image.new("RGB", (9_000, 9_000)), "PNG")
-    assert len(bomb) < 300_000
+    bomb = encoded(Image.new("RGB", (5000, 5000)), "PNG")
+    assert len(bomb) < 100_000
     with IsolatedDecoder(memory_bytes=2**26) as decoder:
         with pytest.raises(ImageError, match="no memory for its pixels") as caught:
             decoder.decode(bomb)
