@@ -17,6 +17,8 @@ from PIL.Image import fromarray, new
 from torchvision.transforms import CenterCrop, Resize
 from torchvision.transforms.v2 import functional as on_tensors
 
+from dfd_core.backbones.geometry_guard import check_resizable, resized_shorter_side
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -43,6 +45,7 @@ class SplitTransform:
         geometry, normalise = _parts(transform)
         self.resizing = resizing
         self._geometry: Sequence[Any] = geometry
+        self._shorter_side = resized_shorter_side(transform)
         self.key = f"{resizing}: " + ", ".join(re.sub(r"\s+", " ", repr(part)) for part in geometry)
         """Backbones with the same key make the same pixels of an image."""
         self.side = self.pixels(new("RGB", (64, 64))).shape[0]
@@ -51,7 +54,12 @@ class SplitTransform:
         self._std = torch.as_tensor(normalise.std, dtype=torch.float32).reshape(1, 3, 1, 1)
 
     def pixels(self, image: Image) -> np.ndarray:
-        """One RGB image, resized and cropped: (H, W, 3) uint8. Safe in several threads."""
+        """One RGB image, resized and cropped: (H, W, 3) uint8. Safe in several threads.
+
+        Raises:
+            ImageError: The image is so narrow that resizing would take gigabytes (status `unsupported`).
+        """
+        check_resizable(image.size, self._shorter_side)
         for part in self._geometry:
             fast = self.resizing == "tensor" and isinstance(part, Resize) and _stays_within_one(image, part)
             image = _resized(image, part) if fast else part(image)

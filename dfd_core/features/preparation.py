@@ -34,6 +34,8 @@ Chunk = tuple[list[str], list[list[Input]]]
 
 AT_LEAST = 16
 AHEAD_BYTES = 512 * 2**20
+CHILD_START_S = 60.0
+_BYTES_PER_PIXEL = 20  # what decoding takes at its worst
 
 
 class Preparer:
@@ -61,11 +63,13 @@ class Preparer:
 
     def __enter__(self) -> Preparer:
         threads = self.spec.threads or _torch_threads()
-        self.pool = self._open.enter_context(DeadlinePool(threads, self.spec.decode_timeout_s))
-        self.decode: Callable[[bytes], Image] = lambda data: decode(data, self.spec.decode)
+        limit_s, policy = self.spec.decode_timeout_s, self.spec.decode
+        self.decode: Callable[[bytes], Image] = lambda data: decode(data, policy)
         if self.careful:
-            isolated = IsolatedDecoder(self.spec.decode, self.spec.decode_timeout_s)
+            isolated = IsolatedDecoder(policy, limit_s, _BYTES_PER_PIXEL * policy.max_pixels)
             self.decode = self._open.enter_context(isolated).decode
+            limit_s = 2 * limit_s + CHILD_START_S  # the child's own limit comes first
+        self.pool = self._open.enter_context(DeadlinePool(threads, limit_s))
         return self
 
     def __exit__(
