@@ -79,6 +79,13 @@ class Store:
         with self._errors("read", path):
             return bytes(self.fs.cat_file(self._full(path)))
 
+    def read_buffer(self, path: str) -> pa.Buffer:
+        """The content of a file, which must not change: mapped on local disks, one request elsewhere."""
+        if not self.is_local:
+            return pa.py_buffer(self.read_bytes(path))
+        with self._errors("read", path), pa.memory_map(self._full(path)) as file:
+            return file.read_buffer()
+
     def write_bytes(self, path: str, data: bytes) -> str:
         """Writes a file under its final name only once all of it is there.
 
