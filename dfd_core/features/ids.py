@@ -31,6 +31,14 @@ def fixed_width(ids: pa.ChunkedArray | pa.Array | np.ndarray | Sequence[str]) ->
         return np.array([str(one).encode() for one in array.tolist()])
 
 
+def as_text(ids: np.ndarray) -> np.ndarray:
+    """Ids (N,) of type `S` as text."""
+    try:
+        return ids.astype("U")
+    except UnicodeDecodeError:
+        return np.array([one.decode() for one in ids.tolist()])
+
+
 def sorted_order(ids: np.ndarray) -> np.ndarray:
     """Indices (N,) that sort ids (N,) of type `S` by their bytes."""
     prefix = _prefix(ids)

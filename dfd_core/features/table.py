@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
-from dfd_core.features.ids import IdIndex, fixed_width
+from dfd_core.features.ids import IdIndex, as_text, fixed_width
 
 
-@dataclass(frozen=True)
 class FeatureTable:
     """Vectors of dataset x augmentation x backbone, looked up by sample.
 
-    Attributes:
-        sample_ids: (N,) UTF-8 bytes of one width (numpy's `S`), each id once; text that is given is encoded.
+    Ids are held as bytes of one width, a quarter of what text takes in numpy.
+
+    Args:
+        sample_ids: (N,) text, or UTF-8 bytes of numpy's type `S`, each id once.
         X: (N, D) float32, in the order of `sample_ids`; samples without a vector are not in it.
         failed: Status of each sample that has no vector, by sample id.
 
@@ -24,20 +23,18 @@ class FeatureTable:
         ValueError: The shapes disagree or a sample occurs twice.
     """
 
-    sample_ids: np.ndarray
-    X: np.ndarray
-    failed: dict[str, str]
-
-    def __post_init__(self) -> None:
-        if self.X.ndim != 2 or len(self.sample_ids) != len(self.X):
-            raise ValueError(f"{len(self.sample_ids)} sample ids do not fit vectors of shape {self.X.shape}")
-        object.__setattr__(self, "sample_ids", fixed_width(self.sample_ids))
+    def __init__(self, sample_ids: np.ndarray, X: np.ndarray, failed: dict[str, str]) -> None:
+        if X.ndim != 2 or len(sample_ids) != len(X):
+            raise ValueError(f"{len(sample_ids)} sample ids do not fit vectors of shape {X.shape}")
+        self.X, self.failed = X, failed
+        self._index = IdIndex(fixed_width(sample_ids))
         if not self._index.is_unique:
             raise ValueError("a sample has several vectors")
 
-    @cached_property
-    def _index(self) -> IdIndex:
-        return IdIndex(self.sample_ids)
+    @property
+    def sample_ids(self) -> np.ndarray:
+        """The samples in the order of `X`, (N,) text; made anew each time."""
+        return as_text(self._index.ids)
 
     def rows(self, sample_ids: Sequence[str] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where samples stand in `X`.
