@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dfd_core.errors import StoreError
-from dfd_core.features.files import read_failures, read_statuses, write_feature_file
+from dfd_core.features.files import read_failures, read_features, read_statuses, write_feature_file
 from dfd_core.features.ledger import FEW_FILES, ledger_path, load_ledger
 from dfd_core.storage import Store
 
@@ -194,3 +194,36 @@ def test_ledgers_work_in_stores_that_are_no_disk():
     assert store.exists(PATH)
     assert load_ledger(store, FOLDER).rows.equals(first.rows)
     store.fs.rm("/ledger-test", recursive=True)
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    """A bucket of an S3 server on this machine."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    address = "http://{}:{}".format(*server.get_host_and_port())
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    client = boto3.client("s3", endpoint_url=address)
+    client.create_bucket(Bucket="bucket")
+    yield client
+    server.stop()
+
+
+def test_ledgers_work_in_buckets_where_others_write_too(bucket):
+    store = Store("s3://bucket/store")
+    fill(store)
+    first = load_ledger(store, FOLDER, keep=True)
+    data = store.read_bytes(f"{FOLDER}/shard-000.parquet")
+    bucket.put_object(Bucket="bucket", Key=f"store/{FOLDER}/shard-other.parquet", Body=data)
+    assert store.exists(f"{FOLDER}/shard-other.parquet")
+    assert load_ledger(store, FOLDER).files == (*first.files, "shard-other.parquet")
+    bucket.delete_object(Bucket="bucket", Key=f"store/{FOLDER}/shard-other.parquet")
+    assert not store.exists(f"{FOLDER}/shard-other.parquet")
+    assert load_ledger(store, FOLDER).rows.equals(first.rows)
+    assert len(read_features(store, FOLDER).X) == FEW_FILES
