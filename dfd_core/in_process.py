@@ -79,7 +79,7 @@ def extract(config: RunConfig, inputs: RunInputs) -> None:
     """
     manifests, feature_sets = inputs.open(config)
     plan = pipeline.plan_features(config, manifests, feature_sets)
-    progress = _Lines("Extracted {done} of {total} images", sum(len(shard) for shard in plan.shards))
+    progress = _Lines("Extracted {done} of {total} images", plan.images)
     LocalEngine().extract(Store(config.store), plan, config.extraction, lambda report: progress.add(report.samples))
     pipeline.check_features(config, manifests, feature_sets)
 

@@ -1,8 +1,8 @@
 """How fast extraction is on this machine with a backbone of one's own, against the bare network.
 
-The reference is a plain loop of eager torch in float32 over tensors that are ready in memory, with the same threads: no
-reading, no decoding, no resize, no writing. Ours goes from files to Parquet. Both are run by turns and the median of the
-repeats counts. Needs neither Prefect nor Ray, so a GPU machine with torch alone can run it::
+The reference is a plain loop of eager torch in float32 over tensors that are ready in memory, with the same threads:
+no reading, no decoding, no resize, no writing. Ours goes from files to Parquet. Both are run by turns and the median of
+the repeats counts. Needs neither Prefect nor Ray, so a GPU machine with torch alone can run it::
 
     python -m dfd_core.throughput clip_vit_b16 --device cuda --images 20000
 """
@@ -128,7 +128,7 @@ def measure_backbone(
         raise UsageError(f"{int(missing.sum())} of {len(files)} images can't be used: give a folder of sound images.")
     cosine, centred = cosines(found.X[rows], expected)
     facts = extractor.backbones[feature_set.backbone.key()].facts()
-    details = {**_stages(reports, extractor), **facts, "centred_cosine": centred, "images": len(files)}
+    details = {**_stages(reports), **facts, "centred_cosine": centred, "images": len(files)}
     return _measurements(spec, runs, len(files), cosine, details | {"torch_best_batch": bare.best_batch})
 
 
@@ -143,10 +143,10 @@ def _measurements(
     }
     ours = runs["ours"].per_image(images)
     lines = []
-    for key, title in titles.items():
+    for key, batch in batches.items():
         theirs = runs[key].per_image(images)
         for unit, mine, their in zip(("wall ms", "CPU ms"), ours, theirs, strict=True):
-            name = f"{spec.name} {spec.precision} / {title} ({unit}/image)"
+            name = f"{spec.name} {spec.precision} / bare forward, batch {batch} ({unit}/image)"
             lines.append(Measurement(name, their, mine, their / mine, goals[key], cosine, details))
     return lines
 
@@ -186,15 +186,15 @@ def cosines(X: np.ndarray, Y: np.ndarray) -> tuple[float, float]:
 def make_images(folder: Path, count: int, seed: int = 0) -> list[Path]:
     """Writes JPEG files of 256 px with photographic content and camera noise; those that are there are kept."""
     from dfd_core.datasets.simulation.camera import encode, expose
-    from dfd_core.datasets.simulation.contents import content
+    from dfd_core.datasets.simulation.contents import ContentKind, content
 
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{number:06d}.jpg" for number in range(count)]
     for number, path in enumerate(paths):
         if not path.exists():
             rng = np.random.default_rng([seed, number])
-            kind = "photographs" if number % 2 else "dead_leaves"
-            path.write_bytes(encode(expose(content(kind, IMAGE_SIDE, rng), rng), 90))
+            kinds: tuple[ContentKind, ContentKind] = ("photographs", "dead_leaves")
+            path.write_bytes(encode(expose(content(kinds[number % 2], IMAGE_SIDE, rng), rng), 90))
     return paths
 
 
@@ -203,7 +203,7 @@ def _extract(extractor: Extractor, feature_set: FeatureSet, table: pa.Table) -> 
     return [extractor.extract(shard) for shard in plan.shards]
 
 
-def _stages(reports: Iterable[ShardReport], extractor: Extractor) -> dict[str, Any]:
+def _stages(reports: Iterable[ShardReport]) -> dict[str, Any]:
     stages = Stages.of(reports)
     return {
         "bottleneck": stages.bottleneck,
@@ -268,8 +268,8 @@ def measure_and_tell(
             tell(lines, log)
             facts = lines[0].details
             print(
-                f"  {facts['runtime']} {facts['version']}, batch {facts['batch_size']} on {facts['device']}; bottleneck: "
-                f"{facts['bottleneck']}; device idle {100 * facts['device_idle']:.1f} %; an image takes "
+                f"  {facts['runtime']} {facts['version']}, batch {facts['batch_size']} on {facts['device']}; "
+                f"bottleneck: {facts['bottleneck']}; device idle {100 * facts['device_idle']:.1f} %; an image takes "
                 f"{facts['prepare_cpu_ms']:.2f} ms of a core to prepare, {facts['transfer_ms']:.2f} ms of transfer, "
                 f"{facts['forward_ms']:.2f} ms of the network: {facts['cores_per_device']:.2f} cores keep one busy"
             )
