@@ -31,11 +31,19 @@ def daemon():
     os.setsid()
     fork(lambda: (time.sleep(0.5), burn(3.0)))
 
+def outlive(parent):
+    while os.getppid() == parent:
+        time.sleep(0.1)
+
 def ignoring():
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    fork(lambda: (burn(2.0), time.sleep(0.6)))
-    fork(lambda: (time.sleep(8), burn(1.0)))
-    time.sleep(6)
+    me = os.getpid()
+    first = fork(lambda: (burn(2.0), time.sleep(1.0)))
+    fork(lambda: (outlive(me), burn(1.0)))
+    try:
+        os.waitpid(first, 0)
+    except ChildProcessError:
+        pass  # it has ended, and its usage is lost
 
 def child():
     os.waitpid(fork(lambda: burn(1.5)), 0)
