@@ -27,6 +27,7 @@ from pathlib import Path
 LOOK_EVERY_S = 0.25
 WEIGH_EVERY_S = 5.0
 LEFTOVERS_END_WITHIN_S = 15.0
+_SET_PARENT_DEATH_SIGNAL = 1
 _SET_CHILD_SUBREAPER = 36
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -200,7 +201,8 @@ def _keep_watch(watch: _Watch, done: threading.Event) -> None:
 
 
 def _reap(report: Path, command: Sequence[str]) -> None:
-    if ctypes.CDLL(None, use_errno=True).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+    kernel = ctypes.CDLL(None, use_errno=True)
+    if kernel.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "This kernel has no subreapers")
     watch, done, status, wall_s = _Watch(os.getpid()), threading.Event(), 0, 0.0
 
@@ -212,6 +214,7 @@ def _reap(report: Path, command: Sequence[str]) -> None:
         os._exit(1)
 
     signal.signal(signal.SIGTERM, give_up)
+    kernel.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0)  # nothing stays behind whoever measures
     started = time.perf_counter()
     child = subprocess.Popen(command).pid
     threading.Thread(target=_keep_watch, args=(watch, done), daemon=True).start()

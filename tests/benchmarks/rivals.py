@@ -138,7 +138,10 @@ def speed(pairs: Sequence[tuple[Usage, Usage]], counts: tuple[int, int]) -> Spee
     wall = [1000 * (more.wall_s - less.wall_s) / images for less, more in pairs]
     cpu_ms, wall_ms = statistics.median(cpu), statistics.median(wall)
     if cpu_ms <= 0 or wall_ms <= 0:
-        raise RuntimeError(f"{counts[1]} images took no longer than {counts[0]}: more images, or a quieter machine")
+        raise RuntimeError(
+            f"{counts[1]} images took no longer than {counts[0]} (one more costs {cpu_ms:.1f} ms of CPU, "
+            f"{wall_ms:.1f} ms of wall time): measure more images, or on a quieter machine"
+        )
     return Speed(
         cpu_ms=cpu_ms,
         wall_ms=wall_ms,
