@@ -137,10 +137,7 @@ def _measurements(
 ) -> list[Measurement]:
     goal = 2.0 if spec.precision == "float32" else 3.7
     goals = {"usual": goal if details["device"] == "cpu" else None, "best": None}
-    titles = {
-        "usual": f"bare forward, batch {REFERENCE_BATCH}",
-        "best": f"bare forward, batch {details['torch_best_batch']}",
-    }
+    batches = {"usual": REFERENCE_BATCH, "best": details["torch_best_batch"]}
     ours = runs["ours"].per_image(images)
     lines = []
     for key, batch in batches.items():
