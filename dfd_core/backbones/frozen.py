@@ -77,10 +77,9 @@ class FrozenNetwork:
         """D, the length of a feature vector."""
         return self.resolved.dimension
 
-    @property
-    def pixels_key(self) -> str:
-        """Backbones with the same key make the same pixels of an image, so that one can use the other's."""
-        return self.split.key
+    def pixels_key(self, size: tuple[int, int]) -> str:
+        """Backbones with the same key make the same pixels of an image of this width and height."""
+        return self.split.key(size)
 
     def facts(self) -> dict[str, Any]:
         """How it runs, for provenance."""
@@ -143,7 +142,8 @@ class FrozenNetwork:
 
     def _on_cpu(self, inputs: Sequence[np.ndarray]) -> Callable[[], np.ndarray]:
         started = time.perf_counter()
-        features = self._forward(self.split.normalised(torch.from_numpy(np.stack(inputs)))).numpy()
+        batch = self.split.normalised(torch.from_numpy(np.stack(inputs)), reuse=True)
+        features = self._forward(batch).numpy()
         self.busy.forward_s += time.perf_counter() - started
         return lambda: features
 

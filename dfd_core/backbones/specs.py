@@ -205,9 +205,8 @@ class LoadedBackbone(Protocol):
     def dimension(self) -> int:
         """D, the length of a feature vector."""
 
-    @property
-    def pixels_key(self) -> str:
-        """Backbones with the same key give the same from `transform`."""
+    def pixels_key(self, size: tuple[int, int]) -> str:
+        """Backbones with the same key give the same from `transform` for an image of this width and height."""
 
     def facts(self) -> dict[str, Any]:
         """How it runs, for provenance."""

@@ -86,8 +86,7 @@ class SpectrumBackbone:
         """D, the number of rings."""
         return self.resolved.dimension
 
-    @property
-    def pixels_key(self) -> str:
+    def pixels_key(self, size: tuple[int, int]) -> str:  # noqa: ARG002
         """Equal for equal options."""
         return f"spectrum: {self._options.model_dump_json()}"
 

@@ -7,7 +7,6 @@ give bit for bit what the library's transform gives, since they are the same ope
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -46,12 +45,26 @@ class SplitTransform:
         self.resizing = resizing
         self._geometry: Sequence[Any] = geometry
         self._shorter_side = resized_shorter_side(transform)
-        self.key = f"{resizing}: " + ", ".join(re.sub(r"\s+", " ", repr(part)) for part in geometry)
-        """Backbones with the same key make the same pixels of an image."""
         self.side = self.pixels(new("RGB", (64, 64))).shape[0]
         """Side of the square input in pixels."""
+        self._scratch = torch.empty(0)
         self._mean = torch.as_tensor(normalise.mean, dtype=torch.float32).reshape(1, 3, 1, 1)
         self._std = torch.as_tensor(normalise.std, dtype=torch.float32).reshape(1, 3, 1, 1)
+
+    def key(self, size: tuple[int, int]) -> str:
+        """What is done to an image of this width and height; where two keys are equal, so are the pixels.
+
+        Different transforms may do the same to an image, as a crop that cuts nothing off.
+        """
+        done: list[str] = [self.resizing]
+        for part in self._geometry:
+            if isinstance(part, Resize):
+                size = _resized_size(size, part.size)
+                done.append(f"{part.interpolation} {part.antialias} {size}")
+            elif size != (part.size[1], part.size[0]):
+                size = (part.size[1], part.size[0])
+                done.append(f"crop {size}")
+        return ", ".join(done)
 
     def pixels(self, image: Image) -> np.ndarray:
         """One RGB image, resized and cropped: (H, W, 3) uint8. Safe in several threads.
@@ -65,11 +78,24 @@ class SplitTransform:
             image = _resized(image, part) if fast else part(image)
         return np.asarray(image)
 
-    def normalised(self, batch: torch.Tensor) -> torch.Tensor:
-        """(B, H, W, 3) uint8 on any device as the network's input, (B, 3, H, W) float32 on the same."""
+    def normalised(self, batch: torch.Tensor, reuse: bool = False) -> torch.Tensor:
+        """(B, H, W, 3) uint8 on any device as the network's input, (B, 3, H, W) float32 on the same.
+
+        Args:
+            batch: The pixels.
+            reuse: Whether the result may stand in memory that the next such call overwrites: fresh memory costs as much
+                as the arithmetic. Only where one thread calls.
+        """
         mean, std = self._mean.to(batch.device), self._std.to(batch.device)
-        scaled = batch.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-        return scaled.div_(255).sub_(mean).div_(std)
+        planes = batch.permute(0, 3, 1, 2)
+        # torch copies into a tensor that is there three times as fast as it converts and reorders in `to`
+        if not reuse:
+            scaled = torch.empty(planes.shape, dtype=torch.float32, device=batch.device)
+        else:
+            if len(self._scratch) < len(batch) or self._scratch.device != batch.device:
+                self._scratch = torch.empty(planes.shape, dtype=torch.float32, device=batch.device)
+            scaled = self._scratch[: len(batch)]
+        return scaled.copy_(planes).div_(255).sub_(mean).div_(std)
 
 
 def _parts(transform: Any) -> tuple[list[Any], Any]:
@@ -80,6 +106,16 @@ def _parts(transform: Any) -> tuple[list[Any], Any]:
     if type(normalise).__name__ != "Normalize" or unknown or not set(others) & _TO_TENSOR:
         raise ValueError(f"the transform {transform} has parts that can't be shared between backbones")
     return geometry, normalise
+
+
+def _resized_size(size: tuple[int, int], wanted: int | Sequence[int]) -> tuple[int, int]:
+    """Width and height after torchvision's Resize: one number is the shorter side's, two are height and width."""
+    sides = [wanted] if isinstance(wanted, int) else list(wanted)
+    if len(sides) == 2:
+        return sides[1], sides[0]
+    width, height = size
+    longer = int(sides[0] * max(size) / min(size))
+    return (sides[0], longer) if width <= height else (longer, sides[0])
 
 
 def _stays_within_one(image: Image, part: Resize) -> bool:

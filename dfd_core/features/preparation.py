@@ -57,7 +57,7 @@ class Preparer:
     ) -> None:
         self.n_targets, self.spec, self.careful = len(targets), spec, careful
         self.wanted = _grouped(backbones, targets)
-        distinct = sum(len(by_pixels) for _, by_pixels in self.wanted)
+        distinct = sum(len(wanting) for _, wanting in self.wanted)
         self.chunk_size = _chunk_size({backbones[target.backbone.key()].batch_size for target in targets}, distinct)
         self._open = contextlib.ExitStack()
 
@@ -113,46 +113,45 @@ class Preparer:
         """One image's input for each feature set."""
         image = self.decode(read_original(url, sample_id))
         inputs: list[Input] = [ImageError("", "")] * self.n_targets
-        for augmentation, by_pixels in self.wanted:
+        for augmentation, wanting in self.wanted:
             try:
                 augmented = augment(augmentation, image, sample_id)
             except ImageError as error:
-                for _, indices in by_pixels:
-                    _put(inputs, indices, error)
+                for _, index in wanting:
+                    inputs[index] = error
                 continue
-            for transform, indices in by_pixels:
-                try:
-                    _put(inputs, indices, transform(augmented))
-                except ImageError as error:
-                    _put(inputs, indices, error)
+            made: dict[str, Input] = {}
+            for backbone, index in wanting:
+                key = backbone.pixels_key(augmented.size)
+                if key not in made:
+                    made[key] = _transformed(backbone, augmented)
+                inputs[index] = made[key]
         return inputs
 
 
-Transform = Callable[["Image"], np.ndarray]
-Wanted = list[tuple[AugmentationSpec, list[tuple[Transform, list[int]]]]]
+Wanted = list[tuple[AugmentationSpec, list[tuple[LoadedBackbone, int]]]]
 
 
 def _grouped(backbones: Mapping[str, LoadedBackbone], targets: Sequence[FeatureSet]) -> Wanted:
-    """Each augmentation once, below it each kind of pixels once, with the feature sets that want them."""
-    augmentations: dict[str, AugmentationSpec] = {}
-    kinds: dict[str, dict[str, tuple[Transform, list[int]]]] = {}
+    """Each augmentation once, with the backbones that want it and the places of their feature sets."""
+    groups: dict[str, tuple[AugmentationSpec, list[tuple[LoadedBackbone, int]]]] = {}
     for index, target in enumerate(targets):
-        key, backbone = target.augmentation.key(), backbones[target.backbone.key()]
-        augmentations.setdefault(key, target.augmentation)
-        below = kinds.setdefault(key, {})
-        below.setdefault(backbone.pixels_key, (backbone.transform, []))[1].append(index)
-    return [(augmentations[key], list(below.values())) for key, below in kinds.items()]
+        group = groups.setdefault(target.augmentation.key(), (target.augmentation, []))
+        group[1].append((backbones[target.backbone.key()], index))
+    return list(groups.values())
+
+
+def _transformed(backbone: LoadedBackbone, image: Image) -> Input:
+    try:
+        return backbone.transform(image)
+    except ImageError as error:
+        return error
 
 
 def _chunk_size(batch_sizes: set[int], distinct: int) -> int:
     """At least the largest batch, unless two chunks of it would take too much memory."""
     per_image = distinct * 3 * 256**2
     return max(1, min(max(AT_LEAST, *batch_sizes), AHEAD_BYTES // (2 * per_image)))
-
-
-def _put(inputs: list[Input], indices: list[int], value: Input) -> None:
-    for index in indices:
-        inputs[index] = value
 
 
 def _torch_threads() -> int:

@@ -153,18 +153,18 @@ def test_time_is_counted_in_calls_alone(blocked):
         while time.thread_time() < until:
             pass
 
-    with DeadlinePool(2, 0.5) as pool:
+    with DeadlinePool(2, 5) as pool:
         pool.submit(time.sleep, 0.2).result()
         assert pool.busy_s >= 0.2
         assert pool.cpu_s < 0.1
         pool.submit(compute).result()
         assert pool.cpu_s >= 0.1
         time.sleep(0.3)
-        assert pool.busy_s < 5
+        assert pool.busy_s < 50
         before = pool.busy_s
         with pytest.raises(ImageError):
             pool.submit(blocked.wait).result()
-        assert pool.busy_s >= before + 0.5
+        assert pool.busy_s >= before + 5
 
 
 def test_nothing_of_a_call_outlives_it():
