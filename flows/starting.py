@@ -52,7 +52,11 @@ def _start_flow(step: str, config: RunConfig) -> None:
     log.info("The Prefect server %s at %s", "is started" if found.started else "runs", found.dashboard_url)
     os.environ["PREFECT_API_URL"] = found.api_url  # before Prefect is imported, which reads it then
     from flows import outcome
+    from tasks import processes
 
+    gone = processes.mark_gone()
+    if gone:
+        log.info("%d unfinished runs of processes that are gone are set to Crashed", gone)
     with _short_errors():
         run_id, (address, text) = outcome.of_flow(step, config)
     print(text)
