@@ -25,7 +25,7 @@ from dfd_core.errors import RunCancelledError
 MESSAGE = "The run was cancelled. What is finished is kept; the same command goes on from there."
 STOPPING = "dfd: stopping. What is finished is kept. The same signal once more ends at once.\n"
 INTERRUPT_AFTER_S = 3.0
-END_AFTER_S = 8.0
+END_AFTER_S = 6.0
 """Of a main thread that neither came to a checkpoint nor could be interrupted, so that actors are gone in 10 s."""
 CLEAN_UP_WITHIN_S = 30.0
 TICK_S = 0.1

@@ -1,7 +1,7 @@
 """What Prefect's books say of a run that was cancelled, or whose process is gone.
 
-Flows and tasks end in the state Cancelled however the request came: by a signal, or from the dashboard. A run that a
-worker carries out is ended by Prefect's own runner with SIGTERM; here it only gets the right word.
+Flows and tasks end in the state Cancelled however the request came: by a signal, or from the dashboard. Under a worker
+SIGTERM is left to Prefect, which uses it for more than cancelling; it gets the right word here when it means that.
 """
 
 from __future__ import annotations
@@ -102,6 +102,8 @@ def _ending_as_cancelled(function: Callable[P, R], carried_out: Callable[P, R]) 
             if not _being_cancelled():
                 raise  # the machine is taken away, which is no cancelling: Prefect decides what becomes of the run
             cancelling.request()
+        if _has_a_runner() and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the runner's, which may come while the run is ending
         return cast("R", Cancelled(message=cancelling.MESSAGE))
 
     return _like(function, ending)
@@ -151,9 +153,8 @@ def _asking_the_server() -> Iterator[None]:
 def _ask(over: threading.Event) -> None:
     with get_client(sync_client=True) as client:
         while not over.wait(POLL_S):
-            watched = _runs[1:] if _has_a_runner() else _runs[:]  # the runner itself ends what was cancelled there
             with suppress(*UNREACHABLE):  # it is asked again
-                if _any_cancelled(client, watched) and not over.is_set():
+                if _any_cancelled(client, _runs[:]) and not over.is_set():
                     cancelling.request()
 
 

@@ -1,5 +1,6 @@
 """Real runs that are stopped in the middle of an extraction, each in one of the ways in which people stop them."""
 
+import contextlib
 import functools
 import io
 import json
@@ -32,7 +33,7 @@ def slow(tmp_path_factory):
     Image.fromarray(noise).save(written, "JPEG", quality=10)
     for kind in ("real", "fake"):
         (folder / "images" / "gan1" / kind).mkdir(parents=True)
-        for index in range(40):
+        for index in range(32):
             data = written.getvalue() + f"{kind} {index}".encode()  # past the end: other bytes, the same pixels
             (folder / "images" / "gan1" / kind / f"{index}.jpg").write_bytes(data)
     return folder
@@ -46,13 +47,16 @@ def config(slow, tmp_path):
 
 
 @pytest.fixture
-def worker(engine):
+def worker(engine, tmp_path):
     """A worker of the pool of the deployment."""
     prefect(engine, "work-pool", "create", "dfd", "--type", "process", "--overwrite")
     prefect(engine, "deploy", "--all")
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "dfd"]
     environment = {**engine.environment, "PREFECT_API_URL": engine.api_url}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as working:
+    with (
+        (tmp_path / "worker.log").open("wb") as log,
+        subprocess.Popen(command, env=environment, stdout=log, stderr=log) as working,
+    ):
         yield working
         working.kill()
 
@@ -106,9 +110,9 @@ def start(engine, config, step="run", *options):
 
 
 def actors_below(process):
-    """The processes of Ray's that a run started."""
+    """The processes of the extraction actors that a run started."""
     below = psutil.Process(process.pid).children(recursive=True)
-    return [one for one in below if one.is_running() and "ray" in " ".join(one.cmdline())]
+    return [one for one in below if "_ExtractionActor" in " ".join(one.cmdline())]
 
 
 def settled(engine, name):
@@ -125,9 +129,17 @@ def in_the_middle(started, tmp_path):
 
 
 def gone_in_s(processes, since):
-    _, alive = psutil.wait_procs(processes, timeout=max(0.1, since + 10 - time.monotonic()))
-    assert not alive
+    while any(runs(one) for one in processes):
+        assert time.monotonic() - since < 10, processes
+        time.sleep(0.1)
     return time.monotonic() - since
+
+
+def runs(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE  # dead, and its parent does not know it yet
+    except psutil.NoSuchProcess:
+        return False
 
 
 def see_cancelled(engine, started, tmp_path, stop):
@@ -149,11 +161,14 @@ def see_cancelled(engine, started, tmp_path, stop):
 
 def see_states(engine, tmp_path):
     name = tmp_path.name
+    over = {"CANCELLED", "COMPLETED"}
+    with contextlib.suppress(AssertionError):  # the server writes down what became of tasks a little later
+        wait_until(lambda: set(settled(engine, name).values()) == over, "an end of everything", timeout_s=10)
     states = settled(engine, name)
     cancelled = {one for one, state in states.items() if state == "CANCELLED"}
     assert {f"run {name}", f"extract {name}", "extract features"} <= cancelled, states
     assert states["resolve spectrum"] == states["prepare mine"] == states[f"prepare {name}"] == "COMPLETED"
-    assert set(states.values()) == {"CANCELLED", "COMPLETED"}, states
+    assert set(states.values()) == over, states
 
 
 def see_it_completed(engine, config, tmp_path):
@@ -162,16 +177,17 @@ def see_it_completed(engine, config, tmp_path):
     assert again.returncode == 0, again.stderr
     after = finished(tmp_path)
     assert before.items() <= after.items(), "a finished shard was computed again"
-    assert len(before) < len(after) == 40
+    assert len(before) < len(after) == 32
     assert (
-        sum(Store(tmp_path / "store").read_table(str(p.relative_to(tmp_path / "store"))).num_rows for p in after) == 80
+        sum(Store(tmp_path / "store").read_table(str(p.relative_to(tmp_path / "store"))).num_rows for p in after) == 64
     )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_a_signal_ends_a_run_as_cancelled(engine, config, tmp_path, number):
     started = start(engine, config)
-    stop = functools.partial(os.killpg, started.pid, number)  # to the whole group, as a terminal does it
+    tell = os.killpg if number == signal.SIGINT else os.kill  # a terminal tells the whole group
+    stop = functools.partial(tell, started.pid, number)
     see_cancelled(engine, started, tmp_path, stop)
     if number == signal.SIGTERM:
         see_it_completed(engine, config, tmp_path)
