@@ -91,7 +91,7 @@ def extract_features(config: RunConfig, inputs: RunInputs) -> None:
     else:
         logger.info("Extracting %d images in %d shards: %d vectors are missing", images, len(plan.shards), plan.missing)
         settings = EngineSettings.from_environment()
-        with ray_session(settings), ExtractionProgress(plan, logger) as progress:
+        with ray_session(settings), ExtractionProgress(plan, images, logger) as progress:
             RayEngine(settings).extract(Store(config.store), plan, config.extraction, progress.on_shard)
         table_artifact("throughput", progress.throughput_rows(), "Images a second of each extraction actor")
     rows = [

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -67,10 +68,25 @@ def test_a_progress_bar_for_each_feature_set_moved_to_its_end(engine, first):
     }  # fmt: skip
 
 
+def test_one_table_of_the_actors_is_moved_in_place(engine, first):
+    (table,) = [
+        a for a in engine.post("artifacts/filter", limit=200)
+        if a["key"] == "extraction" and "560 images" in a["description"]
+    ]  # fmt: skip
+    assert table["updated"] > table["created"]
+    everything, *actors = json.loads(table["data"])
+    assert everything["actor"] == "all"
+    assert everything["left"] == "0 images, 0 s"
+    assert everything["images"] == sum(actor["images"] for actor in actors)
+    _, done = first
+    assert "Extracted 560 of 560 images" in done.stderr
+    assert " actors: " in done.stderr or " actor: " in done.stderr
+
+
 def test_tables_and_pictures_stand_in_the_dashboard(engine, first):
     artifacts = engine.post("artifacts/filter", limit=200)
     keys = {kind: {a["key"] for a in artifacts if a["type"] == kind} for kind in ("table", "image")}
-    assert {"manifest-simulated", "throughput", "flowing-accuracy"} <= keys["table"]
+    assert {"manifest-simulated", "throughput", "extraction", "flowing-accuracy"} <= keys["table"]
     assert any(key.startswith("flowing-accuracy-power-spectrum") for key in keys["image"])
     assert any(key.startswith("flowing-map-tsne") for key in keys["image"])
 
