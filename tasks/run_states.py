@@ -96,17 +96,37 @@ def _ending_as_cancelled(function: Callable[P, R], carried_out: Callable[P, R]) 
     def ending(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return carried_out(*args, **kwargs)
-        except (RunCancelledError, CancelledRun, cancelling.Interrupted):
-            cancelling.request()
-        except TerminationSignal:
-            if not _being_cancelled():
-                raise  # the machine is taken away, which is no cancelling: Prefect decides what becomes of the run
+        except (Exception, KeyboardInterrupt, TerminationSignal) as error:
+            if not _ended_on_request(error):
+                raise
             cancelling.request()
         if _has_a_runner() and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the runner's, which may come while the run is ending
         return cast("R", Cancelled(message=cancelling.MESSAGE))
 
     return _like(function, ending)
+
+
+def _ended_on_request(error: BaseException) -> bool:
+    """Whether an error only says that the run was to stop.
+
+    Ray turns what a signal raises inside of it into another error, and breaks when its processes got the signal too.
+    """
+    known = (RunCancelledError, CancelledRun, cancelling.Interrupted)
+    causes = list(_causes(error))
+    if any(isinstance(cause, known) for cause in causes):
+        return True
+    if cancelling.requested():
+        logger.info("While the run was stopping: %s: %s", type(error).__name__, error)
+        return True
+    # SIGTERM to a worker may as well mean that the machine is taken away: then Prefect decides what becomes of the run
+    return any(isinstance(cause, TerminationSignal) for cause in causes) and _being_cancelled()
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _like(function: Callable[P, R], other: Callable[P, R]) -> Callable[P, R]:
