@@ -99,3 +99,14 @@ def test_a_second_signal_or_deaf_work_ends_the_process(twice):
     assert process.returncode == 1
     assert told == "told\n"
     assert said.splitlines()[-1] == f"dfd: {cancelling.MESSAGE}"
+
+
+def test_what_a_library_makes_of_an_interrupt_is_known_for_what_it_is():
+    from tasks.run_states import _ended_on_request
+
+    wrapped = SystemError("returned a result with an exception set")
+    assert not _ended_on_request(wrapped)
+    wrapped.__cause__ = cancelling.Interrupted()
+    assert _ended_on_request(wrapped)
+    cancelling.request()
+    assert _ended_on_request(RuntimeError("the raylet is gone"))
