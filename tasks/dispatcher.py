@@ -22,6 +22,7 @@ from dfd_core.features.planning import ExtractionPlan, Shard
 from dfd_core.features.spec import ExtractionSpec
 from dfd_core.features.statuses import QUARANTINED
 from dfd_core.storage import Store
+from tasks.cancelling import checkpoint
 from tasks.settings import EngineSettings, apply_defaults
 
 apply_defaults()  # Ray reads its environment when it is imported
@@ -141,6 +142,7 @@ class ShardDispatcher:
         grown = -GROW_EVERY_S
         try:
             while self.todo or self.shard_of:
+                checkpoint()
                 if time.monotonic() - grown >= GROW_EVERY_S or not self.workers:
                     self._grow(resources)
                     grown = time.monotonic()
@@ -276,6 +278,7 @@ def run_jobs(
     index_of = {remote.remote(handle, job): index for index, job in enumerate(jobs)}
     waiting, errors = list(index_of), {}
     while waiting:
+        checkpoint()
         done, waiting = ray.wait(waiting, num_returns=1, timeout=1.0)
         for ref in done:
             try:

@@ -27,6 +27,7 @@ from tasks.artifacts import image_artifact, table_artifact
 from tasks.dispatcher import ShardDispatcher, ray_session, run_jobs
 from tasks.progress import CountProgress, ExtractionProgress
 from tasks.retries import task_options
+from tasks.run_states import cancellable_task
 from tasks.settings import EngineSettings
 
 Result = TypeVar("Result")
@@ -57,6 +58,7 @@ class RayEngine:
 
 
 @task(**task_options(), task_run_name="prepare {source.name}")
+@cancellable_task
 def prepare_dataset(config: RunConfig, source: DatasetSource) -> str:
     """Acquires one dataset and builds its manifest; returns the manifest's key."""
     logger = get_run_logger()
@@ -67,6 +69,7 @@ def prepare_dataset(config: RunConfig, source: DatasetSource) -> str:
 
 
 @task(**task_options(), task_run_name="resolve {spec.name}")
+@cancellable_task
 def resolve_backbone(spec: BackboneSpec) -> ResolvedBackbone:
     """Finds a backbone's weights and hashes them."""
     resolved = resolve(spec)
@@ -77,6 +80,7 @@ def resolve_backbone(spec: BackboneSpec) -> ResolvedBackbone:
 
 
 @task(**task_options(), task_run_name="extract features")
+@cancellable_task
 def extract_features(config: RunConfig, inputs: RunInputs) -> None:
     """Extracts what is missing on Ray actors and names every sample that has no vector."""
     logger = get_run_logger()
@@ -88,7 +92,7 @@ def extract_features(config: RunConfig, inputs: RunInputs) -> None:
     else:
         logger.info("Extracting %d images in %d shards: %d vectors are missing", images, len(plan.shards), plan.missing)
         settings = EngineSettings.from_environment()
-        with ray_session(settings), ExtractionProgress(plan, logger) as progress:
+        with ray_session(settings), ExtractionProgress(plan, images, logger) as progress:
             RayEngine(settings).extract(Store(config.store), plan, config.extraction, progress.on_shard)
         table_artifact("throughput", progress.throughput_rows(), "Images a second of each extraction actor")
     rows = [
@@ -106,6 +110,7 @@ def extract_features(config: RunConfig, inputs: RunInputs) -> None:
 
 
 @task(**task_options(), task_run_name="fit detectors")
+@cancellable_task
 def fit_detectors(config: RunConfig, inputs: RunInputs) -> None:
     """Fits every detector that has no scores yet, in parallel, and scores all test samples with it."""
     logger = get_run_logger()
@@ -122,6 +127,7 @@ def fit_detectors(config: RunConfig, inputs: RunInputs) -> None:
 
 
 @task(**task_options(), task_run_name="tabulate results")
+@cancellable_task
 def tabulate_results(config: RunConfig, inputs: RunInputs) -> str:
     """Computes every metric from the stored scores; returns the path of the results in the store."""
     manifests, feature_sets = inputs.open(config)
@@ -130,6 +136,7 @@ def tabulate_results(config: RunConfig, inputs: RunInputs) -> str:
 
 
 @task(**task_options(), task_run_name="write report")
+@cancellable_task
 def write_report(config: RunConfig, inputs: RunInputs) -> str:
     """Writes tables, pictures and the report; returns the report's folder in the store."""
     logger = get_run_logger()
