@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dfd_core.features.extraction import ShardReport
+from dfd_core.features.stages import Stages
 from dfd_core.features.statuses import QUARANTINED
 
 WINDOW_S = 30.0
@@ -33,32 +34,22 @@ class ActorRate:
     """
 
     started: float
-    images: int = 0
     failed: int = 0
-    busy_s: float = 0.0
-    prepare_s: float = 0.0
-    wait_s: float = 0.0
-    forward_s: float = 0.0
-    transfer_s: float = 0.0
+    stages: Stages = field(default_factory=Stages)
     last: float = 0.0
     recent: deque[tuple[float, float, int]] = field(default_factory=deque)
     """(begin, end, images) of the shards of the last half minute, but at least of the last."""
 
     def add(self, report: ShardReport, now: float) -> None:
         """Counts a shard that came in now."""
-        self.images += report.samples
         self.failed += sum(failed_images(report).values())
-        self.busy_s += report.seconds
-        self.prepare_s += report.prepare_s
-        self.wait_s += report.wait_s
-        self.forward_s += report.forward_s
-        self.transfer_s += report.transfer_s
+        self.stages += Stages.of([report])
         self.last = now
         self.recent.append((now - report.seconds, now, report.samples))
 
     def mean(self) -> float:
         """Images a second up to its last shard."""
-        return self.images / max(self.last - self.started, 1e-9)
+        return self.stages.images / max(self.last - self.started, 1e-9)
 
     def current(self, now: float) -> float:
         """Images a second over the last half minute, or over its last shard where that took longer; 0 when silent."""
@@ -72,14 +63,6 @@ class ActorRate:
         """Whether it is quiet for longer than its shards explain."""
         longest = max((end - begin for begin, end, _ in self.recent), default=0.0)
         return now - self.last > max(WINDOW_S, 3 * longest)
-
-    def bottleneck(self) -> str:
-        """What it waits for: `decode`, `transfer` or `forward`; empty where it was not measured."""
-        if not self.wait_s + self.forward_s:
-            return ""
-        if self.wait_s > self.forward_s:
-            return "decode"
-        return "transfer" if self.transfer_s > self.forward_s / 2 else "forward"
 
 
 class Rates:
@@ -124,7 +107,7 @@ class Rates:
         if not self.actors:
             return 0.0
         seconds = max(a.last for a in self.actors.values()) - min(a.started for a in self.actors.values())
-        return sum(actor.images for actor in self.actors.values()) / max(seconds, 1e-9)
+        return sum(actor.stages.images for actor in self.actors.values()) / max(seconds, 1e-9)
 
     def seconds_left(self) -> float | None:
         """How long the rest takes at the present rate; `None` where nobody works."""
@@ -155,7 +138,7 @@ class Rates:
             final: The rates of the whole extraction instead of the present ones, and where the time went.
         """
         actors = sorted(self.actors.items())
-        timed = any(actor.wait_s or actor.forward_s or actor.prepare_s for _, actor in actors)
+        timed = any(actor.stages.prepare_s for _, actor in actors)
         whole = _together([actor for _, actor in actors])
         rows = [self._row(name, actor, final, timed) for name, actor in actors]
         everything = self._row("all", whole, final, timed)
@@ -171,16 +154,19 @@ class Rates:
 
     def _row(self, name: str, actor: ActorRate, final: bool, timed: bool) -> dict[str, Any]:
         now = self.clock()
-        row: dict[str, Any] = {"actor": name, "images": actor.images}
+        row: dict[str, Any] = {"actor": name, "images": actor.stages.images}
         row["images/s"] = _rounded(actor.mean() if final else actor.current(now))
         row["failed"] = actor.failed
+        stages = actor.stages
         if timed and final:
-            row |= {"prepare s": round(actor.prepare_s, 1), "wait s": round(actor.wait_s, 1)}
-            row |= {"forward s": round(actor.forward_s, 1), "bottleneck": actor.bottleneck()}
+            row |= {"prepare s": round(stages.prepare_s, 1), "wait s": round(stages.wait_s, 1)}
+            row |= {"transfer s": round(stages.transfer_s, 1), "forward s": round(stages.forward_s, 1)}
+            row |= {"bottleneck": stages.bottleneck, "device idle": _share(stages.idle_fraction, 1)}
+            row |= {"cores to keep it busy": _rounded(stages.cores_per_device) if stages.forward_s else ""}
         elif timed:
             row |= {
-                "waits for images": _share(actor.wait_s, actor.busy_s),
-                "in networks": _share(actor.forward_s, actor.busy_s),
+                "waits for images": _share(stages.wait_s, stages.seconds),
+                "in networks": _share(stages.forward_s, stages.seconds),
             }
         if not final:
             row["silent for"] = duration(now - actor.last) if actor.is_silent(now) else ""
@@ -211,8 +197,8 @@ def duration(seconds: float) -> str:
 def _together(actors: Sequence[ActorRate]) -> ActorRate:
     whole = ActorRate(min((actor.started for actor in actors), default=0.0))
     for actor in actors:
-        for name in ("images", "failed", "busy_s", "prepare_s", "wait_s", "forward_s", "transfer_s"):
-            setattr(whole, name, getattr(whole, name) + getattr(actor, name))
+        whole.failed += actor.failed
+        whole.stages += actor.stages
         whole.last = max(whole.last, actor.last)
     return whole
 

@@ -86,13 +86,14 @@ def extract_features(config: RunConfig, inputs: RunInputs) -> None:
     logger = get_run_logger()
     manifests, feature_sets = inputs.open(config)
     plan = pipeline.plan_features(config, manifests, feature_sets)
-    images = sum(len(shard) for shard in plan.shards)
-    if not images:
+    if not plan.images:
         logger.info("Every vector of the %d feature sets is in the store already", len(feature_sets))
     else:
-        logger.info("Extracting %d images in %d shards: %d vectors are missing", images, len(plan.shards), plan.missing)
+        logger.info(
+            "Extracting %d images in %d shards: %d vectors are missing", plan.images, len(plan.shards), plan.missing
+        )
         settings = EngineSettings.from_environment()
-        with ray_session(settings), ExtractionProgress(plan, images, logger) as progress:
+        with ray_session(settings), ExtractionProgress(plan, plan.images, logger) as progress:
             RayEngine(settings).extract(Store(config.store), plan, config.extraction, progress.on_shard)
         table_artifact("throughput", progress.throughput_rows(), "Images a second of each extraction actor")
     rows = [

@@ -120,7 +120,7 @@ def test_columns_of_times_are_there_when_they_were_measured():
     assert "bottleneck" not in rates.rows(final=True)[0]
     rates = Rates(100, Clock())
     rates.add(shard("a", prepare_s=4.0, wait_s=3.0, forward_s=1.0))
-    rates.add(shard("b", prepare_s=1.0, wait_s=0.5, forward_s=4.0, transfer_s=3.0))
+    rates.add(shard("b", prepare_s=1.0, wait_s=0.5, forward_s=4.0, transfer_s=5.0))
     rates.add(shard("c", prepare_s=1.0, wait_s=0.5, forward_s=4.0, transfer_s=1.0))
     assert [row["waits for images"] for row in rates.rows()] == ["27 %", "60 %", "10 %", "10 %"]
     assert [row["bottleneck"] for row in rates.rows(final=True)][1:] == ["decode", "transfer", "forward"]

@@ -23,9 +23,10 @@ def test_the_shorter_side_is_what_the_transform_makes_it(transform, expected):
 
 @pytest.mark.parametrize("name", ["tiny_vit", "tiny_clip", "tiny_resnet"])
 def test_it_is_found_in_the_transforms_that_libraries_build(name):
-    transform = load(resolve(BackboneSpec(name=name)))._transform
-    side = resized_shorter_side(transform)
-    assert side == transform.transforms[0](Image.new("RGB", (500, 300))).height
+    backbone = load(resolve(BackboneSpec(name=name)))
+    backbone.transform(Image.new("RGB", (9960, 10)))
+    with pytest.raises(ImageError, match="too narrow"):
+        backbone.transform(Image.new("RGB", (60000, 2)))
 
 
 @pytest.mark.parametrize("size", [(1000, 10), (10, 1000), (333, 1000), (7, 3)])
