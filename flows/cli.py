@@ -14,7 +14,7 @@ import typer
 
 from dfd_core import __version__
 from dfd_core.errors import DfdError, RunCancelledError
-from flows import catalogue_commands, server_commands
+from flows import catalogue_commands, server_commands, throughput_command
 
 EXAMPLES = """
 \b
@@ -128,6 +128,9 @@ def report(config: Config = None, store: StoreOption = None, dry_run: DryRun = F
     Needs the results.
     """
     _start("report", config, store, dry_run, local)
+
+
+app.command(epilog="Example: dfd throughput mine.yaml --images 256")(throughput_command.throughput)
 
 
 @config_app.command("show", epilog="Example: dfd config show > mine.yaml")
