@@ -10,7 +10,7 @@ apply_defaults()  # before anything imports Ray
 @pytest.fixture(scope="session")
 def ray_open():
     """Ray with two CPUs, kept open for all tests of the session."""
-    from tasks.dispatcher import ray_kept_open, ray_session
+    from tasks.cluster import ray_kept_open, ray_session
     from tasks.settings import EngineSettings
 
     with ray_kept_open(), ray_session(EngineSettings()):

@@ -17,8 +17,11 @@ from dfd_core.features.extraction import Extractor
 from dfd_core.features.files import read_features, read_statuses
 from dfd_core.features.planning import Shard
 from dfd_core.storage import Store
-from tasks import dispatcher
-from tasks.dispatcher import ShardDispatcher, ray_session, run_jobs
+from tasks import actors, cluster
+from tasks.actors import ExtractionActor
+from tasks.cluster import ray_session
+from tasks.dispatcher import ShardDispatcher
+from tasks.jobs import run_jobs
 from tasks.settings import EngineSettings
 
 pytestmark = pytest.mark.usefixtures("ray_open")
@@ -46,7 +49,7 @@ def run(tmp_path):
 def extract(run, settings=SETTINGS, extractor=None, monkeypatch=None):
     config, plan, _ = run
     if extractor is not None:
-        monkeypatch.setattr(dispatcher, "_ExtractionActor", extractor)
+        monkeypatch.setattr(ShardDispatcher, "actor_class", extractor)
     seen = []
     reports = ShardDispatcher(Store(config.store), plan, config.extraction, settings, seen.append).run()
     assert seen == reports
@@ -66,15 +69,15 @@ def test_actors_compute_what_one_process_computes(run, tmp_path):
         assert np.array_equal(a.X, b.X)
 
 
-class DiesOnce(dispatcher._ExtractionActor):
+class DiesOnce(ExtractionActor):
     """Kills its process with -9 in the first shard that any actor gets."""
 
-    def extract(self, shard: Shard):
+    def extract(self, shard: Shard, careful: bool):
         flag = Path(self.extractor.store.root).parent / "died"
         if not flag.exists():
             flag.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().extract(shard)
+        return super().extract(shard, careful)
 
 
 def test_a_dead_actor_is_replaced_and_nothing_is_lost_or_done_twice(run, monkeypatch):
@@ -86,15 +89,15 @@ def test_a_dead_actor_is_replaced_and_nothing_is_lost_or_done_twice(run, monkeyp
         assert len(read_features(Store(config.store), feature_set.folder).X) == 24
 
 
-class DiesOnOneShard(dispatcher._ExtractionActor):
+class DiesOnOneShard(ExtractionActor):
     """Kills its process with -9 whenever it gets the shard that is named in a file."""
 
-    def extract(self, shard: Shard):
+    def extract(self, shard: Shard, careful: bool):
         if shard.name == (Path(self.extractor.store.root).parent / "poison").read_text():
             with (Path(self.extractor.store.root).parent / "attempts").open("a") as file:
                 file.write("x")
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().extract(shard)
+        return super().extract(shard, careful)
 
 
 def test_a_poison_shard_is_given_up_after_three_attempts_and_named(run, tmp_path, monkeypatch):
@@ -111,10 +114,10 @@ def test_a_poison_shard_is_given_up_after_three_attempts_and_named(run, tmp_path
         assert len(statuses) == 24
 
 
-class Raises(dispatcher._ExtractionActor):
+class Raises(ExtractionActor):
     """Fails every shard with an exception."""
 
-    def extract(self, shard: Shard):
+    def extract(self, shard: Shard, careful: bool):
         raise RuntimeError("no luck")
 
 
@@ -126,10 +129,10 @@ def test_an_exception_counts_attempts_and_stands_in_the_row(run, monkeypatch):
     assert all("failed 2 times, the last with: RuntimeError: no luck" in error for error in errors)
 
 
-class DiskFull(dispatcher._ExtractionActor):
+class DiskFull(ExtractionActor):
     """Finds no space."""
 
-    def extract(self, shard: Shard):
+    def extract(self, shard: Shard, careful: bool):
         raise StoreFullError("No space left while trying to write")
 
 
@@ -138,7 +141,7 @@ def test_a_full_disk_ends_the_extraction_at_once(run, monkeypatch):
         extract(run, extractor=DiskFull, monkeypatch=monkeypatch)
 
 
-class WrongWeights(dispatcher._ExtractionActor):
+class WrongWeights(ExtractionActor):
     """Can't load its backbone."""
 
     def ready(self):
@@ -151,7 +154,7 @@ def test_an_actor_that_can_not_load_ends_the_extraction_with_the_reason_itself(r
     assert "the weights don't fit" in str(caught.value)
 
 
-class DiesAtOnce(dispatcher._ExtractionActor):
+class DiesAtOnce(ExtractionActor):
     """Dies while it gets ready."""
 
     def ready(self):
@@ -210,11 +213,11 @@ def test_the_handler_of_sigterm_survives():
 
 
 def test_an_address_where_no_ray_is_gives_a_clear_error(monkeypatch):
-    monkeypatch.setattr(dispatcher.ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(dispatcher.ray, "init", lambda *a, **k: (_ for _ in ()).throw(ConnectionError("refused")))
+    monkeypatch.setattr(cluster.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(cluster.ray, "init", lambda *a, **k: (_ for _ in ()).throw(ConnectionError("refused")))
     with pytest.raises(EngineError, match=r"did not start or answer \(127\.0\.0\.1:1\): refused"):
-        dispatcher._connect(EngineSettings(ray_address="127.0.0.1:1"))
+        cluster._connect(EngineSettings(ray_address="127.0.0.1:1"))
 
 
 def test_the_extractor_is_the_one_of_the_core():
-    assert dispatcher.Extractor is Extractor
+    assert actors.Extractor is Extractor
