@@ -1,0 +1,245 @@
+"""Processes and nodes are killed at random moments, and every run ends with all vectors, each computed once.
+
+The stores are a local disk and an object store behind HTTP, the nodes are real raylets, the drivers real processes.
+"""
+
+import collections
+import contextlib
+import io
+import os
+import random
+import signal
+import threading
+import time
+
+import numpy as np
+import psutil
+import pyarrow.parquet as pq
+import pytest
+
+from dfd_core import pipeline
+from dfd_core.features.extraction import extract_here
+from dfd_core.features.files import read_features
+from dfd_core.storage import Store
+
+ROUNDS = [(number, victim, on) for number, (victim, on) in enumerate(
+    [(victim, on) for victim in ("driver", "actor", "node") for on in ("disk", "s3")] * 3 + [("driver", "disk"), ("actor", "s3")]
+)]  # fmt: skip
+SHARD, SETS, ACTORS, IN_FLIGHT = 4, 2, 2, 2
+landed = []
+
+
+@pytest.fixture(scope="module")
+def reference(images, tmp_path_factory):
+    """The vectors as one process computes them, by feature set."""
+    from dfd_core.config import RunConfig
+
+    config = RunConfig(
+        name="r", store=str(tmp_path_factory.mktemp("reference")), datasets=[{"name": "mine", "folders": str(images)}],
+        augmentations=["none", "jpeg_q50"], backbones=["spectrum"], extraction={"shard_size": 32},
+    )  # fmt: skip
+    manifests, feature_sets = pipeline.find_inputs(config).open(config)
+    store = Store(config.store)
+    extract_here(store, pipeline.plan_features(config, manifests, feature_sets), config.extraction, lambda _: None)
+    return {one.folder: read_features(store, one.folder) for one in feature_sets}
+
+
+@pytest.fixture(scope="module")
+def undisturbed_s(cluster, images, tmp_path_factory):
+    """Seconds from the first shard that is handed out to the last that is done, by kind of store."""
+    return {}
+
+
+class Watcher(threading.Thread):
+    """Reads each file under a final name as soon as it is listed, again whenever its size or time changes."""
+
+    def __init__(self, store, folders):
+        super().__init__(daemon=True)
+        self.store, self.folders = store, folders
+        self.seen, self.wrong, self.ended = {}, [], threading.Event()
+
+    def run(self):
+        while not self.ended.is_set():
+            self.look()
+            self.ended.wait(0.03 if self.store.is_local else 0.1)
+
+    def look(self):
+        for folder in self.folders:
+            try:
+                entries = self.store.fs.ls(f"{self.store.root}/{folder}", detail=True, refresh=True)
+            except FileNotFoundError:
+                continue
+            for entry in entries:
+                name = entry["name"].rsplit("/", 1)[-1]
+                stamp = (entry["size"], entry.get("mtime") or entry.get("ETag"))
+                if name.startswith(".partial-") or self.seen.get((folder, name)) == stamp:
+                    continue
+                try:
+                    table = pq.read_table(io.BytesIO(self.store.fs.cat_file(entry["name"])))
+                    if len(table) != SHARD or set(table["status"].to_pylist()) != {"ok"}:
+                        self.wrong.append((folder, name, len(table)))
+                except Exception as error:
+                    self.wrong.append((folder, name, repr(error)))
+                self.seen[folder, name] = stamp
+
+
+def finished(store, folders):
+    """(sample id, feature set) of all that stands in the store."""
+    found = []
+    for folder in folders:
+        for name in store.names(folder, ".parquet"):
+            found += [(one, folder) for one in store.read_table(f"{folder}/{name}", ["sample_id"])["sample_id"].to_pylist()]
+    return found
+
+
+def all_is_there(extraction, reference):
+    """Every sample once in every feature set, with the vector that one process computes."""
+    store = Store(extraction.config.store)
+    for folder, expected in reference.items():
+        rows = [sample_id for sample_id, _ in finished(store, [folder])]
+        assert sorted(rows) == expected.sample_ids.tolist()
+        table = read_features(store, folder)
+        assert not table.failed
+        assert table.sample_ids.tolist() == expected.sample_ids.tolist()
+        assert np.array_equal(table.X, expected.X)
+
+
+def starts(extraction):
+    """How often each (sample id, feature set) was begun."""
+    return collections.Counter(
+        (sample, target) for event in extraction.events("start") for sample in event["samples"] for target in event["targets"]
+    )  # fmt: skip
+
+
+def partials(extraction):
+    store = Store(extraction.config.store)
+    if store.is_local:
+        return list((extraction.folder / "store").rglob(".partial-*"))
+    return [path for path in store.fs.find(store.root) if ".partial-" in path]
+
+
+@pytest.mark.parametrize(("number", "victim", "on"), ROUNDS, ids=lambda value: str(value))
+def test_a_kill_at_a_random_moment_costs_what_was_in_flight_and_no_more(
+    number, victim, on, cluster, new_extraction, reference, undisturbed_s
+):
+    cluster.ensure(2)
+    if on not in undisturbed_s:
+        quiet = new_extraction("quiet", on)
+        quiet.start()
+        quiet.await_events("dispatch")
+        began = time.monotonic()
+        quiet.await_events("done")
+        undisturbed_s[on] = time.monotonic() - began
+        assert quiet.finish() == 0, quiet.output()
+        all_is_there(quiet, reference)
+        assert set(starts(quiet).values()) == {1}
+    moment_s = random.Random(number).uniform(0, undisturbed_s[on])
+
+    extraction = new_extraction("run", on)
+    store = Store(extraction.config.store)
+    watcher = Watcher(store, reference)
+    watcher.start()
+    extraction.start()
+    extraction.await_events("dispatch")
+    time.sleep(moment_s)
+    before = finished(store, reference)
+    if victim == "driver":
+        in_flight = ACTORS * IN_FLIGHT
+        extraction.process.kill()
+        landed.append(extraction.finish() == -signal.SIGKILL and not extraction.events("done"))
+        extraction.start()
+    elif victim == "actor":
+        in_flight = IN_FLIGHT
+        while not (actors := cluster.actors()) and not extraction.events("done"):
+            time.sleep(0.01)
+        if actors:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                random.Random(number).choice(actors).kill()
+        landed.append(bool(actors) and not extraction.events("done"))
+    else:
+        in_flight = IN_FLIGHT
+        cluster.kill(random.Random(number).choice(cluster.nodes))
+        landed.append(not extraction.events("done"))
+        cluster.ensure(2)
+    assert extraction.finish() == 0, extraction.output()
+
+    watcher.ended.set()
+    watcher.join()
+    watcher.look()
+    assert not watcher.wrong
+    assert len(watcher.seen) == SETS * 96 / SHARD
+    all_is_there(extraction, reference)
+    begun = starts(extraction)
+    assert {begun[one] for one in before} <= {1}
+    again = sum(n - 1 for n in begun.values())
+    assert again <= in_flight * SHARD * SETS
+    assert len(partials(extraction)) <= ACTORS  # a killed actor leaves the one that it was writing
+
+
+def test_most_kills_fell_into_a_run():
+    assert len(landed) == len(ROUNDS) == 20
+    assert sum(landed) >= 15
+
+
+def test_the_next_run_removes_what_a_killed_process_left_behind(new_extraction, cluster, reference):
+    cluster.ensure(2)
+    extraction = new_extraction("run")
+    folder = extraction.folder / "store" / next(iter(reference))
+    folder.mkdir(parents=True)
+    old, young = folder / ".partial-old", folder / ".partial-young"
+    for path in (old, young):
+        path.write_bytes(b"half a fi")
+    os.utime(old, (time.time() - 7200,) * 2)
+    extraction.start()
+    assert extraction.finish() == 0, extraction.output()
+    assert partials(extraction) == [young]
+    all_is_there(extraction, reference)
+
+
+def test_a_node_that_joins_is_used_while_the_run_goes_on(new_extraction, cluster, reference):
+    cluster.ensure(1)
+    extraction = new_extraction("run", pace_s=0.6)
+    extraction.start()
+    extraction.await_events("report", 2)
+    nodes = {event["worker"].split("/")[0] for event in extraction.events("report")}
+    assert len(nodes) == 1
+    cluster.ensure(2)
+    assert extraction.finish() == 0, extraction.output()
+    reports = collections.Counter(event["worker"].split("/")[0] for event in extraction.events("report"))
+    assert len(reports) == 2
+    assert min(reports.values()) >= 2
+    assert set(starts(extraction).values()) == {1}
+    all_is_there(extraction, reference)
+
+
+def test_a_cluster_without_nodes_is_waited_for(new_extraction, cluster, reference):
+    cluster.ensure(1)
+    extraction = new_extraction("run", pace_s=0.3)
+    extraction.start()
+    extraction.await_events("report", 2)
+    cluster.kill(cluster.nodes[0])
+    time.sleep(4)
+    assert extraction.process.poll() is None
+    cluster.ensure(2)
+    assert extraction.finish() == 0, extraction.output()
+    all_is_there(extraction, reference)
+
+
+def test_sigterm_ends_the_actors_and_keeps_what_is_finished(new_extraction, cluster, reference):
+    cluster.ensure(2)
+    extraction = new_extraction("run", pace_s=0.5)
+    extraction.start()
+    extraction.await_events("report", 4)
+    extraction.process.terminate()
+    assert extraction.finish(10) == 3
+    assert "RunCancelledError" in extraction.output()
+    deadline = time.monotonic() + 10
+    while cluster.actors() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not cluster.actors()
+    before = finished(Store(extraction.config.store), reference)
+    assert len(before) >= 4 * SHARD * SETS
+    extraction.start()
+    assert extraction.finish() == 0, extraction.output()
+    assert {starts(extraction)[one] for one in before} == {1}
+    all_is_there(extraction, reference)
