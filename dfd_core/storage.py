@@ -101,8 +101,8 @@ class Store:
             if self.is_local:
                 if self.root_exists and not Path(self.root).is_dir():
                     raise StoreError(
-                        f"The store {self.root} is gone, so {path} can't be written. Mount or restore it, then give the "
-                        "same command again: what is finished is kept."
+                        f"The store {self.root} is gone, so {path} can't be written. Mount or restore it, then "
+                        "give the same command again: what is finished is kept."
                     )
                 _write_local(Path(self._full(path)), data)
             else:

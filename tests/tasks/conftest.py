@@ -1,4 +1,4 @@
-"""A Ray of this test session on loopback; beside it a cluster of several nodes and an object store, made to be harmed."""
+"""A Ray of this test session; beside it a cluster of several nodes and an object store that are there to be harmed."""
 
 import contextlib
 import json
@@ -241,8 +241,21 @@ def images(tmp_path_factory):
     return root
 
 
+@pytest.fixture(scope="session")
+def configure(images):
+    """Makes a configuration of the 96 images and two feature sets."""
+
+    def make(store, shard_size):
+        return RunConfig(
+            name="r", store=store, datasets=[{"name": "mine", "folders": str(images)}],
+            augmentations=["none", "jpeg_q50"], backbones=["spectrum"], extraction={"shard_size": shard_size},
+        )  # fmt: skip
+
+    return make
+
+
 @pytest.fixture
-def new_extraction(cluster, images, tmp_path):
+def new_extraction(cluster, configure, tmp_path):
     """Makes an extraction of 96 images in shards of 4 for two feature sets, on local disk or in the bucket."""
     made = []
 
@@ -250,11 +263,7 @@ def new_extraction(cluster, images, tmp_path):
         folder = tmp_path / name
         folder.mkdir()
         store = str(folder / "store") if on == "disk" else f"s3://{BUCKET}/{tmp_path.name}-{name}"
-        config = RunConfig(
-            name="r", store=store, datasets=[{"name": "mine", "folders": str(images)}],
-            augmentations=["none", "jpeg_q50"], backbones=["spectrum"], extraction={"shard_size": 4},
-        )  # fmt: skip
-        made.append(Extraction(config, folder, cluster.address, pace_s))
+        made.append(Extraction(configure(store, 4), folder, cluster.address, pace_s))
         return made[-1]
 
     yield make

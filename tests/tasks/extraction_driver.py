@@ -2,7 +2,7 @@
 
     python extraction_driver.py CONFIG LOG PACE_S
 
-LOG gets a line of JSON for each shard that an actor starts and for each report; PACE_S is how long each shard rests first.
+LOG gets a line of JSON for each shard that an actor starts and for each report; PACE_S is how long a shard rests first.
 Exit code 0 after a whole extraction, 3 with the error's class and words on stderr where dfd raised it.
 """
 

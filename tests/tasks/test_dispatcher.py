@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import signal
 import sys
@@ -12,12 +13,19 @@ from PIL import Image
 
 from dfd_core import in_process, pipeline
 from dfd_core.config import RunConfig
-from dfd_core.errors import EngineError, EvaluationError, StoreFullError, WeightsError
+from dfd_core.errors import (
+    EngineError,
+    EvaluationError,
+    RunCancelledError,
+    StoreError,
+    StoreFullError,
+    WeightsError,
+)
 from dfd_core.features.extraction import Extractor
 from dfd_core.features.files import read_features, read_statuses
 from dfd_core.features.planning import Shard
 from dfd_core.storage import Store
-from tasks import actors, cluster
+from tasks import actors, cancelling, cluster, dispatcher, jobs
 from tasks.actors import ExtractionActor
 from tasks.cluster import ray_session
 from tasks.dispatcher import ShardDispatcher
@@ -95,7 +103,7 @@ class DiesOnOneShard(ExtractionActor):
     def extract(self, shard: Shard, careful: bool):
         if shard.name == (Path(self.extractor.store.root).parent / "poison").read_text():
             with (Path(self.extractor.store.root).parent / "attempts").open("a") as file:
-                file.write("x")
+                file.write("careful " if careful else "normal ")
             os.kill(os.getpid(), signal.SIGKILL)
         return super().extract(shard, careful)
 
@@ -105,7 +113,7 @@ def test_a_poison_shard_is_given_up_after_three_attempts_and_named(run, tmp_path
     poison = plan.shards[1]
     (tmp_path / "poison").write_text(poison.name)
     reports = extract(run, extractor=DiesOnOneShard, monkeypatch=monkeypatch)
-    assert (tmp_path / "attempts").read_text() == "xxx"
+    assert (tmp_path / "attempts").read_text() == "normal careful careful "
     (given_up,) = [report for report in reports if report.shard == poison.name]
     assert given_up.failures == {one.folder: {"quarantined": 4} for one in feature_sets}
     for feature_set in feature_sets:
@@ -127,6 +135,133 @@ def test_an_exception_counts_attempts_and_stands_in_the_row(run, monkeypatch):
     store, folder = Store(config.store), feature_sets[0].folder
     errors = store.read_table(f"{folder}/{plan.shards[0].name}.parquet")["error"].to_pylist()
     assert all("failed 2 times, the last with: RuntimeError: no luck" in error for error in errors)
+
+
+class Hangs(ExtractionActor):
+    """Stops its process in the shard that is named in a file, unless it may be careful."""
+
+    def extract(self, shard: Shard, careful: bool):
+        with (Path(self.extractor.store.root).parent / "starts").open("a") as file:
+            file.write(f"{shard.name} {careful} {os.getpid()}\n")
+        if shard.name == (Path(self.extractor.store.root).parent / "poison").read_text() and not careful:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return super().extract(shard, careful)
+
+
+def test_a_shard_that_hangs_costs_its_actor_and_comes_again_carefully(run, tmp_path, monkeypatch):
+    config, plan, feature_sets = run
+    poison = plan.shards[0].name
+    (tmp_path / "poison").write_text(poison)
+    reports = extract(run, SETTINGS.model_copy(update={"shard_timeout_s": 6.0}), Hangs, monkeypatch)
+    assert len(reports) == len(plan.shards)
+    starts = [line.split() for line in (tmp_path / "starts").read_text().splitlines()]
+    assert [careful for name, careful, _ in starts if name == poison] == ["False", "True"]
+    assert all(careful == "False" for name, careful, _ in starts if name != poison)
+    assert len(starts) == len(plan.shards) + 1  # the shard that waited behind it is not blamed and not done twice
+    (hung,) = {int(pid) for name, careful, pid in starts if name == poison and careful == "False"}
+    deadline = time.monotonic() + 15  # Ray gives a process that does not answer five seconds
+    while psutil.pid_exists(hung) and psutil.Process(hung).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    for feature_set in feature_sets:
+        assert list(read_statuses(Store(config.store), feature_set.folder).values()) == ["ok"] * 24
+
+
+class HangsAlways(ExtractionActor):
+    """Sleeps in every attempt at the shard that is named in a file."""
+
+    def extract(self, shard: Shard, careful: bool):
+        if shard.name == (Path(self.extractor.store.root).parent / "poison").read_text():
+            time.sleep(600)
+        return super().extract(shard, careful)
+
+
+def test_a_shard_that_hangs_in_every_attempt_is_given_up_and_says_which_setting_decided(run, tmp_path, monkeypatch):
+    config, plan, feature_sets = run
+    poison = plan.shards[2]
+    (tmp_path / "poison").write_text(poison.name)
+    settings = SETTINGS.model_copy(update={"shard_timeout_s": 4.0, "shard_attempts": 2})
+    reports = extract(run, settings, HangsAlways, monkeypatch)
+    (given_up,) = [report for report in reports if report.failures and any(report.failures.values())]
+    assert given_up.shard == poison.name
+    (error,) = set(Store(config.store).read_table(poison.path(feature_sets[0]), ["error"])["error"].to_pylist())
+    assert "failed 2 times" in error
+    assert "no answer within 4 s, which is DFD_SHARD_TIMEOUT_S" in error
+
+
+class Stuck(ExtractionActor):
+    """Has a thread that hangs after the first shard that any actor gets."""
+
+    def extract(self, shard: Shard, careful: bool):
+        root = Path(self.extractor.store.root).parent
+        with (root / "starts").open("a") as file:
+            file.write(f"{shard.name} {careful} {os.getpid()}\n")
+        report = super().extract(shard, careful)
+        if (root / "stuck").exists():
+            return report
+        (root / "stuck").write_text(str(os.getpid()))
+        return dataclasses.replace(report, stuck_threads=1)
+
+
+def test_an_actor_with_stuck_threads_is_replaced_without_blame(run, tmp_path, monkeypatch):
+    plan = run[1]
+    settings = SETTINGS.model_copy(update={"shard_attempts": 1})  # any blame would quarantine
+    reports = extract(run, settings, Stuck, monkeypatch)
+    assert sorted(report.shard for report in reports) == sorted(shard.name for shard in plan.shards)
+    assert not any(any(report.failures.values()) for report in reports)
+    stuck = (tmp_path / "stuck").read_text()
+    starts = [line.split() for line in (tmp_path / "starts").read_text().splitlines()]
+    assert all(careful == "False" for _, careful, _ in starts)
+    assert 1 <= sum(pid == stuck for _, _, pid in starts) <= 2  # its waiting shard may have begun before it was ended
+    assert len({pid for _, _, pid in starts}) >= 2
+
+
+class StoreAway(ExtractionActor):
+    """Dies once and then can't reach the store, always in the same shard."""
+
+    def extract(self, shard: Shard, careful: bool):
+        root = Path(self.extractor.store.root).parent
+        if shard.name != (root / "poison").read_text():
+            return super().extract(shard, careful)
+        if not careful:
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise StoreError("Could not write: no route to host")
+
+
+def test_a_store_out_of_reach_never_quarantines(run, tmp_path, monkeypatch):
+    config, plan, feature_sets = run
+    (tmp_path / "poison").write_text(plan.shards[0].name)
+    settings = SETTINGS.model_copy(update={"shard_attempts": 2})
+    with pytest.raises(StoreError, match="no route to host"):
+        extract(run, settings, StoreAway, monkeypatch)
+    for feature_set in feature_sets:
+        assert list(read_statuses(Store(config.store), feature_set.folder).values()) == ["ok"] * 20
+
+
+def test_a_run_that_is_cancelled_ends_its_actors_at_once_and_keeps_what_is_finished(run, tmp_path, monkeypatch):
+    config, plan, feature_sets = run
+    (tmp_path / "poison").write_text(plan.shards[4].name)
+    monkeypatch.setattr(ShardDispatcher, "actor_class", HangsAlways)
+    reports = []
+
+    def on_shard(report):
+        reports.append(report)
+        if len(reports) == 3:
+            cancelling.request()
+
+    try:
+        with pytest.raises(RunCancelledError):
+            ShardDispatcher(Store(config.store), plan, config.extraction, SETTINGS, on_shard).run()
+    finally:
+        cancelling.reset()
+    assert _no_actor_is_left()
+    assert 3 <= len(reports) < len(plan.shards)
+    for feature_set in feature_sets:
+        assert len(read_statuses(Store(config.store), feature_set.folder)) >= 12
+    store = Store(config.store)
+    again = pipeline.plan_features(config, *pipeline.find_inputs(config).open(config))
+    assert len(again.shards) <= len(plan.shards) - 3
+    assert all(store.exists(shard.path(one)) for shard in plan.shards[:1] for one in feature_sets)
 
 
 class DiskFull(ExtractionActor):
@@ -166,6 +301,21 @@ def test_actors_that_die_before_they_are_ready_end_the_extraction(run, monkeypat
         extract(run, EngineSettings(actors=1), DiesAtOnce, monkeypatch)
 
 
+class NeverReady(ExtractionActor):
+    """Takes for ever to load."""
+
+    def ready(self):
+        time.sleep(600)
+
+
+def test_actors_that_do_not_get_ready_end_the_extraction(run, monkeypatch):
+    monkeypatch.setattr(dispatcher, "READY_WITHIN_S", 2.0)
+    monkeypatch.setattr(dispatcher, "GROW_EVERY_S", 0.5)
+    with pytest.raises(EngineError, match=r"For 2 s no extraction actor got ready \(1 wait\)"):
+        extract(run, EngineSettings(actors=1), NeverReady, monkeypatch)
+    assert _no_actor_is_left()
+
+
 def test_more_than_the_cluster_has_is_refused_at_once(run):
     started = time.monotonic()
     with pytest.raises(EngineError, match="needs 1 CPUs and 1 GPUs and no node has them.*DFD_GPUS_PER_ACTOR"):
@@ -175,12 +325,21 @@ def test_more_than_the_cluster_has_is_refused_at_once(run):
 
 def test_actors_are_gone_afterwards(run):
     extract(run)
+    assert _no_actor_is_left()
+
+
+def _no_actor_is_left():
+    """Whether every actor of this session's Ray is gone within ten seconds."""
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if not any("_ExtractionActor" in _title(process) for process in psutil.Process().children(recursive=True)):
-            return
+    while any(
+        f"ray::{kind.__name__}" in _title(process)
+        for process in psutil.Process().children(recursive=True)
+        for kind in (ExtractionActor, *ExtractionActor.__subclasses__())
+    ):
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.2)
-    raise AssertionError("an extraction actor is still there")
+    return True
 
 
 def _title(process):
@@ -203,6 +362,43 @@ def test_jobs_run_in_parallel_and_tell_their_errors():
     assert list(errors) == [2]
     assert isinstance(errors[2], EvaluationError)
     assert str(errors[2]) == "-3 is negative"
+
+
+def sleep(folder, job):
+    (Path(folder) / f"{job}-{os.getpid()}").touch()
+    time.sleep(0 if job == 0 else 600)
+
+
+def test_jobs_that_run_are_ended_when_the_run_is_cancelled(tmp_path):
+    started = time.monotonic()
+    try:
+        with pytest.raises(RunCancelledError):
+            run_jobs(sleep, str(tmp_path), range(50), lambda *_: cancelling.request())
+    finally:
+        cancelling.reset()
+    assert time.monotonic() - started < 20
+    pids = [int(path.name.split("-")[1]) for path in tmp_path.iterdir() if not path.name.startswith("0-")]
+    deadline = time.monotonic() + 10
+    while any(psutil.pid_exists(pid) and "sleep" in _title(psutil.Process(pid)) for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert len(pids) < 49
+
+
+def test_no_more_jobs_are_in_flight_than_keep_the_cpus_busy(monkeypatch):
+    most = 0
+    wait = jobs.ray.wait
+
+    def counting(refs, **options):
+        nonlocal most
+        most = max(most, len(refs))
+        return wait(refs, **options)
+
+    monkeypatch.setattr(jobs.ray, "wait", counting)
+    found = {}
+    assert not run_jobs(double, 0, range(100), lambda index, value: found.update({index: value}))
+    assert found == {index: 2 * index for index in range(100)}
+    assert most == jobs.MINIMUM_IN_FLIGHT
 
 
 def test_the_handler_of_sigterm_survives():

@@ -22,22 +22,16 @@ from dfd_core.features.extraction import extract_here
 from dfd_core.features.files import read_features
 from dfd_core.storage import Store
 
-ROUNDS = [(number, victim, on) for number, (victim, on) in enumerate(
-    [(victim, on) for victim in ("driver", "actor", "node") for on in ("disk", "s3")] * 3 + [("driver", "disk"), ("actor", "s3")]
-)]  # fmt: skip
+KINDS = [(victim, on) for victim in ("driver", "actor", "node") for on in ("disk", "s3")]
+ROUNDS = list(enumerate([*KINDS, *KINDS, *KINDS, ("driver", "disk"), ("actor", "s3")]))
 SHARD, SETS, ACTORS, IN_FLIGHT = 4, 2, 2, 2
 landed = []
 
 
 @pytest.fixture(scope="module")
-def reference(images, tmp_path_factory):
+def reference(configure, tmp_path_factory):
     """The vectors as one process computes them, by feature set."""
-    from dfd_core.config import RunConfig
-
-    config = RunConfig(
-        name="r", store=str(tmp_path_factory.mktemp("reference")), datasets=[{"name": "mine", "folders": str(images)}],
-        augmentations=["none", "jpeg_q50"], backbones=["spectrum"], extraction={"shard_size": 32},
-    )  # fmt: skip
+    config = configure(str(tmp_path_factory.mktemp("reference")), 32)
     manifests, feature_sets = pipeline.find_inputs(config).open(config)
     store = Store(config.store)
     extract_here(store, pipeline.plan_features(config, manifests, feature_sets), config.extraction, lambda _: None)
@@ -45,7 +39,7 @@ def reference(images, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def undisturbed_s(cluster, images, tmp_path_factory):
+def undisturbed_s():
     """Seconds from the first shard that is handed out to the last that is done, by kind of store."""
     return {}
 
@@ -88,7 +82,9 @@ def finished(store, folders):
     found = []
     for folder in folders:
         for name in store.names(folder, ".parquet"):
-            found += [(one, folder) for one in store.read_table(f"{folder}/{name}", ["sample_id"])["sample_id"].to_pylist()]
+            found += [
+                (one, folder) for one in store.read_table(f"{folder}/{name}", ["sample_id"])["sample_id"].to_pylist()
+            ]
     return found
 
 
@@ -107,8 +103,11 @@ def all_is_there(extraction, reference):
 def starts(extraction):
     """How often each (sample id, feature set) was begun."""
     return collections.Counter(
-        (sample, target) for event in extraction.events("start") for sample in event["samples"] for target in event["targets"]
-    )  # fmt: skip
+        (sample, target)
+        for event in extraction.events("start")
+        for sample in event["samples"]
+        for target in event["targets"]
+    )
 
 
 def partials(extraction):
@@ -118,10 +117,11 @@ def partials(extraction):
     return [path for path in store.fs.find(store.root) if ".partial-" in path]
 
 
-@pytest.mark.parametrize(("number", "victim", "on"), ROUNDS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("number", "kind"), ROUNDS, ids=[f"{n}-{victim}-{on}" for n, (victim, on) in ROUNDS])
 def test_a_kill_at_a_random_moment_costs_what_was_in_flight_and_no_more(
-    number, victim, on, cluster, new_extraction, reference, undisturbed_s
+    number, kind, cluster, new_extraction, reference, undisturbed_s
 ):
+    victim, on = kind
     cluster.ensure(2)
     if on not in undisturbed_s:
         quiet = new_extraction("quiet", on)
