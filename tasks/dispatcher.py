@@ -307,8 +307,9 @@ class ShardDispatcher:
             job.store_failures += 1
             if job.store_failures >= self.settings.shard_attempts:
                 raise cause
-        else:
-            job.failures += 1
+            self.returned.appendleft(job)  # next, or every other shard would wait for the same store first
+            return
+        job.failures += 1
         if job.failures < self.settings.shard_attempts:
             self.failed.append(job)
             return
