@@ -123,11 +123,11 @@ class ShardDispatcher:
         try:
             while self.todo or self.in_flight:
                 checkpoint()
+                self._assign()
                 if time.monotonic() >= self.grow_at or not self.workers:
                     self._grow(resources)
                     self.grow_at = time.monotonic() + GROW_EVERY_S
                     self._see_that_somebody_works()
-                self._assign()
                 for ref in self._answered():
                     self._collect(ref)
                 self._see_that_nobody_hangs()
@@ -139,8 +139,8 @@ class ShardDispatcher:
     def _grow(self, resources: dict[str, float]) -> None:
         if not self.todo:
             return
-        left = self.todo + self.in_flight
-        wanted = min(self.settings.actors or left, left, room_for(resources))
+        useful = len(self.workers) + self.todo
+        wanted = min(self.settings.actors or useful, useful, room_for(resources))
         remote: Any = ray.remote(self.actor_class)
         while len(self.workers) < wanted:
             threads = max(1, int(resources["num_cpus"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -44,10 +45,9 @@ def run_jobs(
     try:
         while True:
             checkpoint()
-            for index, job in fresh:
+            room = max(MINIMUM_IN_FLIGHT, 2 * int(ray.cluster_resources().get("CPU", 0))) - len(index_of)
+            for index, job in itertools.islice(fresh, max(room, 0)):
                 index_of[remote.remote(handle, job)] = index
-                if len(index_of) >= max(MINIMUM_IN_FLIGHT, 2 * int(ray.cluster_resources().get("CPU", 0))):
-                    break
             if not index_of:
                 return errors
             for ref in ray.wait(list(index_of), num_returns=1, timeout=1.0)[0]:
