@@ -18,7 +18,7 @@ from dfd_core.datasets.acquire import resolve as check_options
 from dfd_core.datasets.sources import CatalogueSource, DatasetName, DatasetSource
 from dfd_core.errors import ConfigError, UnknownNameError
 from dfd_core.evaluation import ProtocolSpec
-from dfd_core.features.extraction import ExtractionSpec
+from dfd_core.features.spec import ExtractionSpec
 from dfd_core.manifests import SplitSpec
 from dfd_core.reducers import ReducerSpec
 from dfd_core.reports import ReportSpec

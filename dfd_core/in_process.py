@@ -17,8 +17,9 @@ from dfd_core import pipeline
 from dfd_core.config import RunConfig
 from dfd_core.errors import DfdError
 from dfd_core.evaluation.grid import missing_jobs
-from dfd_core.features.extraction import ExtractionSpec, ShardReport, extract_here
+from dfd_core.features.extraction import ShardReport, extract_here
 from dfd_core.features.planning import ExtractionPlan
+from dfd_core.features.spec import ExtractionSpec
 from dfd_core.pipeline import Result, RunInputs
 from dfd_core.storage import Store
 
@@ -78,7 +79,7 @@ def extract(config: RunConfig, inputs: RunInputs) -> None:
     """
     manifests, feature_sets = inputs.open(config)
     plan = pipeline.plan_features(config, manifests, feature_sets)
-    progress = _Lines("Extracted {done} of {total} images", sum(len(shard) for shard in plan.shards))
+    progress = _Lines("Extracted {done} of {total} images", plan.images)
     LocalEngine().extract(Store(config.store), plan, config.extraction, lambda report: progress.add(report.samples))
     pipeline.check_features(config, manifests, feature_sets)
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dfd_core.backbones import ResolvedBackbone, resolve
 from dfd_core.config import RunConfig, dump_config
@@ -30,10 +31,12 @@ from dfd_core.evaluation.grid import (
     plan_detectors,
 )
 from dfd_core.evaluation.samples import Samples
-from dfd_core.features.extraction import ExtractionSpec, ShardReport
-from dfd_core.features.files import read_failures
-from dfd_core.features.planning import ExtractionPlan, plan_extraction
+from dfd_core.features.extraction import ShardReport
+from dfd_core.features.ledger import Ledger, load_ledger
+from dfd_core.features.planning import ExtractionPlan, WantedSamples, plan_extraction
+from dfd_core.features.precision import read_precision_checks
 from dfd_core.features.sets import FeatureSet
+from dfd_core.features.spec import ExtractionSpec
 from dfd_core.manifests import Manifest, prepare
 from dfd_core.provenance import provenance
 from dfd_core.reports import ReportInput, write_report
@@ -134,7 +137,7 @@ def plan_features(
     tables = {name: manifest.table for name, manifest in manifests.items()}
     spec = config.extraction
     retry = spec.retry_failed if retry_failed is None else retry_failed
-    return plan_extraction(Store(config.store), tables, feature_sets, spec.shard_size, retry)
+    return plan_extraction(Store(config.store), tables, feature_sets, spec.shard_size, retry, keep_ledgers=True)
 
 
 def check_features(config: RunConfig, manifests: Manifests, feature_sets: FeatureSets) -> list[Failure]:
@@ -145,18 +148,31 @@ def check_features(config: RunConfig, manifests: Manifests, feature_sets: Featur
         EvaluationError: Samples were never extracted.
     """
     store = Store(config.store)
-    never = plan_features(config, manifests, feature_sets, retry_failed=False).missing
-    if never:
-        raise EvaluationError(f"{never} vectors were never extracted. Extract them first: `dfd extract CONFIG`.")
-    failures = []
+    never, failures = 0, []
+    found: dict[str, list[Failure]] = {}
+    samples = {name: WantedSamples(manifest.table) for name, manifest in manifests.items()}
     for feature_set in feature_sets:
         table = manifests[feature_set.dataset].table
-        found = {sample_id: rest for sample_id, *rest in read_failures(store, feature_set.folder)}
-        files = zip(table["path"].to_pylist(), table["sample_id"].to_pylist(), strict=True)
-        own = [Failure(feature_set, one, path, *found[one]) for path, one in sorted(files) if one in found]
-        _check_share(feature_set, own, len(table), config.extraction.max_failed_fraction)
+        ledger = load_ledger(store, feature_set.folder, keep=True)
+        wanted = samples[feature_set.dataset]
+        never += len(wanted) - wanted.compare(ledger, retry_failed=False)
+        found[feature_set.folder] = _failures(feature_set, table, ledger)
+    if never:
+        raise EvaluationError(f"{never} vectors were never extracted. Extract them first: `dfd extract CONFIG`.")
+    for feature_set in feature_sets:
+        own = found[feature_set.folder]
+        _check_share(feature_set, own, len(manifests[feature_set.dataset].table), config.extraction.max_failed_fraction)
         failures += own
     return failures
+
+
+def _failures(feature_set: FeatureSet, table: pa.Table, ledger: Ledger) -> list[Failure]:
+    """The manifest's files that have no vector, sorted by path."""
+    rows = ledger.failures()
+    why = {one["sample_id"]: (one["status"], one["error"] or "") for one in rows.to_pylist()}
+    files = table.filter(pc.is_in(table["sample_id"], value_set=rows["sample_id"].combine_chunks()))
+    named = zip(files["path"].to_pylist(), files["sample_id"].to_pylist(), strict=True)
+    return [Failure(feature_set, sample_id, path, *why[sample_id]) for path, sample_id in sorted(named)]
 
 
 def all_rows(manifests: Manifests) -> pd.DataFrame:
@@ -261,7 +277,9 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
     results = results_path(config, plan_training(config, manifests, feature_sets))
     if not store.exists(results):
         raise EvaluationError(f"There are no results {store.url(results)} yet. Make them first: `dfd evaluate CONFIG`.")
+    precision = read_precision_checks(store, feature_sets)
     facts = [REPORT_VERSION, results, config.report.model_dump(mode="json"), [failure[1:] for failure in failures]]
+    facts += [precision] if precision else []
     folder = f"reports/{readable_key(config.name, content_hash(facts))}"
     if store.exists(f"{folder}/index.html"):
         return Report(folder, anew=False)
@@ -279,6 +297,7 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
         protocol=config.protocol,
         features=banks,
         failures=by_set,
+        precision=precision,
         notes=(*catalogue_notes(config), *_notes(manifests)),
         heatmap_metrics=config.report.heatmap_metrics,
         seed=config.seed,

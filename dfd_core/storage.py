@@ -23,6 +23,7 @@ from dfd_core.errors import StoreError, StoreFullError
 PROVENANCE_KEY = b"dfd"
 _PARTIAL = ".partial-"
 _ABANDONED_AFTER_S = 3600.0
+_READ_AHEAD = 2**16  # Arrow asks for whole columns at once; with 5 MB, as is usual, two columns cost the whole file
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -63,8 +64,11 @@ class Store:
 
     def exists(self, path: str) -> bool:
         """Whether a file or folder is there."""
+        full = self._full(path)
         with self._errors("look up", path):
-            return bool(self.fs.exists(self._full(path)))
+            # clients of buckets keep what they listed, and would not see what others have written since
+            self.fs.invalidate_cache(full.rsplit("/", 1)[0])
+            return bool(self.fs.exists(full))
 
     def names(self, folder: str, suffix: str = "") -> list[str]:
         """Sorted names of the complete files directly in a folder; empty where there is no folder."""
@@ -84,6 +88,13 @@ class Store:
         """
         with self._errors("read", path):
             return bytes(self.fs.cat_file(self._full(path)))
+
+    def read_buffer(self, path: str) -> pa.Buffer:
+        """The content of a file, which must not change: mapped on local disks, one request elsewhere."""
+        if not self.is_local:
+            return pa.py_buffer(self.read_bytes(path))
+        with self._errors("read", path), pa.memory_map(self._full(path)) as file:
+            return file.read_buffer()
 
     def write_bytes(self, path: str, data: bytes) -> str:
         """Writes a file under its final name only once all of it is there.
@@ -173,7 +184,7 @@ class Store:
         """A Parquet file; on local disks Arrow reads it itself."""
         full = self._full(path)
         with contextlib.ExitStack() as stack:
-            source = full if self.is_local else stack.enter_context(self.fs.open(full, "rb"))
+            source = full if self.is_local else stack.enter_context(self.fs.open(full, "rb", block_size=_READ_AHEAD))
             try:
                 yield stack.enter_context(pq.ParquetFile(source, pre_buffer=False))
             except pa.ArrowInvalid as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pyarrow as pa
 
 from dfd_core import pipeline
@@ -79,13 +77,9 @@ def _features(config: RunConfig, inputs: RunInputs, tables: dict[str, pa.Table],
     plan = plan_extraction(
         Store(config.store), tables, feature_sets, config.extraction.shard_size, config.extraction.retry_failed
     )
-    missing: Counter[str] = Counter()
-    for shard in plan.shards:
-        for target in shard.targets:
-            missing[target.folder] += len(shard)
     for feature_set in feature_sets:
-        n, total = missing[feature_set.folder], plan.total[feature_set.folder]
-        lines.append(f"features {feature_set.title}: {total - n:,} of {total:,} exist, {n:,} to be computed")
+        done, total = plan.done[feature_set.folder], plan.total[feature_set.folder]
+        lines.append(f"features {feature_set.title}: {done:,} of {total:,} exist, {total - done:,} to be computed")
     return plan.missing
 
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from dfd_core import __version__
-from dfd_core.errors import DfdError
+from dfd_core.errors import DfdError, RunCancelledError
 from flows import catalogue_commands, server_commands
 
 EXAMPLES = """
@@ -151,9 +151,10 @@ def _start(
     step: str, config: Path | None, store: str | None, dry_run: bool, local: bool, retry_failed: bool = False
 ) -> None:
     from flows import starting
+    from tasks import cancelling
 
     try:
-        starting.start(step, starting.configured(config, store, retry_failed), dry_run=dry_run, local=local)
+        with cancelling.signals_interrupt():
+            starting.start(step, starting.configured(config, store, retry_failed), dry_run=dry_run, local=local)
     except KeyboardInterrupt:
-        print("dfd: interrupted. What is finished is kept; the same command goes on from there.", file=sys.stderr)
-        raise typer.Exit(1) from None
+        raise RunCancelledError(cancelling.MESSAGE) from None

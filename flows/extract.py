@@ -7,10 +7,12 @@ from prefect import flow
 from dfd_core.config import RunConfig
 from dfd_core.pipeline import RunInputs
 from flows.prepare import prepare_flow
+from tasks.run_states import cancellable_flow
 from tasks.steps import extract_features, resolve_backbone
 
 
 @flow(name="extract", flow_run_name="extract {config.name}")
+@cancellable_flow
 def extract_flow(config: RunConfig) -> RunInputs:
     """Extracts the features of every dataset x augmentation x backbone that are not in the store yet.
 

@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from dfd_core import in_process, pipeline
 from dfd_core.config import RunConfig
-from dfd_core.errors import EngineError
 from dfd_core.manifests import Manifest
 from dfd_core.pipeline import RunInputs
 from dfd_core.reports import matrix_tables, summary_table, text_table
@@ -29,15 +28,14 @@ def of_flow(step: str, config: RunConfig) -> tuple[str, Outcome]:
 
     Raises:
         DfdError: As the step says.
-        EngineError: The run was cancelled.
+        RunCancelledError: The run was cancelled.
     """
-    from prefect.exceptions import CancelledRun
-
     from flows.extract import extract_flow
     from flows.prepare import prepare_flow
     from flows.report import report_flow
     from flows.run import run_flow
     from flows.train_and_evaluate import train_and_evaluate_flow
+    from tasks import processes
 
     flows: dict[str, tuple[Any, Callable[[RunConfig, Any], Outcome]]] = {
         "prepare": (prepare_flow, _prepared),
@@ -47,13 +45,9 @@ def of_flow(step: str, config: RunConfig) -> tuple[str, Outcome]:
         "run": (run_flow, _reported),
     }
     flow, tell = flows[step]
-    state = flow(config, return_state=True)
-    try:
+    with processes.tagged():
+        state = flow(config, return_state=True)
         made = state.result()
-    except CancelledRun as error:
-        raise EngineError(
-            "The run was cancelled. What is finished is kept; the same command goes on from there."
-        ) from error
     return str(state.state_details.flow_run_id), tell(config, made)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from prefect import flow
 
 from dfd_core.config import RunConfig
+from tasks.run_states import cancellable_flow
 from tasks.steps import prepare_dataset
 
 
 @flow(name="prepare", flow_run_name="prepare {config.name}")
+@cancellable_flow
 def prepare_flow(config: RunConfig) -> dict[str, str]:
     """Acquires every dataset and builds its manifest, side by side.
 

@@ -7,10 +7,12 @@ from prefect import flow
 from dfd_core.config import RunConfig
 from dfd_core.pipeline import RunInputs
 from flows.extract import find_inputs
+from tasks.run_states import cancellable_flow
 from tasks.steps import write_report
 
 
 @flow(name="report", flow_run_name="report {config.name}")
+@cancellable_flow
 def report_flow(config: RunConfig, inputs: RunInputs | None = None) -> str:
     """Writes tables, pictures and the report.
 

@@ -9,9 +9,11 @@ from flows.extract import extract_flow
 from flows.report import report_flow
 from flows.train_and_evaluate import train_and_evaluate_flow
 from tasks.cluster import ray_kept_open
+from tasks.run_states import cancellable_flow
 
 
 @flow(name="run", flow_run_name="run {config.name}")
+@cancellable_flow
 def run_flow(config: RunConfig) -> str:
     """Prepare, extract, train and evaluate, report; each does only what is missing.
 

@@ -53,11 +53,24 @@ def _start_flow(step: str, config: RunConfig) -> None:
     os.environ["PREFECT_API_URL"] = found.api_url  # before Prefect is imported, which reads it then
     from flows import outcome
 
+    _mark_gone(log)
     with _short_errors():
         run_id, (address, text) = outcome.of_flow(step, config)
     print(text)
     print(f"Dashboard: {found.dashboard_url}/runs/flow-run/{run_id}")
     print(address)
+
+
+def _mark_gone(log: logging.Logger) -> None:
+    from tasks import processes, run_states
+
+    try:
+        gone = processes.mark_gone()
+    except run_states.UNREACHABLE as error:
+        log.warning("Runs whose process is gone can't be looked for: %s", error)
+        return
+    if gone:
+        log.info("%d unfinished runs of processes that are gone are set to Crashed", gone)
 
 
 def _start_here(step: str, config: RunConfig) -> None:

@@ -7,10 +7,12 @@ from prefect import flow
 from dfd_core.config import RunConfig
 from dfd_core.pipeline import RunInputs
 from flows.extract import find_inputs
+from tasks.run_states import cancellable_flow
 from tasks.steps import fit_detectors, tabulate_results
 
 
 @flow(name="train-and-evaluate", flow_run_name="train and evaluate {config.name}")
+@cancellable_flow
 def train_and_evaluate_flow(config: RunConfig, inputs: RunInputs | None = None) -> str:
     """Fits every detector that is missing, scores all test samples and computes every metric.
 

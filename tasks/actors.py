@@ -7,9 +7,10 @@ import functools
 import sys
 from collections.abc import Sequence
 
-from dfd_core.features.extraction import ExtractionSpec, Extractor, ShardReport
+from dfd_core.features.extraction import Extractor, ShardReport
 from dfd_core.features.planning import Shard
 from dfd_core.features.sets import FeatureSet
+from dfd_core.features.spec import ExtractionSpec
 from dfd_core.storage import Store
 
 

@@ -20,8 +20,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dfd_core.errors import DfdError, EngineError, StoreError, StoreFullError
-from dfd_core.features.extraction import ExtractionSpec, ShardReport, find_report, write_off
+from dfd_core.features.extraction import ShardReport, find_report, write_off
 from dfd_core.features.planning import ExtractionPlan, Shard
+from dfd_core.features.spec import ExtractionSpec
 from dfd_core.features.statuses import QUARANTINED
 from dfd_core.storage import Store
 from tasks.actors import ExtractionActor

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextvars
+import datetime
 import logging
+import threading
 import time
 from collections import Counter
 from types import TracebackType
@@ -12,94 +15,135 @@ from uuid import UUID
 from prefect.artifacts import update_progress_artifact
 
 from dfd_core.features.extraction import ShardReport
-from dfd_core.features.planning import ExtractionPlan, Shard
-from tasks.artifacts import start_progress
+from dfd_core.features.planning import ExtractionPlan
+from tasks import cancelling
+from tasks.artifacts import LiveTable, start_progress
+from tasks.rates import Rates
 
 EVERY_S = 2.0
 LOG_EVERY_S = 5.0
+TABLE_EVERY_S = 10.0
+QUIET_S = 30.0
+"""Between lines in the log while no shard comes in."""
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 
 
 class ExtractionProgress:
-    """One progress artifact per feature set, moved as shards come in, and a line in the log every few seconds.
+    """A bar for each feature set and one table of the actors in the dashboard, and a line in the log.
+
+    They are moved by a thread of their own, so that a slow server never holds up the work, and an extraction in which
+    nothing comes in says so.
 
     Args:
         plan: What is to be extracted.
+        images: How many images that are.
         logger: Gets the lines.
     """
 
-    def __init__(self, plan: ExtractionPlan, logger: Logger) -> None:
+    def __init__(self, plan: ExtractionPlan, images: int, logger: Logger) -> None:
         self.plan, self.logger = plan, logger
-        self.shards: dict[str, Shard] = {shard.name: shard for shard in plan.shards}
+        self.rates = Rates(images)
         self.done: Counter[str] = Counter(plan.done)
-        self.failed: Counter[str] = Counter()
-        self.images, self.images_total = 0, sum(len(shard) for shard in plan.shards)
-        self.workers: Counter[str] = Counter()
-        self.artifacts: dict[str, UUID] = {}
+        self.bars: dict[str, UUID] = {}
+        self.table = LiveTable("extraction", "Images a second of each extraction actor over the last half minute")
         self.changed: set[str] = set()
-        self.started = self.last_update = self.last_line = time.monotonic()
+        self.lock = threading.Lock()
+        self.over = threading.Event()
+        self.logged, self.last_line = 0, time.monotonic()
+        self.reached = True
+        self.thread = threading.Thread(
+            target=contextvars.copy_context().run, args=(self._tell,), name="dfd-progress", daemon=True
+        )
 
     def __enter__(self) -> ExtractionProgress:
         for feature_set in self.plan.feature_sets:
             folder = feature_set.folder
-            self.artifacts[folder] = start_progress(folder, self._percent(folder), feature_set.title)
+            self.bars[folder] = start_progress(folder, self._percent(folder), feature_set.title)
+        self.table.write(self._rows(), self._description())
+        self.thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.over.set()
+        self._log()
         if kind is None:
-            self._update_artifacts()
-            self._log()
+            self.thread.join()
+            self._move_bars()
+            self.table.write(self._rows(), self._description())
+        failures = self.rates.failures()
+        if failures:
+            self.logger.warning("Images without a vector in some feature set: %s", failures)
 
     def on_shard(self, report: ShardReport) -> None:
         """Counts a finished shard."""
-        for target in self.shards[report.shard].targets:
-            self.done[target.folder] += report.samples
-            self.failed[target.folder] += sum(report.failures.get(target.folder, {}).values())
-            self.changed.add(target.folder)
-        if not self.images:  # loading the networks is no part of the rate
-            self.started = time.monotonic() - report.seconds
-        self.images += report.samples
-        self.workers[report.worker] += report.samples
-        now = time.monotonic()
-        if now - self.last_update >= EVERY_S:
-            self._update_artifacts()
-            self.last_update = now
-        if now - self.last_line >= LOG_EVERY_S:
-            self._log()
-            self.last_line = now
-
-    @property
-    def images_per_s(self) -> float:
-        """Images a second since the start, all actors together."""
-        return self.images / max(time.monotonic() - self.started, 1e-9)
+        with self.lock:
+            self.rates.add(report)
+            for folder in report.failures:  # all that the shard was computed for
+                self.done[folder] += report.samples
+                self.changed.add(folder)
 
     def throughput_rows(self) -> list[dict[str, Any]]:
-        """A row per actor and one for all, for a table artifact."""
-        seconds = max(time.monotonic() - self.started, 1e-9)
-        rows = [
-            {"actor": worker, "images": images, "images_per_s": round(images / seconds, 1)}
-            for worker, images in sorted(self.workers.items())
-        ]
-        return [*rows, {"actor": "all", "images": self.images, "images_per_s": round(self.images_per_s, 1)}]
+        """A row for all and one per actor over the whole extraction, for a table artifact."""
+        with self.lock:
+            return self.rates.rows(final=True)
+
+    def _tell(self) -> None:
+        began = time.monotonic()
+        last = dict.fromkeys((self._move_bars, self._write_table, self._log_now_and_then), began)
+        every_s = (max(EVERY_S, len(self.bars) / 4), TABLE_EVERY_S, LOG_EVERY_S)
+        while not self.over.wait(0.5):
+            for act, interval_s in zip(last, every_s, strict=True):
+                if time.monotonic() - last[act] >= interval_s and not self.over.is_set():
+                    last[act] = time.monotonic()
+                    self._try(act)
+
+    def _try(self, act: Any) -> None:
+        try:
+            act()
+            self.reached = True
+        except Exception as error:  # whatever the server has, the extraction goes on without its bars
+            if self.reached:
+                self.logger.warning("The dashboard's progress can't be moved at the moment: %s", error)
+            self.reached = False
 
     def _percent(self, folder: str) -> float:
         return round(100 * self.done[folder] / max(self.plan.total[folder], 1), 1)
 
-    def _update_artifacts(self) -> None:
-        for folder in sorted(self.changed):
-            update_progress_artifact(self.artifacts[folder], self._percent(folder))
-        self.changed.clear()
+    def _move_bars(self) -> None:
+        with self.lock:
+            moved = {folder: self._percent(folder) for folder in sorted(self.changed)}
+            self.changed.clear()
+        for folder, percent in moved.items():
+            update_progress_artifact(self.bars[folder], percent)
+
+    def _write_table(self) -> None:
+        self.table.write(self._rows(), self._description())
+
+    def _rows(self) -> list[dict[str, Any]]:
+        with self.lock:
+            return self.rates.rows()
+
+    def _description(self) -> str:
+        with self.lock:
+            seconds, left, line = self.rates.seconds_left(), self.rates.left, self.rates.line()
+        if not left or seconds is None:
+            return line
+        end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
+        return f"{line}. Expected end: {end:%Y-%m-%d %H:%M} UTC"
+
+    def _log_now_and_then(self) -> None:
+        now = time.monotonic()
+        if self.rates.handled != self.logged or now - self.last_line >= QUIET_S:
+            self._log()
 
     def _log(self) -> None:
-        left = self.images_total - self.images
-        self.logger.info(
-            "Extracted %d of %d images, %.3g images/s, %d without a vector, about %.0f s left",
-            self.images, self.images_total, self.images_per_s, max(self.failed.values(), default=0),
-            left / max(self.images_per_s, 1e-9),
-        )  # fmt: skip
+        with self.lock:
+            line, self.logged = self.rates.line(), self.rates.handled
+        self.last_line = time.monotonic()
+        self.logger.info(line)
 
 
 class CountProgress:
@@ -132,7 +176,12 @@ class CountProgress:
         self.update(self.done + 1, self.total)
 
     def update(self, done: int, total: int) -> None:
-        """So many are done."""
+        """So many are done.
+
+        Raises:
+            RunCancelledError: Somebody asked the run to stop.
+        """
+        cancelling.checkpoint()
         self.done, self.total = done, total
         now = time.monotonic()
         if now - self.last_update >= EVERY_S:

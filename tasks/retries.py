@@ -8,15 +8,25 @@ from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
-from dfd_core.errors import EngineError, StoreError, StoreFullError, UsageError, WeightsUnreachableError
+from dfd_core.errors import (
+    EngineError,
+    RunCancelledError,
+    StoreError,
+    StoreFullError,
+    UsageError,
+    WeightsUnreachableError,
+)
+from tasks import cancelling
 from tasks.settings import EngineSettings
 
 
 def may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Whether another attempt makes sense: a store, hub or cluster out of reach; never a wrong input or a full disk."""
     error = state.result(raise_on_failure=False)
-    if isinstance(error, StoreFullError | UsageError) or isinstance(
-        error.__cause__, FileNotFoundError | PermissionError
+    if (
+        cancelling.requested()
+        or isinstance(error, StoreFullError | UsageError | RunCancelledError)
+        or isinstance(error.__cause__, FileNotFoundError | PermissionError)
     ):
         return False
     return isinstance(error, StoreError | WeightsUnreachableError | EngineError | OSError)

@@ -136,7 +136,8 @@ def _start(port: int, log: Callable[[str], None]) -> Server:
     api_url = f"http://{HOST}:{port}/api"
     log_path = _home() / "dfd-server.log"
     log(f"Starting a Prefect server on {HOST}:{port} (log: {log_path})")
-    environment = {**os.environ, **QUIET, "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false"}
+    dashboard = {"PREFECT_SERVER_UI_API_URL": api_url}  # else its pages ask port 4200, whatever the server's own port
+    environment = {**dashboard, **os.environ, **QUIET, "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false"}
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
     with log_path.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603

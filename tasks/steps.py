@@ -15,8 +15,9 @@ from dfd_core.backbones import BackboneSpec, ResolvedBackbone, resolve
 from dfd_core.config import RunConfig
 from dfd_core.datasets.sources import DatasetSource
 from dfd_core.evaluation.grid import missing_jobs
-from dfd_core.features.extraction import ExtractionSpec, ShardReport
+from dfd_core.features.extraction import ShardReport
 from dfd_core.features.planning import ExtractionPlan
+from dfd_core.features.spec import ExtractionSpec
 from dfd_core.manifests import prepare
 from dfd_core.pipeline import RunInputs
 from dfd_core.reports import summary_table
@@ -28,6 +29,7 @@ from tasks.dispatcher import ShardDispatcher
 from tasks.jobs import run_jobs
 from tasks.progress import CountProgress, ExtractionProgress
 from tasks.retries import task_options
+from tasks.run_states import cancellable_task
 from tasks.settings import EngineSettings
 
 Result = TypeVar("Result")
@@ -58,6 +60,7 @@ class RayEngine:
 
 
 @task(**task_options(), task_run_name="prepare {source.name}")
+@cancellable_task
 def prepare_dataset(config: RunConfig, source: DatasetSource) -> str:
     """Acquires one dataset and builds its manifest; returns the manifest's key."""
     logger = get_run_logger()
@@ -68,6 +71,7 @@ def prepare_dataset(config: RunConfig, source: DatasetSource) -> str:
 
 
 @task(**task_options(), task_run_name="resolve {spec.name}")
+@cancellable_task
 def resolve_backbone(spec: BackboneSpec) -> ResolvedBackbone:
     """Finds a backbone's weights and hashes them."""
     resolved = resolve(spec)
@@ -78,6 +82,7 @@ def resolve_backbone(spec: BackboneSpec) -> ResolvedBackbone:
 
 
 @task(**task_options(), task_run_name="extract features")
+@cancellable_task
 def extract_features(config: RunConfig, inputs: RunInputs) -> None:
     """Extracts what is missing on Ray actors and names every sample that has no vector."""
     logger = get_run_logger()
@@ -89,7 +94,7 @@ def extract_features(config: RunConfig, inputs: RunInputs) -> None:
     else:
         logger.info("Extracting %d images in %d shards: %d vectors are missing", images, len(plan.shards), plan.missing)
         settings = EngineSettings.from_environment()
-        with ray_session(settings), ExtractionProgress(plan, logger) as progress:
+        with ray_session(settings), ExtractionProgress(plan, images, logger) as progress:
             RayEngine(settings).extract(Store(config.store), plan, config.extraction, progress.on_shard)
         table_artifact("throughput", progress.throughput_rows(), "Images a second of each extraction actor")
     rows = [
@@ -107,6 +112,7 @@ def extract_features(config: RunConfig, inputs: RunInputs) -> None:
 
 
 @task(**task_options(), task_run_name="fit detectors")
+@cancellable_task
 def fit_detectors(config: RunConfig, inputs: RunInputs) -> None:
     """Fits every detector that has no scores yet, in parallel, and scores all test samples with it."""
     logger = get_run_logger()
@@ -123,6 +129,7 @@ def fit_detectors(config: RunConfig, inputs: RunInputs) -> None:
 
 
 @task(**task_options(), task_run_name="tabulate results")
+@cancellable_task
 def tabulate_results(config: RunConfig, inputs: RunInputs) -> str:
     """Computes every metric from the stored scores; returns the path of the results in the store."""
     manifests, feature_sets = inputs.open(config)
@@ -131,6 +138,7 @@ def tabulate_results(config: RunConfig, inputs: RunInputs) -> str:
 
 
 @task(**task_options(), task_run_name="write report")
+@cancellable_task
 def write_report(config: RunConfig, inputs: RunInputs) -> str:
     """Writes tables, pictures and the report; returns the report's folder in the store."""
     logger = get_run_logger()

@@ -1,24 +1,46 @@
-"""A frozen torch network behind its transform, whichever library built it."""
+"""A frozen torch network behind its transform, whichever library built it and whichever runtime carries it out."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from dfd_core.backbones.specs import ResolvedBackbone
+from dfd_core.backbones.runtimes import RUNTIMES
+from dfd_core.backbones.runtimes.calibration import REFERENCE, Workload, calibrated, lowest_cosine
+from dfd_core.backbones.specs import Agreement, Busy, ResolvedBackbone
+from dfd_core.backbones.transforms import SplitTransform, Transform
+from dfd_core.backbones.weights import cache_folder
 from dfd_core.errors import UsageError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Transform = Callable[["Image"], torch.Tensor]
+__all__ = ["FrozenNetwork", "RunOn", "Transform", "tensor_digest", "undisturbed_seed"]
+
 _seeding = threading.RLock()
+
+
+@dataclass(frozen=True)
+class RunOn:
+    """Where and how a network runs; apart from rounding, nothing here changes a vector.
+
+    Attributes:
+        device: In torch's words.
+        runtime: A runtime's name, or `auto` for the fastest one that is installed.
+        batch_size: Images in one forward pass; `None` finds it.
+    """
+
+    device: str = "cpu"
+    runtime: str = "auto"
+    batch_size: int | None = None
 
 
 class FrozenNetwork:
@@ -27,36 +49,135 @@ class FrozenNetwork:
     Args:
         resolved: What it is.
         module: The network: (B, 3, H, W) to (B, D).
-        transform: One RGB image to (3, H, W); must be without state, so that threads can share it.
-        device: Where the network runs.
+        transform: The library's own: one RGB image to (3, H, W).
+        where: Where and how it runs.
 
     Raises:
-        UsageError: There is no such device.
+        UsageError: There is no such device, or the runtime can't run this network.
     """
 
-    def __init__(self, resolved: ResolvedBackbone, module: torch.nn.Module, transform: Transform, device: str) -> None:
+    def __init__(self, resolved: ResolvedBackbone, module: torch.nn.Module, transform: Transform, where: RunOn) -> None:
         self.resolved = resolved
-        self.device = _checked_device(device)
-        self._transform = transform
-        self._module = module.eval().requires_grad_(False).to(self.device)
+        self.device = _checked_device(where.device)
+        self.split = SplitTransform(transform, resolved.spec.resize)
+        self.busy = Busy()
+        module = module.eval().requires_grad_(False).to(self.device)
+        self._work = Workload(module, resolved.spec.precision, self.split.side, self.device)
+        folder = cache_folder().parent / "runtimes" / resolved.key()
+        self._forward, self.calibration = calibrated(self._work, where.runtime, where.batch_size, folder)
+        self.batch_size = self.calibration.batch_size
+        if self.calibration.runtime == REFERENCE or resolved.spec.precision != "float32":
+            self._module: torch.nn.Module | None = module
+        else:
+            self._module = None
+            del self._work  # the compiled form has weights of its own
 
     @property
     def dimension(self) -> int:
         """D, the length of a feature vector."""
         return self.resolved.dimension
 
-    def transform(self, image: Image) -> torch.Tensor:
-        """One RGB image as the network's input: (3, H, W) float32 on the CPU."""
-        return self._transform(image)
+    def pixels_key(self, size: tuple[int, int]) -> str:
+        """Backbones with the same key make the same pixels of an image of this width and height."""
+        return self.split.key(size)
 
-    def embed(self, inputs: Sequence[torch.Tensor]) -> np.ndarray:
+    def facts(self) -> dict[str, Any]:
+        """How it runs, for provenance."""
+        return {**asdict(self.calibration), "batch_size": self.batch_size, "device": str(self.device)}
+
+    def transform(self, image: Image) -> np.ndarray:
+        """One RGB image resized and cropped as the network needs it: (H, W, 3) uint8."""
+        return self.split.pixels(image)
+
+    def embed(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """Transformed images as features: (B, D) float32."""
-        if not inputs:
-            return np.empty((0, self.dimension), dtype=np.float32)
-        with torch.inference_mode(), _exact_float32(self.device):
-            features = self._module(torch.stack(list(inputs)).to(self.device))
-            result: np.ndarray = features.float().cpu().numpy()
-        return result
+        return self.submit(inputs)()
+
+    def submit(self, inputs: Sequence[np.ndarray]) -> Callable[[], np.ndarray]:
+        """Starts the forward pass and returns what waits for its (B, D) float32.
+
+        On a GPU the pass goes on while the caller does something else; on a CPU it is over when this returns. A batch
+        that does not fit into memory is halved, for this call and those that follow.
+        """
+        run = self._on_gpu if self.device.type == "cuda" else self._on_cpu
+        parts: list[Callable[[], np.ndarray]] = []
+        start = 0
+        while start < len(inputs):
+            part = inputs[start : start + self.batch_size]
+            try:
+                parts.append(run(part))
+            except torch.OutOfMemoryError:
+                if self.batch_size == 1:
+                    raise
+                self.batch_size = max(1, min(self.batch_size, len(part)) // 2)
+                if self.device.type == "cuda":
+                    torch.cuda.empty_cache()
+                continue
+            start += len(part)
+
+        def collect() -> np.ndarray:
+            done = [part() for part in parts]
+            return np.concatenate(done) if done else np.empty((0, self.dimension), dtype=np.float32)
+
+        return collect
+
+    def agreement(self, inputs: Sequence[np.ndarray]) -> Agreement | None:
+        """How close a reduced precision stays to eager torch in float32 on these images; `None` for float32 itself.
+
+        The comparison is made once; then the float32 weights are let go.
+        """
+        if self.resolved.spec.precision == "float32" or self._module is None or len(inputs) < 2:
+            return None
+        exact = RUNTIMES[REFERENCE].prepare(self._module, "float32", self.split.side, None)
+        batch = self.split.normalised(torch.from_numpy(np.stack(inputs)).to(self.device))
+        expected = torch.cat([exact(batch[i : i + 8]).cpu() for i in range(0, len(batch), 8)])
+        found = torch.from_numpy(self.embed(inputs))
+        mean = expected.mean(dim=0)
+        if self.calibration.runtime != REFERENCE:
+            self._module = None
+            del self._work
+        return Agreement(
+            n=len(inputs), cosine=lowest_cosine(found, expected), centred=lowest_cosine(found - mean, expected - mean)
+        )
+
+    def _on_cpu(self, inputs: Sequence[np.ndarray]) -> Callable[[], np.ndarray]:
+        started = time.perf_counter()
+        batch = self.split.normalised(torch.from_numpy(np.stack(inputs)), reuse=True)
+        features = self._forward(batch).numpy()
+        self.busy.forward_s += time.perf_counter() - started
+        return lambda: features
+
+    def _on_gpu(self, inputs: Sequence[np.ndarray]) -> Callable[[], np.ndarray]:
+        """8-bit pixels go over in pinned memory on a stream of their own, while earlier batches are computed."""
+        host = torch.empty((len(inputs), *inputs[0].shape), dtype=torch.uint8, pin_memory=True)
+        np.stack(inputs, out=host.numpy())
+        copying, computing = self._copying, torch.cuda.current_stream(self.device)
+        marks = [torch.cuda.Event(enable_timing=True) for _ in range(4)]
+        with torch.cuda.stream(copying):
+            marks[0].record(copying)
+            pixels = host.to(self.device, non_blocking=True)
+            marks[1].record(copying)
+        computing.wait_stream(copying)
+        pixels.record_stream(computing)
+        marks[2].record(computing)
+        features = self._forward(self.split.normalised(pixels))
+        result = torch.empty(features.shape, dtype=torch.float32, pin_memory=True)
+        result.copy_(features, non_blocking=True)
+        marks[3].record(computing)
+
+        def collect(_kept: torch.Tensor = host) -> np.ndarray:  # the host's memory must stay until the copy is over
+            marks[3].synchronize()
+            self.busy.transfer_s += marks[0].elapsed_time(marks[1]) / 1000
+            self.busy.forward_s += marks[2].elapsed_time(marks[3]) / 1000
+            return result.numpy().copy()
+
+        return collect
+
+    @property
+    def _copying(self) -> torch.cuda.Stream:
+        if not hasattr(self, "_copy_stream"):
+            self._copy_stream = torch.cuda.Stream(self.device)
+        return self._copy_stream
 
 
 @contextlib.contextmanager
@@ -87,13 +208,3 @@ def _checked_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"There is no device {name!r} here ({str(error).splitlines()[0]}). Use 'cpu'.") from error
     return device
-
-
-@contextlib.contextmanager
-def _exact_float32(device: torch.device) -> Iterator[None]:
-    """Keeps convolutions on a GPU from rounding to TF32, which cuDNN does unless told otherwise."""
-    if device.type != "cuda":
-        yield
-        return
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-        yield

@@ -67,7 +67,9 @@ def resolve(spec: BackboneSpec, fetch: bool = True) -> ResolvedBackbone:
     )
 
 
-def load(resolved: ResolvedBackbone, device: str = "cpu") -> LoadedBackbone:
+def load(
+    resolved: ResolvedBackbone, device: str = "cpu", runtime: str = "auto", batch_size: int | None = None
+) -> LoadedBackbone:
     """Puts a backbone into memory.
 
     Weights that are not at the resolved path, as on another machine, are looked for anew.
@@ -75,17 +77,19 @@ def load(resolved: ResolvedBackbone, device: str = "cpu") -> LoadedBackbone:
     Args:
         resolved: Which one.
         device: Where its network runs, in torch's words.
+        runtime: What carries it out; `auto` takes the fastest that is installed.
+        batch_size: Images in one forward pass; `None` finds it.
 
     Raises:
         WeightsError: The weights are gone, are not those that were resolved, or don't fit the architecture.
-        UsageError: There is no such device.
+        UsageError: There is no such device, or the runtime can't run this network.
     """
     card, options = resolved.spec.card, resolved.spec.parsed_options()
     if card.library == "spectrum":
         from dfd_core.backbones import spectrum
 
         return spectrum.SpectrumBackbone(resolved)
-    from dfd_core.backbones.frozen import FrozenNetwork
+    from dfd_core.backbones.frozen import FrozenNetwork, RunOn
 
     library = _library(card)
     if resolved.weights_path is None:
@@ -95,10 +99,16 @@ def load(resolved: ResolvedBackbone, device: str = "cpu") -> LoadedBackbone:
         file = _file_here(resolved, library)
         check_digest(file_digest(file.path), resolved.weights_digest, file.source)
         module = library.network(card, options, file.path)
-    return FrozenNetwork(resolved, module, library.transform(resolved.extraction.preprocessing), device)
+    transform = library.transform(_librarys_own(resolved.extraction.preprocessing))
+    return FrozenNetwork(resolved, module, transform, RunOn(device, runtime, batch_size))
 
 
 _importing = threading.Lock()
+_RESIZE = "resize"
+
+
+def _librarys_own(preprocessing: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in preprocessing.items() if name != _RESIZE}
 
 
 def _library(card: BackboneCard) -> _Library:
@@ -114,6 +124,8 @@ def _library(card: BackboneCard) -> _Library:
 
 def _extraction(spec: BackboneSpec, dimension: int, preprocessing: dict[str, Any], version: int) -> Extraction:
     card = spec.card
+    if spec.resize != "pillow":  # left out otherwise, so that it changes no key
+        preprocessing = {**preprocessing, _RESIZE: spec.resize}
     return Extraction(
         library=card.library,
         architecture=card.architecture,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
@@ -28,7 +29,10 @@ class BackboneSpec(Spec):
         name: Its name in the registry.
         weights: A local path or an fsspec URL of a .safetensors, .pt, .pth or .bin file; by default what the card says.
         sha256: The weights file's SHA-256, checked before it is used.
-        precision: The number format in which the network runs.
+        precision: The number format of the network's arithmetic; vectors are float32 always. What a reduced one costs
+            is measured on the first images and stands in the report.
+        resize: `pillow` is the library's own resize, bit for bit; `tensor` is faster on images at least twice the
+            input's size and stays within 1 of 255 of it.
         options: What the backbone lets one choose, checked by its card.
 
     Raises:
@@ -38,7 +42,8 @@ class BackboneSpec(Spec):
     name: str
     weights: Location | None = None
     sha256: Annotated[str, _SHA256] | None = None
-    precision: Literal["float32"] = "float32"
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    resize: Literal["pillow", "tensor"] = "pillow"
     options: dict[str, Any] = {}
 
     @model_validator(mode="before")
@@ -59,6 +64,8 @@ class BackboneSpec(Spec):
             )
         if card.default_weights == "none" and (self.weights or self.sha256):
             raise ValueError(f"{self.name} has no weights: leave `weights` and `sha256` out")
+        if card.library == "spectrum" and (self.precision != "float32" or self.resize != "pillow"):
+            raise ValueError(f"{self.name} has no network and resizes nothing: leave `precision` and `resize` out")
         if self.weights is not None:
             if weights_suffix(self.weights) not in WEIGHTS_SUFFIXES:
                 raise ValueError(f"weights must end in {', '.join(WEIGHTS_SUFFIXES)}; {self.weights!r} does not")
@@ -142,6 +149,8 @@ class ResolvedBackbone(Spec):
     def label(self) -> str:
         """Its name in tables, with what differs from the card."""
         options = [f"{name}={value}" for name, value in sorted(self.spec.options.items())]
+        options += [self.spec.precision] if self.spec.precision != "float32" else []
+        options += ["tensor resize"] if self.spec.resize != "pillow" else []
         weights = [f"weights {self.weights_digest[:8]}"] if self.spec.weights else []
         extra = ", ".join(options + weights)
         return f"{self.spec.card.title} ({extra})" if extra else self.spec.card.title
@@ -152,21 +161,71 @@ class ResolvedBackbone(Spec):
         return readable_key(self.spec.name, content_hash(facts))
 
 
+class Agreement(NamedTuple):
+    """How close a reduced precision stays to float32.
+
+    Attributes:
+        n: Images compared.
+        cosine: The lowest cosine between the two vectors of an image.
+        centred: The same after the mean of the float32 vectors is taken off, which is what a classifier sees.
+    """
+
+    n: int
+    cosine: float
+    centred: float
+
+
+@dataclass
+class Busy:
+    """Seconds that a device was busy with a backbone.
+
+    Attributes:
+        forward_s: In forward passes.
+        transfer_s: In transfers to a GPU.
+    """
+
+    forward_s: float = 0.0
+    transfer_s: float = 0.0
+
+
 class LoadedBackbone(Protocol):
-    """A backbone in memory, ready to turn images into vectors."""
+    """A backbone in memory, ready to turn images into vectors.
+
+    Attributes:
+        resolved: What it is.
+        batch_size: Images that it likes to get at once.
+        busy: Seconds of its device so far.
+    """
 
     resolved: ResolvedBackbone
+    batch_size: int
+    busy: Busy
 
     @property
     def dimension(self) -> int:
         """D, the length of a feature vector."""
 
-    def transform(self, image: Image) -> Any:
-        """One RGB image as the network's input, on the CPU; may be called from several threads.
+    def pixels_key(self, size: tuple[int, int]) -> str:
+        """Backbones with the same key give the same from `transform` for an image of this width and height."""
+
+    def facts(self) -> dict[str, Any]:
+        """How it runs, for provenance."""
+
+    def transform(self, image: Image) -> np.ndarray:
+        """One RGB image as the backbone's input, on the CPU; may be called from several threads.
 
         Raises:
             ImageError: The image can't be used.
         """
 
-    def embed(self, inputs: Sequence[Any]) -> np.ndarray:
-        """Transformed images as features: (B, D) float32. Finiteness is the caller's to check."""
+    def submit(self, inputs: Sequence[np.ndarray]) -> Callable[[], np.ndarray]:
+        """Starts on transformed images; what it returns waits for the features: (B, D) float32.
+
+        Finiteness is the caller's to check.
+        """
+
+    def embed(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
+        """Transformed images as features: (B, D) float32."""
+
+    def agreement(self, inputs: Sequence[np.ndarray]) -> Agreement | None:
+        """Compares a reduced precision with float32; `None` where there is nothing to compare."""

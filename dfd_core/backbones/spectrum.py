@@ -14,13 +14,15 @@ Without it, the jump between opposite borders leaks into all frequencies, which 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy
 import scipy.fft
 
 from dfd_core.backbones.options import SpectrumOptions
+from dfd_core.backbones.specs import Busy
 from dfd_core.errors import ImageError
 
 if TYPE_CHECKING:
@@ -76,11 +78,21 @@ class SpectrumBackbone:
     def __init__(self, resolved: ResolvedBackbone) -> None:
         self.resolved = resolved
         self._options = SpectrumOptions.model_validate(resolved.extraction.options)
+        self.batch_size = 1
+        self.busy = Busy()
 
     @property
     def dimension(self) -> int:
         """D, the number of rings."""
         return self.resolved.dimension
+
+    def pixels_key(self, size: tuple[int, int]) -> str:  # noqa: ARG002
+        """Equal for equal options."""
+        return f"spectrum: {self._options.model_dump_json()}"
+
+    def facts(self) -> dict[str, Any]:
+        """How it runs, for provenance."""
+        return {"runtime": "scipy", "version": scipy.__version__}
 
     def transform(self, image: Image) -> np.ndarray:
         """One RGB image's spectrum: (D,) float32.
@@ -93,6 +105,14 @@ class SpectrumBackbone:
     def embed(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """Spectra as one array: (B, D) float32."""
         return np.array(inputs, dtype=np.float32).reshape(len(inputs), self.dimension)
+
+    def submit(self, inputs: Sequence[np.ndarray]) -> Callable[[], np.ndarray]:
+        """There is nothing to wait for."""
+        features = self.embed(inputs)
+        return lambda: features
+
+    def agreement(self, inputs: Sequence[np.ndarray]) -> None:
+        """There is one precision only."""
 
 
 def _centre(image: Image, crop: int) -> Image:

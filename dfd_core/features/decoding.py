@@ -26,6 +26,7 @@ Floating point                `unsupported`: no range is agreed.
 Animated GIF, PNG, WebP       First frame (of an animated PNG: the still image that every viewer shows).
 Several pages (TIFF, MPO)     First page.
 More than `max_pixels`        `too_large`, from the header, before a pixel is decoded.
+JPEG of more than 100 scans   `too_large`, before a pixel is decoded: each is a pass over the whole picture.
 0 bytes                       `empty`
 HTML, SVG, text, noise        `undecodable`, and so are damaged pixel data, where the decoder notices. JPEG has no check
                               sums: libjpeg bridges small damage without a word, and such an image is decoded.
@@ -51,7 +52,7 @@ from PIL import (  # a plugin registers itself when it is imported
     GifImagePlugin,  # noqa: F401
     Image,
     ImageFile,
-    JpegImagePlugin,  # noqa: F401
+    JpegImagePlugin,
     PngImagePlugin,  # noqa: F401
     PpmImagePlugin,  # noqa: F401
     TiffImagePlugin,  # noqa: F401
@@ -61,6 +62,7 @@ from pydantic import Field
 
 from dfd_core.errors import ImageError
 from dfd_core.features.colour import to_rgb
+from dfd_core.features.jpeg_scans import has_more_scans_than
 from dfd_core.features.statuses import EMPTY, TOO_LARGE, TRUNCATED, UNDECODABLE, UNSUPPORTED
 from dfd_core.specs import Spec
 
@@ -70,6 +72,7 @@ with contextlib.suppress(ImportError):  # Pillow has it since 11.3
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
 """Pillow's names of the formats that are read, in the order in which they are tried."""
 
+_MOST_JPEG_SCANS = 100
 _PREFIX_LENGTH = 32
 _KNOWN_BUT_NOT_READ = (
     (r"....ftyp(heic|heix|hevc|heim|heis|hevm|mif1|msf1)", "HEIC"),
@@ -136,6 +139,7 @@ def decode(data: bytes, policy: DecodePolicy = DEFAULT_POLICY) -> Image.Image:
         image = _open(source, data[:_PREFIX_LENGTH])
         cut_header = source.ran_out
         _check_size(image, policy)
+        _check_scans(image, data)
     except ImageError:
         raise
     except Exception as error:  # Pillow's plugins raise whatever their parsing meets
@@ -188,6 +192,11 @@ def _check_size(image: Image.Image, policy: DecodePolicy) -> None:
     width, height = image.size
     if width * height > policy.max_pixels:
         raise ImageError(TOO_LARGE, f"{width} x {height} pixels are more than max_pixels = {policy.max_pixels}")
+
+
+def _check_scans(image: Image.Image, data: bytes) -> None:
+    if isinstance(image, JpegImagePlugin.JpegImageFile) and has_more_scans_than(_MOST_JPEG_SCANS, data):
+        raise ImageError(TOO_LARGE, f"a JPEG file of more than {_MOST_JPEG_SCANS} scans, each a pass over all pixels")
 
 
 def _orientation(image: Image.Image) -> int:

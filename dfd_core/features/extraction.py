@@ -5,53 +5,30 @@ An `Extractor` does not know who calls it: the plain loop below and distributed 
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
-from PIL import Image
-from pydantic import Field
 
-from dfd_core.augmentations import augment
 from dfd_core.backbones import LoadedBackbone, load
 from dfd_core.errors import ImageError
-from dfd_core.features.decoding import DecodePolicy, decode
 from dfd_core.features.files import write_feature_file
 from dfd_core.features.planning import ExtractionPlan, Shard
-from dfd_core.features.reading import read_original
+from dfd_core.features.precision import write_precision_check
+from dfd_core.features.preparation import Chunk, Input, Preparer
 from dfd_core.features.sets import FeatureSet
+from dfd_core.features.spec import ExtractionSpec
 from dfd_core.features.statuses import NON_FINITE, OK, QUARANTINED
 from dfd_core.provenance import provenance
-from dfd_core.specs import Spec
 from dfd_core.storage import Store
 
 Row = tuple[str, str, str | None]
-
-
-class ExtractionSpec(Spec):
-    """How extraction is carried out. Apart from `decode`, nothing here changes a vector.
-
-    Attributes:
-        decode: How bytes become pixels.
-        shard_size: Images in a shard, the unit of work, of retry and of what a kill can lose; by default a 64th of the
-            dataset, but 32 to 2048.
-        batch_size: Images in one forward pass.
-        threads: Threads that read, decode, augment and transform, in each actor.
-        max_failed_fraction: The share of samples without a vector above which the run fails, in each feature set.
-        retry_failed: Whether samples that failed in an earlier run are tried again.
-    """
-
-    decode: DecodePolicy = DecodePolicy()
-    shard_size: Annotated[int, Field(ge=1)] | None = None
-    batch_size: Annotated[int, Field(ge=1)] = 32
-    threads: Annotated[int, Field(ge=1)] = 1
-    max_failed_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
-    retry_failed: bool = False
+Facts = dict[str, Any]
+PRECISION_SAMPLES = 16
 
 
 @dataclass(frozen=True)
@@ -66,7 +43,8 @@ class ShardReport:
         seconds: Wall time.
         worker: Who did it.
         prepare_s: Thread-seconds spent on reading, decoding, augmenting and transforming.
-        wait_s: Seconds in which the networks waited for prepared images.
+        prepare_cpu_s: Of these, seconds on a CPU; the rest is waiting for files.
+        wait_s: Seconds in which this process waited for prepared images.
         forward_s: Seconds in the networks, transfers included.
         transfer_s: Of these, seconds in transfers to a GPU.
         stuck_threads: Threads that are still in a decoder that was given up on; the process should be replaced.
@@ -79,6 +57,7 @@ class ShardReport:
     seconds: float
     worker: str = "here"
     prepare_s: float = 0.0
+    prepare_cpu_s: float = 0.0
     wait_s: float = 0.0
     forward_s: float = 0.0
     transfer_s: float = 0.0
@@ -90,26 +69,28 @@ class _Column:
     """One feature set's rows and vectors while a shard is worked on."""
 
     target: FeatureSet
-    dimension: int
+    X: np.ndarray
     rows: list[Row] = field(default_factory=list)
-    vectors: list[np.ndarray] = field(default_factory=list)
 
-    def add(self, sample_ids: Sequence[str], prepared: Sequence[Any], backbone: LoadedBackbone) -> None:
-        """Runs the backbone on what could be prepared; `prepared` holds an input or an ImageError per sample."""
-        X = np.zeros((len(sample_ids), self.dimension), dtype=np.float32)
-        good = [index for index, value in enumerate(prepared) if not isinstance(value, ImageError)]
-        if good:
-            X[good] = backbone.embed([prepared[index] for index in good])
-        finite = np.atleast_1d(np.isfinite(X).all(axis=1))
-        for index, (sample_id, value) in enumerate(zip(sample_ids, prepared, strict=True)):
-            if isinstance(value, ImageError):
-                self.rows.append((sample_id, value.status, value.message))
-            elif not finite[index]:
-                self.rows.append((sample_id, NON_FINITE, "the backbone gave NaN or infinite values"))
-                X[index] = 0
-            else:
-                self.rows.append((sample_id, OK, None))
-        self.vectors.append(X)
+    def start(self, sample_ids: Sequence[str], inputs: Sequence[Input], backbone: LoadedBackbone) -> Callable[[], None]:
+        """Starts the backbone on what could be prepared; what it returns waits for it and fills the rows."""
+        good = [index for index, value in enumerate(inputs) if not isinstance(value, ImageError)]
+        wait = backbone.submit([value for value in inputs if not isinstance(value, ImageError)])
+
+        def finish() -> None:
+            X = self.X[len(self.rows) : len(self.rows) + len(sample_ids)]
+            X[good] = wait()
+            finite = np.isfinite(X).all(axis=1)
+            X[~finite] = 0
+            for sample_id, value, is_finite in zip(sample_ids, inputs, finite.tolist(), strict=True):
+                if isinstance(value, ImageError):
+                    self.rows.append((sample_id, value.status, value.message))
+                elif not is_finite:
+                    self.rows.append((sample_id, NON_FINITE, "the backbone gave NaN or infinite values"))
+                else:
+                    self.rows.append((sample_id, OK, None))
+
+        return finish
 
 
 class Extractor:
@@ -127,7 +108,8 @@ class Extractor:
     ) -> None:
         self.store, self.spec, self.device = store, spec, device
         resolved = {feature_set.backbone.key(): feature_set.backbone for feature_set in feature_sets}
-        self.backbones = {key: load(backbone, device) for key, backbone in resolved.items()}
+        self.backbones = {key: load(one, device, spec.runtime, spec.batch_size) for key, one in resolved.items()}
+        self._unchecked = {key for key, one in resolved.items() if one.spec.precision != "float32"}
 
     def extract(self, shard: Shard, careful: bool = False) -> ShardReport:
         """Computes a shard and writes one file for each of its feature sets.
@@ -141,59 +123,92 @@ class Extractor:
         Raises:
             StoreError: The store can't be read or written.
         """
-        started = time.perf_counter()
-        columns = [_Column(t, self.backbones[t.backbone.key()].dimension) for t in shard.targets]
-        with ThreadPoolExecutor(self.spec.threads, thread_name_prefix="decode") as pool:
-            for sample_ids, prepared in self._batches(shard, pool):
-                for index, column in enumerate(columns):
-                    backbone = self.backbones[column.target.backbone.key()]
-                    column.add(sample_ids, [values[index] for values in prepared], backbone)
-        seconds = time.perf_counter() - started
+        clock = _Clock(self.backbones.values())
+        columns = [_Column(t, np.zeros((len(shard), t.backbone.dimension), np.float32)) for t in shard.targets]
+        with Preparer(self.backbones, shard.targets, self.spec, careful) as preparer:
+            unfinished: list[Callable[[], None]] = []
+            for sample_ids, inputs in clock.waiting_for(preparer.chunks(shard)):
+                started = [
+                    column.start(sample_ids, values, self.backbones[column.target.backbone.key()])
+                    for column, values in zip(columns, inputs, strict=True)
+                ]
+                for finish in unfinished:  # those of the chunk before, so that a GPU always has one more to do
+                    finish()
+                unfinished = started
+                if self._unchecked:
+                    self._check_precision(shard, inputs)
+            for finish in unfinished:
+                finish()
+        stages = clock.read(preparer)
         failures = {column.target.folder: _failures(column.rows) for column in columns}
         for column in columns:
-            facts = self._provenance(column.target, len(shard), failures[column.target.folder], seconds)
-            write_feature_file(
-                self.store, shard.path(column.target), column.rows, np.concatenate(column.vectors), facts
-            )
-        return ShardReport(shard.name, shard.targets[0].dataset, len(shard), failures, time.perf_counter() - started)
+            facts = self._provenance(column.target, len(shard), failures[column.target.folder], vars(stages))
+            write_feature_file(self.store, shard.path(column.target), column.rows, column.X, facts)
+        report = ShardReport(shard.name, shard.targets[0].dataset, len(shard), failures, clock.seconds())
+        return replace(report, stuck_threads=preparer.stuck, **vars(stages))
 
-    def _batches(self, shard: Shard, pool: ThreadPoolExecutor) -> Iterator[tuple[list[str], list[list[Any]]]]:
-        """Batches whose next is prepared by the threads while the backbones run on this one."""
-        size = self.spec.batch_size
-        parts = [shard.samples[start : start + size] for start in range(0, len(shard), size)]
-        ahead: list[list[Future[list[Any]]]] = []
-        waiting = iter(parts)
-        for part in parts:
-            for upcoming in itertools.islice(waiting, 2 - len(ahead)):
-                ahead.append([pool.submit(self._prepare, *sample, shard.targets) for sample in upcoming])
-            yield [sample_id for sample_id, _ in part], [future.result() for future in ahead.pop(0)]
+    def _check_precision(self, shard: Shard, inputs: Sequence[Sequence[Input]]) -> None:
+        """Compares reduced precisions with float32 on the first images that come along, once for each backbone."""
+        for target, values in zip(shard.targets, inputs, strict=True):
+            key = target.backbone.key()
+            good = [value for value in values if not isinstance(value, ImageError)][:PRECISION_SAMPLES]
+            if key not in self._unchecked or len(good) < 2:
+                continue
+            self._unchecked.remove(key)
+            backbone = self.backbones[key]
+            agreement = backbone.agreement(good)
+            if agreement is not None:
+                write_precision_check(self.store, target, agreement, backbone.facts())
 
-    def _prepare(self, sample_id: str, url: str, targets: tuple[FeatureSet, ...]) -> list[Any]:
-        """One image's backbone inputs, or the ImageError in place of each that can't be made."""
-        try:
-            image = decode(read_original(url, sample_id), self.spec.decode)
-        except ImageError as error:
-            return [error] * len(targets)
-        pixels: dict[str, Image.Image | ImageError] = {}
-        inputs: list[Any] = []
-        for target in targets:
-            key = target.augmentation.key()
-            if key not in pixels:
-                pixels[key] = _or_error(augment, target.augmentation, image, sample_id)
-            augmented = pixels[key]
-            if isinstance(augmented, ImageError):
-                inputs.append(augmented)
-            else:
-                inputs.append(_or_error(self.backbones[target.backbone.key()].transform, augmented))
-        return inputs
-
-    def _provenance(self, target: FeatureSet, n: int, failures: dict[str, int], seconds: float) -> dict[str, Any]:
+    def _provenance(self, target: FeatureSet, n: int, failures: dict[str, int], stages: dict[str, float]) -> Facts:
         return provenance(
             feature_set=target.model_dump(mode="json"),
             device=self.device,
+            runtime=self.backbones[target.backbone.key()].facts(),
             n=n,
             failures=failures,
-            seconds=round(seconds, 3),
+            seconds_of_shard=stages,
+        )
+
+
+class _Clock:
+    """Where a shard's seconds go."""
+
+    def __init__(self, backbones: Iterable[LoadedBackbone]) -> None:
+        self.started = time.perf_counter()
+        self.wait_s = 0.0
+        self.backbones = list(backbones)
+        self.before = self._busy()
+
+    def waiting_for(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+        """The chunks; the time until each comes is time that nobody used."""
+        while True:
+            asked = time.perf_counter()
+            chunk = next(chunks, None)
+            self.wait_s += time.perf_counter() - asked
+            if chunk is None:
+                return
+            yield chunk
+
+    def read(self, preparer: Preparer) -> SimpleNamespace:
+        """The stages, as a report has them."""
+        forward_s, transfer_s = (now - then for now, then in zip(self._busy(), self.before, strict=True))
+        return SimpleNamespace(
+            prepare_s=round(preparer.busy_s, 4),
+            prepare_cpu_s=round(preparer.cpu_s, 4),
+            wait_s=round(self.wait_s, 4),
+            forward_s=round(forward_s, 4),
+            transfer_s=round(transfer_s, 4),
+        )
+
+    def seconds(self) -> float:
+        """Wall time so far."""
+        return time.perf_counter() - self.started
+
+    def _busy(self) -> tuple[float, float]:
+        return (
+            sum(backbone.busy.forward_s for backbone in self.backbones),
+            sum(backbone.busy.transfer_s for backbone in self.backbones),
         )
 
 
@@ -247,13 +262,6 @@ def find_report(store: Store, shard: Shard) -> ShardReport | None:
             return None
         failures[target.folder] = dict(Counter(status for status in statuses if status != OK))
     return ShardReport(shard.name, shard.targets[0].dataset, len(shard), failures, 0.0)
-
-
-def _or_error(function: Callable[..., Any], *arguments: Any) -> Any:
-    try:
-        return function(*arguments)
-    except ImageError as error:
-        return error
 
 
 def _failures(rows: list[Row]) -> dict[str, int]:

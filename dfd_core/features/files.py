@@ -3,28 +3,36 @@
 Columns: `sample_id`, `status` (`ok` or why there is no vector), `error` (what was found; null where ok) and
 `embedding`, a fixed-size list of D float32, null where there is none. Embeddings are neither compressed nor
 dictionary-encoded: they are noise to a compressor, and reading them is three times faster so.
+A file is written once and never changes; see `sets` for its name.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from dfd_core.errors import StoreError
+from dfd_core.features.ledger import REMOTE_READERS, load_ledger
+from dfd_core.features.pages import read_vectors, read_width
 from dfd_core.features.statuses import OK
 from dfd_core.features.table import FeatureTable
 from dfd_core.storage import Store
 
-SUFFIX = ".parquet"
+_ONE_PAGE = 2**30
+"""Size of a page, at most: pages are cut between numbers, not between vectors, and have to be joined in reading."""
+logger = logging.getLogger(__name__)
 
 
 def write_feature_file(
     store: Store, path: str, rows: Sequence[tuple[str, str, str | None]], X: np.ndarray, provenance: dict[str, Any]
 ) -> None:
-    """Writes one shard's vectors, complete or not at all.
+    """Writes one shard's vectors, complete or not at all. A file that is there already stands.
 
     Args:
         store: The store.
@@ -33,6 +41,10 @@ def write_feature_file(
         X: (N, D) float32; rows whose status is not `ok` are written as null.
         provenance: Kept in the file.
     """
+    if store.exists(path):
+        # another attempt at the same shard wrote it before it ended; ledgers rely on files that never change
+        logger.info("%s is there already and is kept", path)
+        return
     failed = np.array([status != OK for _, status, _ in rows], dtype=bool)
     values = pa.array(np.ascontiguousarray(X, dtype=np.float32).reshape(-1))
     table = pa.table(
@@ -44,72 +56,81 @@ def write_feature_file(
         }
     )
     store.write_table(
-        path, table, provenance, compression={"embedding.list.element": "none"}, use_dictionary=["status"]
+        path,
+        table,
+        provenance,
+        compression={"embedding.list.element": "none"},
+        use_dictionary=["status"],
+        write_statistics=False,
+        data_page_size=_ONE_PAGE,
     )
 
 
 def read_statuses(store: Store, folder: str) -> dict[str, str]:
     """Status by sample id over all complete files of a feature set; `ok` wins over an earlier failure."""
-    statuses: dict[str, str] = {}
-    for name in store.names(folder, SUFFIX):
-        table = store.read_table(f"{folder}/{name}", columns=["sample_id", "status"])
-        for sample_id, status in zip(table["sample_id"].to_pylist(), table["status"].to_pylist(), strict=True):
-            if statuses.get(sample_id) != OK:
-                statuses[sample_id] = status
-    return statuses
+    ledger = load_ledger(store, folder)
+    ids = ledger.rows["sample_id"].filter(pa.array(ledger.ok)).to_pylist()
+    failures = ledger.failures()
+    failed = zip(failures["sample_id"].to_pylist(), failures["status"].to_pylist(), strict=True)
+    return {**dict.fromkeys(ids, OK), **dict(failed)}
 
 
 def read_failures(store: Store, folder: str) -> list[tuple[str, str, str]]:
     """(sample id, status, error) of the samples that have no vector, sorted by sample id."""
-    failed: dict[str, tuple[str, str, str]] = {}
-    good: set[str] = set()
-    for name in store.names(folder, SUFFIX):
-        columns = store.read_table(f"{folder}/{name}", columns=["sample_id", "status", "error"]).to_pydict()
-        for sample_id, status, error in zip(*columns.values(), strict=True):
-            if status == OK:
-                good.add(sample_id)
-            else:
-                failed[sample_id] = (sample_id, status, error or "")
-    return sorted(row for sample_id, row in failed.items() if sample_id not in good)
+    columns = load_ledger(store, folder).failures().to_pydict()
+    return [(sample_id, status, error or "") for sample_id, status, error in zip(*columns.values(), strict=True)]
 
 
 def read_features(store: Store, folder: str) -> FeatureTable:
-    """All vectors of a feature set as one (N, D) float32 array, without a Python object per value.
+    """All vectors of a feature set as one (N, D) float32 array, without a Python object per row.
 
-    Rows are sorted by sample id, so that the result does not depend on how the shards were cut.
+    Rows are sorted by sample id, so that the result does not depend on how the shards were cut. Each file's vectors go
+    straight to their places, so no second array of this size is ever there.
 
     Raises:
-        StoreError: There are no files, or they disagree on D.
+        StoreError: There are no files, they disagree on D, or one is not what the ledger says of it.
     """
-    names = store.names(folder, SUFFIX)
-    if not names:
+    ledger = load_ledger(store, folder)
+    if not ledger.files:
         raise StoreError(f"There are no features in {store.url(folder)}. Extract them first: `dfd extract CONFIG`.")
-    ids, arrays = [], []
-    failed: dict[str, str] = {}
-    for name in names:
-        table = store.read_table(f"{folder}/{name}", columns=["sample_id", "status", "embedding"])
-        ok = np.array([status == OK for status in table["status"].to_pylist()], dtype=bool)
-        sample_ids = np.array(table["sample_id"].to_pylist(), dtype=str)
-        failed.update(zip(sample_ids[~ok].tolist(), np.array(table["status"].to_pylist())[~ok].tolist(), strict=True))
-        ids.append(sample_ids[ok])
-        arrays.append(_dense(table["embedding"])[ok])
-    widths = {array.shape[1] for array in arrays}
+    standing = ledger.vectors()
+    place = np.full(len(ledger.rows), -1, dtype=np.int64)
+    place[standing] = np.arange(len(standing))
+    parts = [(f"{folder}/{name}", place[span], ledger.ok[span]) for name, span in ledger.spans()]
+    width = read_width(store.read_buffer(parts[0][0]), "embedding")
+    X = np.empty((len(standing), width), dtype=np.float32)
+
+    def fill(part: tuple[str, np.ndarray, np.ndarray]) -> int:
+        path, places, ok = part
+        vectors = _vectors(store, path, ok)
+        if vectors.shape[1] == width:
+            own = places[ok]
+            here = own >= 0
+            if here.all():
+                _rows(X)[own] = _rows(vectors)
+            else:
+                X[own[here]] = vectors[here]
+        return int(vectors.shape[1])
+
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1) if store.is_local else REMOTE_READERS) as pool:
+        widths = set(pool.map(fill, parts))
     if len(widths) > 1:
         raise StoreError(f"{store.url(folder)} mixes vectors of widths {sorted(widths)}; delete it and extract again.")
-    sample_ids, first = np.unique(np.concatenate(ids), return_index=True)
-    failures = {sample_id: status for sample_id, status in failed.items() if sample_id not in set(sample_ids.tolist())}
-    return FeatureTable(sample_ids=sample_ids, X=np.concatenate(arrays)[first], failed=failures)
+    failures = ledger.failures()
+    failed = dict(zip(failures["sample_id"].to_pylist(), failures["status"].to_pylist(), strict=True))
+    return FeatureTable(sample_ids=ledger.sample_ids[standing], X=X, failed=failed)
 
 
-def _dense(column: pa.ChunkedArray) -> np.ndarray:
-    """(N, D) float32 of a fixed-size list column; rows that are null hold whatever stood there."""
-    width = column.type.list_size
-    out = np.empty((len(column), width), dtype=np.float32)
-    start = 0
-    for chunk in column.chunks:
-        # `.values` keeps the slots of null rows, `.flatten()` would drop them and shift the rows behind
-        values = chunk.values.to_numpy(zero_copy_only=False)
-        offset = chunk.offset * width
-        out[start : start + len(chunk)] = values[offset : offset + len(chunk) * width].reshape(-1, width)
-        start += len(chunk)
-    return out
+def _vectors(store: Store, path: str, ok: np.ndarray) -> np.ndarray:
+    """The vectors of a file's rows that have one, (K, D) float32."""
+    try:
+        return read_vectors(store.read_buffer(path), "embedding", ok)
+    except (ValueError, OSError) as error:
+        raise StoreError(
+            f"{store.url(path)} is not a readable feature file ({error}); delete it and run again."
+        ) from error
+
+
+def _rows(X: np.ndarray) -> np.ndarray:
+    """Each row as one opaque value: numpy then moves it in one piece, wherever in memory it stands."""
+    return np.ndarray(len(X), f"V{X.shape[1] * X.itemsize}", buffer=X.view(np.uint8))

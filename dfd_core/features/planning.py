@@ -1,21 +1,22 @@
 """What is still to be computed, cut into shards.
 
-The ledger is the store itself: a sample is done in a feature set when one of its files has a row for it. Samples that
-miss the same feature sets are cut into shards together, so one that is read computes all that it misses and no more.
+A sample is done in a feature set when one of its files has a row for it. Samples that miss the same feature sets are
+cut into shards together, so one that is read computes all that it misses and no more. Planning works on columns: no
+sample becomes a Python object before its shard is asked for.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
+import numpy as np
 import pyarrow as pa
 
-from dfd_core.features.files import SUFFIX, read_statuses
-from dfd_core.features.sets import FeatureSet
-from dfd_core.features.statuses import OK
+from dfd_core.features.ids import IdIndex, best_of_each, fixed_width
+from dfd_core.features.ledger import Ledger, load_ledger
+from dfd_core.features.sets import SUFFIX, FeatureSet, shard_name
 from dfd_core.storage import Store
 
 
@@ -42,6 +43,78 @@ class Shard:
 
 
 @dataclass(frozen=True)
+class Group:
+    """Samples of one dataset that miss the same feature sets.
+
+    Attributes:
+        table: The manifest; groups of one dataset share it.
+        rows: Those of the samples in it, ascending.
+        targets: The feature sets they miss.
+        attempt: One more than that of any file of these feature sets that has a row for one of them, 0 without any.
+        shard_size: Samples in a shard, at most.
+    """
+
+    table: pa.Table
+    rows: np.ndarray | range
+    targets: tuple[FeatureSet, ...]
+    attempt: int
+    shard_size: int
+
+    @property
+    def n_shards(self) -> int:
+        """Shards it is cut into."""
+        return -(-len(self.rows) // self.shard_size)
+
+    def shard(self, index: int) -> Shard:
+        """One of its shards."""
+        rows = np.asarray(self.rows[index * self.shard_size : (index + 1) * self.shard_size])
+        near = self.table.slice(int(rows[0]), int(rows[-1] - rows[0]) + 1)
+        samples = near.take(pa.array(rows - rows[0]))
+        ids, urls = samples["sample_id"].to_pylist(), samples["url"].to_pylist()
+        name = shard_name(self.targets[0].dataset, "".join(ids).encode(), self.attempt)
+        return Shard(name, tuple(zip(ids, urls, strict=True)), self.targets)
+
+
+class Shards(Sequence[Shard]):
+    """The shards of groups one after the other, each made when it is asked for.
+
+    Args:
+        groups: What they are cut from.
+    """
+
+    def __init__(self, groups: Sequence[Group]) -> None:
+        self.groups = tuple(groups)
+        self._ends = np.cumsum([0, *(group.n_shards for group in self.groups)])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __iter__(self) -> Iterator[Shard]:
+        return (group.shard(index) for group in self.groups for index in range(group.n_shards))
+
+    @overload
+    def __getitem__(self, index: int) -> Shard: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Shard, ...]: ...
+    def __getitem__(self, index: int | slice) -> Shard | tuple[Shard, ...]:
+        if isinstance(index, slice):
+            return tuple(self[place] for place in range(*index.indices(len(self))))
+        place = range(len(self))[index]
+        group = int(np.searchsorted(self._ends, place, side="right")) - 1
+        return self.groups[group].shard(place - int(self._ends[group]))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence) or isinstance(other, str):
+            return NotImplemented
+        return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} shards>"
+
+
+@dataclass(frozen=True)
 class ExtractionPlan:
     """What an extraction would do.
 
@@ -53,14 +126,19 @@ class ExtractionPlan:
     """
 
     feature_sets: tuple[FeatureSet, ...]
-    shards: tuple[Shard, ...]
+    shards: Shards
     done: dict[str, int]
     total: dict[str, int]
 
     @property
+    def images(self) -> int:
+        """Samples over all shards; each is in one."""
+        return sum(len(group.rows) for group in self.shards.groups)
+
+    @property
     def missing(self) -> int:
         """Vectors that are to be computed, over all feature sets."""
-        return sum(len(shard) * len(shard.targets) for shard in self.shards)
+        return sum(len(group.rows) * len(group.targets) for group in self.shards.groups)
 
 
 def plan_extraction(
@@ -69,6 +147,7 @@ def plan_extraction(
     feature_sets: Sequence[FeatureSet],
     shard_size: int | None = None,
     retry_failed: bool = False,
+    keep_ledgers: bool = False,
 ) -> ExtractionPlan:
     """Compares manifests with what the store holds.
 
@@ -79,37 +158,71 @@ def plan_extraction(
         shard_size: Samples in a shard, at most; by default a 64th of the dataset, but 32 to 2048, so that small sets
             show progress and large ones don't drown in files.
         retry_failed: Whether samples that failed earlier count as missing.
+        keep_ledgers: Whether consolidated ledgers may be written, so that the next planning reads fewer files.
     """
-    shards: list[Shard] = []
+    groups: list[Group] = []
     done: dict[str, int] = {}
     total: dict[str, int] = {}
     for dataset, table in manifests.items():
-        wanted = tuple(feature_set for feature_set in feature_sets if feature_set.dataset == dataset)
-        samples = dict(zip(table["sample_id"].to_pylist(), table["url"].to_pylist(), strict=True))
-        misses: dict[str, list[int]] = defaultdict(list)
-        for index, feature_set in enumerate(wanted):
-            statuses = read_statuses(store, feature_set.folder)
-            finished = {sample_id for sample_id, status in statuses.items() if status == OK or not retry_failed}
-            for sample_id in samples:
-                if sample_id not in finished:
-                    misses[sample_id].append(index)
-            total[feature_set.folder] = len(samples)
-            done[feature_set.folder] = len(finished & samples.keys())
-        shards += _cut(samples, misses, wanted, shard_size or min(max(len(samples) // 64, 32), 2048))
-    return ExtractionPlan(tuple(feature_sets), tuple(shards), done, total)
+        samples = WantedSamples(table)
+        wanted = [feature_set for feature_set in feature_sets if feature_set.dataset == dataset]
+        for feature_set in wanted:
+            folder = feature_set.folder
+            found = samples.compare(load_ledger(store, folder, keep_ledgers), retry_failed)
+            total[folder], done[folder] = len(samples), found
+        groups += samples.groups(wanted, shard_size or min(max(len(samples) // 64, 32), 2048))
+    return ExtractionPlan(tuple(feature_sets), Shards(groups), done, total)
 
 
-def _cut(
-    samples: dict[str, str], misses: dict[str, list[int]], wanted: tuple[FeatureSet, ...], shard_size: int
-) -> list[Shard]:
-    alike: dict[tuple[int, ...], list[str]] = defaultdict(list)
-    for sample_id, indices in misses.items():
-        alike[tuple(indices)].append(sample_id)
-    shards = []
-    for missed, sample_ids in sorted(alike.items()):
-        targets = tuple(wanted[index] for index in missed)
-        for start in range(0, len(sample_ids), shard_size):
-            part = sample_ids[start : start + shard_size]
-            digest = hashlib.sha256("".join(part).encode()).hexdigest()[:16]
-            shards.append(Shard(f"shard-{digest}", tuple((i, samples[i]) for i in part), targets))
-    return shards
+class WantedSamples:
+    """The distinct samples of one manifest, and which feature sets each of them misses.
+
+    Args:
+        table: The manifest; of rows with the same bytes the first counts.
+    """
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table.select(["sample_id", "url"])
+        ids = fixed_width(table["sample_id"])
+        self.rows, self.index = np.arange(len(ids)), IdIndex(ids)
+        if not self.index.is_unique:
+            self.rows = np.sort(best_of_each(ids))
+            self.index = IdIndex(ids[self.rows])
+        # sample i misses the feature sets that were compared at the places missed[pattern[i]]
+        self.missed: list[tuple[int, ...]] = [()]
+        self.pattern = np.zeros(len(self.rows), dtype=np.int32)
+        self.attempt = np.zeros(len(self.rows), dtype=np.int32)
+        self.compared = 0
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def compare(self, ledger: Ledger, retry_failed: bool) -> int:
+        """Notes who is missing in a feature set, the next one; returns how many are not."""
+        places = self.index.find(ledger.sample_ids)
+        known = places >= 0
+        done = np.zeros(len(self), dtype=bool)
+        done[places[known & ledger.ok if retry_failed else known]] = True
+        tried = known & ~ledger.ok
+        tried[tried] = ~done[places[tried]]
+        np.maximum.at(self.attempt, places[tried], ledger.attempts[tried] + 1)
+        code = 2 * self.pattern + ~done
+        present = np.bincount(code, minlength=2 * len(self.missed)) > 0
+        self.pattern = (np.cumsum(present, dtype=np.int32) - 1)[code]
+        both = [missed + extra for missed in self.missed for extra in ((), (self.compared,))]
+        self.missed = [missed for missed, here in zip(both, present.tolist(), strict=True) if here]
+        self.compared += 1
+        return int(done.sum())
+
+    def groups(self, wanted: Sequence[FeatureSet], shard_size: int) -> list[Group]:
+        """Those that miss something, in an order that depends on the manifest and the feature sets alone."""
+        groups = []
+        for code, missed in sorted(enumerate(self.missed), key=lambda item: item[1]):
+            places = np.flatnonzero(self.pattern == code)
+            if missed and len(places):
+                rows: np.ndarray | range = self.rows[places]
+                if rows[-1] - rows[0] + 1 == len(rows):
+                    rows = range(int(rows[0]), int(rows[-1]) + 1)
+                targets = tuple(wanted[place] for place in missed)
+                groups.append(Group(self.table, rows, targets, int(self.attempt[places].max()), shard_size))
+        return groups

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
-import pandas as pd
+
+from dfd_core.features.ids import IdIndex, as_text, fixed_width
 
 
-@dataclass(frozen=True)
 class FeatureTable:
     """Vectors of dataset x augmentation x backbone, looked up by sample.
 
-    Attributes:
-        sample_ids: (N,) str, each once.
+    Ids are held as bytes of one width, a quarter of what text takes in numpy.
+
+    Args:
+        sample_ids: (N,) text, or UTF-8 bytes of numpy's type `S`, each id once.
         X: (N, D) float32, in the order of `sample_ids`; samples without a vector are not in it.
         failed: Status of each sample that has no vector, by sample id.
 
@@ -23,20 +23,18 @@ class FeatureTable:
         ValueError: The shapes disagree or a sample occurs twice.
     """
 
-    sample_ids: np.ndarray
-    X: np.ndarray
-    failed: dict[str, str]
-
-    def __post_init__(self) -> None:
-        if self.X.ndim != 2 or len(self.sample_ids) != len(self.X):
-            raise ValueError(f"{len(self.sample_ids)} sample ids do not fit vectors of shape {self.X.shape}")
+    def __init__(self, sample_ids: np.ndarray, X: np.ndarray, failed: dict[str, str]) -> None:
+        if X.ndim != 2 or len(sample_ids) != len(X):
+            raise ValueError(f"{len(sample_ids)} sample ids do not fit vectors of shape {X.shape}")
+        self.X, self.failed = X, failed
+        self._index = IdIndex(fixed_width(sample_ids))
         if not self._index.is_unique:
             raise ValueError("a sample has several vectors")
 
-    @cached_property
-    def _index(self) -> pd.Index[str]:
-        index: pd.Index[str] = pd.Index(self.sample_ids)
-        return index
+    @property
+    def sample_ids(self) -> np.ndarray:
+        """The samples in the order of `X`, (N,) text; made anew each time."""
+        return as_text(self._index.ids)
 
     def rows(self, sample_ids: Sequence[str] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where samples stand in `X`.
@@ -48,6 +46,6 @@ class FeatureTable:
             Indices (K,) of those that have a vector, in the order asked for, and a boolean mask (M,) of those that have
             none.
         """
-        indices = self._index.get_indexer(pd.Index(np.asarray(sample_ids, dtype=object)))
+        indices = self._index.find(fixed_width(sample_ids))
         missing = indices < 0
         return indices[~missing], missing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import importlib.resources
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -14,6 +14,7 @@ import pyarrow.csv
 
 from dfd_core.evaluation.metrics import METRICS
 from dfd_core.evaluation.protocols import ProtocolSpec
+from dfd_core.features.precision import PrecisionCheck
 from dfd_core.features.table import FeatureTable
 from dfd_core.provenance import provenance
 from dfd_core.reports.sections import (
@@ -24,6 +25,7 @@ from dfd_core.reports.sections import (
     failures_section,
     heatmap_section,
     map_section,
+    precision_section,
     protocol_section,
     results_section,
 )
@@ -45,6 +47,7 @@ class ReportInput:
         features: Vectors by backbone, then by dataset and augmentation, for the maps; without them there are none.
         failures: (path, status, error) of the files without a vector, by feature set, sets without failures too.
         notes: What a reader must know before anything else, such as that a dataset is simulated.
+        precision: How close each reduced precision stays to float32.
         heatmap_metrics: The metrics that are drawn.
         seed: Of the maps.
         footer: Where the report comes from, a line each: versions, store, time.
@@ -57,6 +60,7 @@ class ReportInput:
     features: Mapping[str, Mapping[tuple[str, str], FeatureTable]] = field(default_factory=dict)
     failures: Failures = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    precision: Sequence[PrecisionCheck] = ()
     heatmap_metrics: tuple[str, ...] = ("accuracy", "auroc")
     seed: int = 0
     footer: tuple[str, ...] = ()
@@ -91,6 +95,7 @@ def _sections(report: ReportInput) -> list[Section]:
     return [
         *sections,
         protocol_section(report.frame, report.protocol),
+        *([precision_section(report.precision)] if report.precision else []),
         failures_section(report.failures),
     ]
 

@@ -13,6 +13,7 @@ from dfd_core.evaluation.matrices import Matrix, matrices
 from dfd_core.evaluation.metrics import METRICS
 from dfd_core.evaluation.protocols import ProtocolSpec, untrainable
 from dfd_core.evaluation.samples import Samples
+from dfd_core.features.precision import PrecisionCheck
 from dfd_core.features.table import FeatureTable
 from dfd_core.plots import choose_points, feature_map, heatmap, png
 from dfd_core.plots.projections import Projection
@@ -97,6 +98,20 @@ def failures_section(failures: Failures) -> Section:
     listed = Table(("file", "status", "error", "feature sets"), first, f"The first {len(first)} of {len(errors)}")
     text = [f"{len({path for path, _ in errors})} files have no vector in at least one feature set."]
     return Section("Failures", text, [by_status, listed])
+
+
+def precision_section(checks: Sequence[PrecisionCheck]) -> Section:
+    """How close each reduced precision stays to float32."""
+    text = [
+        "The first images of an extraction were computed in float32 too. Cosine is the lowest between the two vectors "
+        "of an image, centred the same after the mean of the float32 vectors is taken off: what a classifier sees."
+    ]
+    rows = tuple(
+        (one.backbone, one.precision, one.runtime, str(one.n), f"{one.cosine:.6f}", f"{one.centred:.6f}")
+        for one in checks
+    )
+    header = ("backbone", "precision", "runtime", "images", "cosine", "centred")
+    return Section("Precision", text, [Table(header, rows, "Vectors in reduced precision against float32")])
 
 
 def results_section(results: pa.Table) -> Section:

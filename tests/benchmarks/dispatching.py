@@ -25,9 +25,10 @@ import ray  # noqa: E402
 
 from dfd_core.augmentations import AUGMENTATIONS  # noqa: E402
 from dfd_core.backbones import BackboneSpec, resolve  # noqa: E402
-from dfd_core.features.extraction import ExtractionSpec, ShardReport  # noqa: E402
+from dfd_core.features.extraction import ShardReport  # noqa: E402
 from dfd_core.features.planning import ExtractionPlan, Shard  # noqa: E402
 from dfd_core.features.sets import FeatureSet  # noqa: E402
+from dfd_core.features.spec import ExtractionSpec  # noqa: E402
 from dfd_core.storage import Store  # noqa: E402
 from tasks.actors import ExtractionActor  # noqa: E402
 from tasks.cluster import ray_session  # noqa: E402

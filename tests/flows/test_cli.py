@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from tasks.cancelling import MESSAGE
+
 DFD = [sys.executable, "-c", "from flows.cli import main; main()"]
 
 
@@ -127,4 +129,4 @@ def test_ctrl_c_is_answered_with_a_word_and_exit_code_1(tmp_path):
     started.send_signal(signal.SIGINT)
     _, said = started.communicate(timeout=60)
     assert started.returncode == 1
-    assert said.splitlines()[-1] == "dfd: interrupted. What is finished is kept; the same command goes on from there."
+    assert said.splitlines()[-1] == f"dfd: {MESSAGE}"

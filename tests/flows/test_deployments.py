@@ -20,7 +20,7 @@ def prefect(engine, *arguments, timeout_s=120):
 
 
 def test_a_worker_carries_out_the_deployment(engine, tmp_path):
-    prefect(engine, "work-pool", "create", "dfd", "--type", "process")
+    prefect(engine, "work-pool", "create", "dfd", "--type", "process", "--overwrite")
     prefect(engine, "deploy", "--all")
     config = {
         "name": "deployed",

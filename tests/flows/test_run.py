@@ -1,3 +1,5 @@
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -67,10 +69,25 @@ def test_a_progress_bar_for_each_feature_set_moved_to_its_end(engine, first):
     }  # fmt: skip
 
 
+def test_one_table_of_the_actors_is_moved_in_place(engine, first):
+    _, done = first
+    told = re.search(r"Extracting (\d+) images", done.stderr)
+    images = f"{int(told[1]):,}"
+    assert f"Extracted {images} of {images} images" in done.stderr
+    assert re.search(r"\d actors?: [\d.]+.* images/s", done.stderr)
+    tables = [a for a in engine.post("artifacts/filter", limit=200) if a["key"] == "extraction"]
+    (table,) = [a for a in tables if f"Extracted {images} of {images} images" in a["description"]]
+    assert table["updated"] > table["created"]
+    everything, *actors = json.loads(table["data"])
+    assert (everything["actor"], everything["left"]) == ("all", "0 images, 0 s")
+    assert f"{everything['images']:,}" == images
+    assert everything["images"] == sum(actor["images"] for actor in actors)
+
+
 def test_tables_and_pictures_stand_in_the_dashboard(engine, first):
     artifacts = engine.post("artifacts/filter", limit=200)
     keys = {kind: {a["key"] for a in artifacts if a["type"] == kind} for kind in ("table", "image")}
-    assert {"manifest-simulated", "throughput", "flowing-accuracy"} <= keys["table"]
+    assert {"manifest-simulated", "throughput", "extraction", "flowing-accuracy"} <= keys["table"]
     assert any(key.startswith("flowing-accuracy-power-spectrum") for key in keys["image"])
     assert any(key.startswith("flowing-map-tsne") for key in keys["image"])
 

@@ -1,9 +1,11 @@
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 
 from tasks import server
 
@@ -12,6 +14,11 @@ def test_a_running_server_is_found_and_not_started_twice(engine):
     again = engine.dfd("server", "start")
     assert again.stdout.splitlines() == ["already running", engine.api_url.removesuffix("/api")]
     assert engine.dfd("server", "status").stdout.strip() == engine.api_url.removesuffix("/api")
+
+
+def test_the_dashboards_pages_ask_this_server(engine):
+    with urllib.request.urlopen(engine.api_url.removesuffix("/api") + "/ui-settings", timeout=30) as answer:
+        assert json.load(answer)["api_url"] == engine.api_url
 
 
 def test_it_listens_on_loopback_only(engine):

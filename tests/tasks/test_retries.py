@@ -6,6 +6,7 @@ from dfd_core.errors import (
     EngineError,
     EvaluationError,
     ManifestError,
+    RunCancelledError,
     StoreError,
     StoreFullError,
     TooManyFailuresError,
@@ -13,6 +14,7 @@ from dfd_core.errors import (
     WeightsError,
     WeightsUnreachableError,
 )
+from tasks import cancelling
 from tasks.retries import may_pass, task_options
 
 
@@ -38,11 +40,20 @@ def caused(error, cause):
         (EvaluationError("no reals"), False),
         (TooManyFailuresError("too many"), False),
         (RuntimeError("a bug"), False),
+        (RunCancelledError("stop"), False),
     ],
     ids=lambda value: type(value).__name__,
 )
 def test_only_what_may_pass_is_tried_again(error, again):
     assert may_pass(None, None, Failed(data=error)) is again
+
+
+def test_nothing_is_tried_again_once_the_run_is_to_stop():
+    cancelling.request()
+    try:
+        assert not may_pass(None, None, Failed(data=StoreError("out of reach")))
+    finally:
+        cancelling.reset()
 
 
 def test_delays_double(monkeypatch):

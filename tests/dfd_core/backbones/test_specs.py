@@ -43,7 +43,9 @@ def test_an_unknown_name_has_its_close_matches():
         ({"name": "spectrum", "sha256": DIGEST}, "no weights"),
         ({"name": "dinov2_vit_b14", "options": {"image_size": 220}}, "multiple of its patch of 14 px, as 224 is"),
         ({"name": "clip_vit_b16", "sha256": "abc"}, "sha256"),
-        ({"name": "clip_vit_b16", "precision": "float16"}, "float32"),
+        ({"name": "clip_vit_b16", "precision": "float8"}, "float32"),
+        ({"name": "spectrum", "precision": "bfloat16"}, "no network"),
+        ({"name": "spectrum", "resize": "tensor"}, "no network"),
         ({"name": "clip_vit_b16", "weight": "a.pt"}, "weight"),
     ],
 )

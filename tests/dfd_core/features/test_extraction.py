@@ -1,16 +1,26 @@
+import hashlib
+import io
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
-from dfd_core.augmentations import augment
-from dfd_core.backbones import load
+from dfd_core.augmentations import AUGMENTATIONS, augment
+from dfd_core.backbones import BackboneSpec, load, resolve
 from dfd_core.errors import StoreFullError
-from dfd_core.features import extraction
-from dfd_core.features.extraction import ExtractionSpec, Extractor, extract_here, write_off
+from dfd_core.features import preparation
+from dfd_core.features.extraction import Extractor, extract_here, write_off
 from dfd_core.features.files import read_failures, read_features, read_statuses
 from dfd_core.features.planning import plan_extraction
+from dfd_core.features.precision import read_precision_checks
+from dfd_core.features.sets import FeatureSet
+from dfd_core.features.spec import ExtractionSpec
+from dfd_core.features.stages import Stages
 from dfd_core.storage import Store
 
 SPEC = ExtractionSpec(shard_size=4, batch_size=3, threads=2)
@@ -52,8 +62,8 @@ def test_the_cut_into_shards_batches_and_threads_changes_no_vector(tmp_path, ima
 
 def test_each_image_is_read_and_decoded_once(store, images, feature_sets, monkeypatch):
     decoded = []
-    decode = extraction.decode
-    monkeypatch.setattr(extraction, "decode", lambda data, policy: decoded.append(data) or decode(data, policy))
+    decode = preparation.decode
+    monkeypatch.setattr(preparation, "decode", lambda data, policy: decoded.append(data) or decode(data, policy))
     run(store, images, feature_sets)
     assert len(decoded) == 10
 
@@ -72,10 +82,6 @@ def test_a_bad_image_costs_itself_alone_and_is_a_row(store, images, feature_sets
 
 
 def test_an_image_may_fail_one_backbone_and_not_another(store, tmp_path, feature_sets, images):
-    import hashlib
-
-    import pyarrow as pa
-
     small = tmp_path / "small.png"
     Image.new("RGB", (20, 20)).save(small)
     row = {"sample_id": hashlib.sha256(small.read_bytes()).hexdigest(), "path": "small.png", "url": str(small)}
@@ -89,14 +95,14 @@ def test_infinite_vectors_are_no_vectors(store, images, feature_sets, monkeypatc
     plan = plan_extraction(store, {"d": images}, feature_sets, 10, False)
     extractor = Extractor(store, feature_sets, SPEC)
     key = feature_sets[1].backbone.key()
-    embed = extractor.backbones[key].embed
+    submit = extractor.backbones[key].submit
 
     def spoiled(inputs):
-        X = embed(inputs)
-        X[0, 0] = np.nan
-        return X
+        X = submit(inputs)()
+        X[::3, 0] = np.nan
+        return lambda: X
 
-    monkeypatch.setattr(extractor.backbones[key], "embed", spoiled)
+    monkeypatch.setattr(extractor.backbones[key], "submit", spoiled)
     report = extractor.extract(plan.shards[0])
     assert report.failures[feature_sets[1].folder] == {"non_finite": 4}
     assert report.failures[feature_sets[0].folder] == {}
@@ -135,3 +141,170 @@ def test_a_shard_that_is_written_off_has_a_row_for_every_sample(store, images, f
     for feature_set in feature_sets:
         assert set(read_statuses(store, feature_set.folder).values()) == {"quarantined"}
     assert plan_extraction(store, {"d": images}, feature_sets, 100, False).shards == ()
+
+
+def test_what_feature_sets_have_in_common_is_done_once(store, images, monkeypatch):
+    """Ten images, two augmentations, four backbones of which two resize alike."""
+    names = ("tiny_vit", "tiny_vit", "tiny_clip", "spectrum")
+    backbones = [resolve(BackboneSpec(name=name, options=_seed(name, index))) for index, name in enumerate(names)]
+    sets = tuple(
+        FeatureSet(dataset="d", augmentation=AUGMENTATIONS[name], backbone=backbone)
+        for name in ("none", "jpeg_q75")
+        for backbone in backbones
+    )
+    counts = Counter()
+
+    def counted(name, function):
+        def call(*arguments):
+            counts[name] += 1
+            return function(*arguments)
+
+        return call
+
+    for name in ("read_original", "augment", "decode"):
+        monkeypatch.setattr(preparation, name, counted(name, getattr(preparation, name)))
+    extractor = Extractor(store, sets, SPEC)
+    for backbone in extractor.backbones.values():
+        monkeypatch.setattr(backbone, "transform", counted(backbone.pixels_key((300, 300)), backbone.transform))
+    plan = plan_extraction(store, {"d": images}, sets, 10)
+    extractor.extract(plan.shards[0])
+    assert (counts.pop("read_original"), counts.pop("decode"), counts.pop("augment")) == (10, 10, 20)
+    assert sorted(counts.values()) == [20, 20, 20]
+    one, other = (read_features(store, sets[index].folder).X for index in (0, 1))
+    assert not np.array_equal(one, other)
+
+
+def _seed(name, index):
+    return {"seed": index} if name != "spectrum" else {}
+
+
+def test_a_shard_says_where_its_seconds_went(store, images, feature_sets):
+    plan = plan_extraction(store, {"d": images}, feature_sets, 10)
+    report = Extractor(store, feature_sets, SPEC).extract(plan.shards[0])
+    assert report.prepare_cpu_s > 0
+    assert 0 < report.forward_s < report.seconds
+    assert 0 < report.wait_s < report.seconds
+    assert report.transfer_s == 0
+    assert report.stuck_threads == 0
+    stages = Stages.of([report, report])
+    assert stages.images == 20
+    assert stages.forward_s == pytest.approx(2 * report.forward_s)
+    assert 0 < stages.idle_fraction < 1
+    assert stages.cores_per_device == pytest.approx(report.prepare_cpu_s / report.forward_s)
+    facts = store.read_provenance(plan.shards[0].path(feature_sets[1]))
+    assert facts["runtime"]["runtime"] == "torch"
+    assert facts["seconds_of_shard"]["forward_s"] == report.forward_s
+
+
+@pytest.mark.parametrize(
+    ("stages", "expected"),
+    [
+        (Stages(10, seconds=10, wait_s=6, forward_s=3), "decode"),
+        (Stages(10, seconds=10, wait_s=0.5, forward_s=9), "forward"),
+        (Stages(10, seconds=10, wait_s=0.5, forward_s=2, transfer_s=9), "transfer"),
+    ],
+)
+def test_the_stage_that_others_wait_for_is_named(stages, expected):
+    assert stages.bottleneck == expected
+
+
+def scan_bomb():
+    """A JPEG below the limit of scans that takes the decoder seconds."""
+    buffer = io.BytesIO()
+    Image.effect_noise((3000, 3000), 80).convert("RGB").save(buffer, "JPEG", progressive=True, quality=95)
+    data = buffer.getvalue()
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * 90 + b"\xff\xd9"
+
+
+def test_an_image_that_holds_up_the_decoder_costs_itself_alone(store, tmp_path, spectrum):
+    good = tmp_path / "good.png"
+    Image.effect_noise((64, 64), 50).convert("RGB").save(good)
+    bomb = tmp_path / "bomb.jpg"
+    bomb.write_bytes(scan_bomb())
+    rows = [{"sample_id": hashlib.sha256(p.read_bytes()).hexdigest(), "url": str(p)} for p in (bomb, good)]
+    sets = (FeatureSet(dataset="d", augmentation=AUGMENTATIONS["none"], backbone=spectrum),)
+    spec = ExtractionSpec(threads=1, decode_timeout_s=1.0)
+    plan = plan_extraction(store, {"d": pa.Table.from_pylist(rows)}, sets)
+    report = Extractor(store, sets, spec).extract(plan.shards[0])
+    assert read_statuses(store, sets[0].folder) == {rows[0]["sample_id"]: "timed_out", rows[1]["sample_id"]: "ok"}
+    assert report.failures == {sets[0].folder: {"timed_out": 1}}
+    assert report.stuck_threads == 1
+
+
+def test_careful_extraction_gives_the_same_vectors_and_the_same_failures(tmp_path, images, feature_sets):
+    urls, ids = images["url"].to_pylist(), images["sample_id"].to_pylist()
+    Path(urls[2]).write_bytes(b"GIF89a nonsense")
+    ids[2] = hashlib.sha256(b"GIF89a nonsense").hexdigest()
+    images = pa.table({"sample_id": ids, "url": urls})
+    found = []
+    for name, careful in (("plain", False), ("careful", True)):
+        store = Store(tmp_path / name)
+        (shard,) = plan_extraction(store, {"d": images}, feature_sets).shards
+        Extractor(store, feature_sets, SPEC).extract(shard, careful=careful)
+        found.append([(read_statuses(store, o.folder), read_features(store, o.folder).X) for o in feature_sets])
+    for (statuses, X), (careful_statuses, careful_X) in zip(*found, strict=True):
+        assert statuses == careful_statuses
+        assert statuses[ids[2]] not in ("ok", "crashed")
+        assert np.array_equal(X, careful_X)
+
+
+def test_reduced_precision_is_compared_with_float32_once_and_kept(store, images):
+    backbones = [resolve(BackboneSpec(name="tiny_resnet", precision=one)) for one in ("float32", "bfloat16")]
+    sets = tuple(FeatureSet(dataset="d", augmentation=AUGMENTATIONS["none"], backbone=one) for one in backbones)
+    run(store, images, sets)
+    (check,) = read_precision_checks(store, sets)
+    assert (check.backbone, check.precision) == ("Tiny ResNet (random) (bfloat16)", "bfloat16")
+    assert check.n == 4
+    X, Y = (read_features(store, one.folder).X for one in sets)
+    cosines = (X * Y).sum(1) / np.linalg.norm(X, axis=1) / np.linalg.norm(Y, axis=1)
+    assert cosines.min() - 1e-5 <= check.cosine < 1
+    assert check.runtime.startswith("torch ")
+    assert read_precision_checks(store, sets[:1]) == []
+
+
+PEAK = """
+import hashlib, resource, sys
+from pathlib import Path
+import pyarrow as pa
+import torch
+from dfd_core.augmentations import AUGMENTATIONS
+from dfd_core.backbones import BackboneSpec, resolve
+from dfd_core.features.extraction import extract_here
+from dfd_core.features.planning import plan_extraction
+from dfd_core.features.sets import FeatureSet
+from dfd_core.features.precision import read_precision_checks
+from dfd_core.features.sets import FeatureSet
+from dfd_core.features.spec import ExtractionSpec
+from dfd_core.storage import Store
+
+torch.set_num_threads(1)
+folder, store, n = Path(sys.argv[1]), Store(sys.argv[2]), int(sys.argv[3])
+files = sorted(folder.iterdir())[:n]
+rows = [{"sample_id": hashlib.sha256(p.read_bytes()).hexdigest(), "url": str(p)} for p in files]
+backbones = [resolve(BackboneSpec(name=name)) for name in ("spectrum", "tiny_vit")]
+sets = [FeatureSet(dataset="d", augmentation=AUGMENTATIONS["none"], backbone=one) for one in backbones]
+spec = ExtractionSpec(shard_size=64, threads=2)
+plan = plan_extraction(store, {"d": pa.Table.from_pylist(rows)}, sets, spec.shard_size)
+reports = extract_here(store, plan, spec, lambda report: None)
+assert sum(report.samples for report in reports) == n
+assert not any(counts for report in reports for counts in report.failures.values())
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
+    folder = tmp_path / "many"
+    folder.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (400, 96, 96, 3), dtype=np.uint8)
+    for index in range(3000):
+        pixels = noise[index % 400].copy()
+        pixels[0, 0] = (*divmod(index, 256), 7)
+        Image.fromarray(pixels).save(folder / f"{index:04d}.bmp")
+    peaks = []
+    for n in (300, 3000):
+        command = [sys.executable, "-c", PEAK, str(folder), str(tmp_path / f"store{n}"), str(n)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        peaks.append(int(done.stdout))
+    assert peaks[1] <= 1.15 * peaks[0], f"the peak grew from {peaks[0] / 1024:.0f} to {peaks[1] / 1024:.0f} MiB"

@@ -1,3 +1,6 @@
+import hashlib
+import tracemalloc
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -6,6 +9,7 @@ from hypothesis import strategies as st
 
 from dfd_core.errors import StoreError
 from dfd_core.features.files import read_failures, read_features, read_statuses, write_feature_file
+from dfd_core.features.ledger import FEW_FILES, load_ledger
 from dfd_core.storage import Store
 
 
@@ -39,7 +43,7 @@ def test_a_later_success_wins_over_a_failure(tmp_path):
     store = Store(tmp_path)
     X = np.ones((2, 3), np.float32)
     write(store, "shard-z", ["a", "b"], X, failed={"a"})
-    write(store, "shard-a", ["a"], 2 * X[:1])
+    write(store, "shard-a-retry1", ["a"], 2 * X[:1])
     table = read_features(store, "f")
     assert table.sample_ids.tolist() == ["a", "b"]
     assert table.X[0].tolist() == [2, 2, 2]
@@ -68,4 +72,55 @@ def test_mixed_widths_are_refused(tmp_path):
     write(store, "shard-0", ["a"], np.ones((1, 3), np.float32))
     write(store, "shard-1", ["b"], np.ones((1, 4), np.float32))
     with pytest.raises(StoreError, match=r"widths \[3, 4\]"):
+        read_features(store, "f")
+
+
+def test_nothing_as_large_as_the_vectors_is_made_beside_them(tmp_path):
+    store, X = Store(tmp_path), np.random.default_rng(0).normal(size=(20_000, 512)).astype(np.float32)
+    ids = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(len(X))]
+    for start in range(0, len(X), 1000):
+        write(store, f"shard-{start}", ids[start : start + 1000], X[start : start + 1000], {ids[start]})
+    load_ledger(store, "f", keep=True)
+    read_features(store, "f")
+    tracemalloc.start()
+    table = read_features(store, "f")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(table.X) == 19_980
+    assert peak < 1.5 * X.nbytes
+    indices, missing = table.rows(ids)
+    assert np.array_equal(table.X[indices], X[~missing])
+
+
+def test_files_of_an_older_layout_are_read(tmp_path):
+    """Small compressed pages, as other writers make them, beside ours."""
+    store, X = Store(tmp_path), np.random.default_rng(0).normal(size=(200, 30)).astype(np.float32)
+    ids = [f"{i:064x}" for i in range(200)]
+    write(store, "shard-0", ids[:100], X[:100], {ids[3]})
+    write(store, "shard-1", ids[100:], X[100:], {ids[150]})
+    table = store.read_table("f/shard-1.parquet")
+    store.write_table("f/shard-1.parquet", table, {}, data_page_size=100, compression="zstd")
+    found = read_features(store, "f")
+    assert np.array_equal(found.X, np.delete(X, [3, 150], axis=0))
+    assert found.failed == {ids[3]: "truncated", ids[150]: "truncated"}
+
+
+@pytest.mark.parametrize("where", [1000, -2000, -4])
+def test_a_damaged_feature_file_is_named(tmp_path, where):
+    store = Store(tmp_path)
+    write(store, "shard-0", ["a", "b"], np.ones((2, 600), np.float32))
+    data = store.read_bytes("f/shard-0.parquet")
+    store.write_bytes("f/shard-0.parquet", data[:where])
+    with pytest.raises(StoreError, match=r"shard-0\.parquet is not a readable .* file .*delete it"):
+        read_features(store, "f")
+
+
+def test_a_file_that_has_other_rows_than_the_ledger_says_is_named(tmp_path):
+    store = Store(tmp_path)
+    for name in range(FEW_FILES):
+        write(store, f"shard-{name:02}", [f"{name}"], np.ones((1, 3), np.float32))
+    load_ledger(store, "f", keep=True)
+    (tmp_path / "f" / "shard-07.parquet").unlink()
+    write(store, "shard-07", ["7", "8"], np.ones((2, 3), np.float32))
+    with pytest.raises(StoreError, match=r"shard-07\.parquet .*2 rows, not 1"):
         read_features(store, "f")

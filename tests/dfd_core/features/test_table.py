@@ -25,3 +25,15 @@ def test_shapes_that_disagree_and_repeated_samples_are_refused():
         FeatureTable(np.array(["a"]), np.zeros((2, 2), np.float32), {})
     with pytest.raises(ValueError, match="several vectors"):
         FeatureTable(np.array(["a", "a"]), np.zeros((2, 2), np.float32), {})
+
+
+def test_samples_are_text_whatever_they_are_held_as():
+    assert table().sample_ids.tolist() == ["c", "a", "b"]
+    assert FeatureTable(np.array([b"c", b"a"]), np.zeros((2, 1), np.float32), {}).sample_ids.tolist() == ["c", "a"]
+
+
+def test_a_table_of_no_samples_finds_none():
+    empty = FeatureTable(np.array([], dtype=str), np.zeros((0, 2), np.float32), {"x": "truncated"})
+    indices, missing = empty.rows(np.array(["x", "y"], dtype=object))
+    assert len(indices) == 0
+    assert missing.all()

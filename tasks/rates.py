@@ -1,0 +1,225 @@
+"""How fast images are extracted, by each actor and by all; what a shard costs here does not grow with the plan."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dfd_core.features.extraction import ShardReport
+from dfd_core.features.statuses import QUARANTINED
+
+WINDOW_S = 30.0
+FEW_ACTORS = 4
+
+
+def failed_images(report: ShardReport) -> Counter[str]:
+    """Images of a shard without a vector in some feature set, by status; one that fails in all of them counts once."""
+    failed: Counter[str] = Counter()
+    for counts in report.failures.values():
+        failed |= Counter(counts)
+    return failed
+
+
+@dataclass
+class ActorRate:
+    """What one actor did, measured from the start of its own first shard.
+
+    Attributes:
+        started: When that was, in seconds of the monotonic clock.
+    """
+
+    started: float
+    images: int = 0
+    failed: int = 0
+    busy_s: float = 0.0
+    prepare_s: float = 0.0
+    wait_s: float = 0.0
+    forward_s: float = 0.0
+    transfer_s: float = 0.0
+    last: float = 0.0
+    recent: deque[tuple[float, float, int]] = field(default_factory=deque)
+    """(begin, end, images) of the shards of the last half minute, but at least of the last."""
+
+    def add(self, report: ShardReport, now: float) -> None:
+        """Counts a shard that came in now."""
+        self.images += report.samples
+        self.failed += sum(failed_images(report).values())
+        self.busy_s += report.seconds
+        self.prepare_s += report.prepare_s
+        self.wait_s += report.wait_s
+        self.forward_s += report.forward_s
+        self.transfer_s += report.transfer_s
+        self.last = now
+        self.recent.append((now - report.seconds, now, report.samples))
+
+    def mean(self) -> float:
+        """Images a second up to its last shard."""
+        return self.images / max(self.last - self.started, 1e-9)
+
+    def current(self, now: float) -> float:
+        """Images a second over the last half minute, or over its last shard where that took longer; 0 when silent."""
+        while len(self.recent) > 1 and self.recent[0][1] < now - WINDOW_S:
+            self.recent.popleft()
+        if not self.recent or self.is_silent(now):
+            return 0.0
+        return sum(images for *_, images in self.recent) / max(self.last - self.recent[0][0], 1e-9)
+
+    def is_silent(self, now: float) -> bool:
+        """Whether it is quiet for longer than its shards explain."""
+        longest = max((end - begin for begin, end, _ in self.recent), default=0.0)
+        return now - self.last > max(WINDOW_S, 3 * longest)
+
+    def bottleneck(self) -> str:
+        """What it waits for: `decode`, `transfer` or `forward`; empty where it was not measured."""
+        if not self.wait_s + self.forward_s:
+            return ""
+        if self.wait_s > self.forward_s:
+            return "decode"
+        return "transfer" if self.transfer_s > self.forward_s / 2 else "forward"
+
+
+class Rates:
+    """All actors of an extraction.
+
+    Args:
+        total: Images to extract.
+        clock: Seconds; for tests.
+    """
+
+    def __init__(self, total: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total, self.clock = total, clock
+        self.actors: dict[str, ActorRate] = {}
+        self.handled = self.quarantined = self.found = 0
+        self.failed: Counter[str] = Counter()
+
+    def add(self, report: ShardReport) -> None:
+        """Counts a shard; one that was given up, or found finished in the store, is nobody's work."""
+        now = self.clock()
+        self.handled += report.samples
+        self.failed += failed_images(report)
+        if any(QUARANTINED in counts for counts in report.failures.values()):
+            self.quarantined += report.samples
+        elif not report.seconds:
+            self.found += report.samples
+        else:
+            actor = self.actors.setdefault(report.worker, ActorRate(now - report.seconds))
+            actor.add(report, now)
+
+    @property
+    def left(self) -> int:
+        """Images that nobody has handled yet."""
+        return max(self.total - self.handled, 0)
+
+    def current(self) -> float:
+        """Images a second of all actors now."""
+        now = self.clock()
+        return sum(actor.current(now) for actor in self.actors.values())
+
+    def mean(self) -> float:
+        """Images a second of all actors from the first shard to the last."""
+        if not self.actors:
+            return 0.0
+        seconds = max(a.last for a in self.actors.values()) - min(a.started for a in self.actors.values())
+        return sum(actor.images for actor in self.actors.values()) / max(seconds, 1e-9)
+
+    def seconds_left(self) -> float | None:
+        """How long the rest takes at the present rate; `None` where nobody works."""
+        rate = self.current()
+        return self.left / rate if rate else None
+
+    def line(self) -> str:
+        """Images, images a second, failures, what is left, and the actors, in a line."""
+        seconds = self.seconds_left()
+        end = f" (about {duration(seconds)})" if seconds is not None else ""
+        notes = [f"{n:,} {what}" for n, what in ((self.quarantined, "given up"), (self.found, "found finished")) if n]
+        facts = [
+            f"Extracted {self.handled:,} of {self.total:,} images" + (f" ({', '.join(notes)})" if notes else ""),
+            f"{self.current():.3g} images/s",
+            f"{sum(self.failed.values()):,} failed",
+            f"{self.left:,} left{end}",
+        ]
+        return ", ".join(facts) + "; " + self._actors()
+
+    def failures(self) -> str:
+        """Failed images by status, in words; empty where there are none."""
+        return ", ".join(f"{n:,} {status}" for status, n in self.failed.most_common())
+
+    def rows(self, final: bool = False) -> list[dict[str, Any]]:
+        """A row for each actor and one for all, with the columns that were measured.
+
+        Args:
+            final: The rates of the whole extraction instead of the present ones, and where the time went.
+        """
+        actors = sorted(self.actors.items())
+        timed = any(actor.wait_s or actor.forward_s or actor.prepare_s for _, actor in actors)
+        whole = _together([actor for _, actor in actors])
+        rows = [self._row(name, actor, final, timed) for name, actor in actors]
+        everything = self._row("all", whole, final, timed)
+        everything["images/s"] = _rounded(self.mean() if final else self.current())
+        if not final:
+            seconds = self.seconds_left()
+            everything["silent for"] = ""
+            everything["left"] = f"{self.left:,} images" + (f", {duration(seconds)}" if seconds is not None else "")
+        if self.quarantined or self.found:
+            outside = {"given up": self.quarantined, "found finished": self.found}
+            rows += [{"actor": f"({what})", "images": images} for what, images in outside.items() if images]
+        return [everything, *rows]
+
+    def _row(self, name: str, actor: ActorRate, final: bool, timed: bool) -> dict[str, Any]:
+        now = self.clock()
+        row: dict[str, Any] = {"actor": name, "images": actor.images}
+        row["images/s"] = _rounded(actor.mean() if final else actor.current(now))
+        row["failed"] = actor.failed
+        if timed and final:
+            row |= {"prepare s": round(actor.prepare_s, 1), "wait s": round(actor.wait_s, 1)}
+            row |= {"forward s": round(actor.forward_s, 1), "bottleneck": actor.bottleneck()}
+        elif timed:
+            row |= {
+                "waits for images": _share(actor.wait_s, actor.busy_s),
+                "in networks": _share(actor.forward_s, actor.busy_s),
+            }
+        if not final:
+            row["silent for"] = duration(now - actor.last) if actor.is_silent(now) else ""
+        return row
+
+    def _actors(self) -> str:
+        now = self.clock()
+        rates = [actor.current(now) for _, actor in sorted(self.actors.items())]
+        if not rates:
+            return "no actor has finished a shard yet"
+        if len(rates) <= FEW_ACTORS:
+            told = " + ".join(f"{rate:.3g}" for rate in rates)
+        else:
+            told = f"{min(rates):.3g} to {max(rates):.3g}, median {statistics.median(rates):.3g}"
+        silent = [name for name, actor in sorted(self.actors.items()) if actor.is_silent(now)]
+        more = f" and {len(silent) - FEW_ACTORS} more" if len(silent) > FEW_ACTORS else ""
+        quiet = f"; silent for long: {', '.join(silent[:FEW_ACTORS])}{more}" if silent else ""
+        return f"{len(rates)} actor{'s' * (len(rates) > 1)}: {told} images/s{quiet}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them, such as `50 s`, `12 min` or `3.4 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _together(actors: Sequence[ActorRate]) -> ActorRate:
+    whole = ActorRate(min((actor.started for actor in actors), default=0.0))
+    for actor in actors:
+        for name in ("images", "failed", "busy_s", "prepare_s", "wait_s", "forward_s", "transfer_s"):
+            setattr(whole, name, getattr(whole, name) + getattr(actor, name))
+        whole.last = max(whole.last, actor.last)
+    return whole
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.0f} %" if whole else ""
+
+
+def _rounded(rate: float) -> float:
+    return float(f"{rate:.3g}")

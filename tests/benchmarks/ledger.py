@@ -1,0 +1,136 @@
+"""What listing and planning cost where a feature set has many files, with the consolidated ledger and without it.
+
+Files hold 20 rows each, so that the cost is that of files, not of vectors; one row of a million is measured apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from dfd_core.augmentations import AUGMENTATIONS
+from dfd_core.backbones import BackboneSpec, resolve
+from dfd_core.features.files import write_feature_file
+from dfd_core.features.ledger import Ledger, ledger_path, load_ledger
+from dfd_core.features.planning import plan_extraction
+from dfd_core.features.sets import FeatureSet
+from dfd_core.storage import Store
+
+FILES, ROWS, RUNS = (1_000, 10_000, 50_000), 20, 3
+MILLION = 1_000_000
+DATASET = "benchmark"
+
+
+def measure(folder: Path) -> list[dict]:
+    """Seconds to plan; `reference` reads every file, `ours` the ledger, and both find that nothing is missing."""
+    backbone = resolve(BackboneSpec(name="spectrum"))
+    feature_set = FeatureSet(dataset=DATASET, augmentation=AUGMENTATIONS["none"], backbone=backbone)
+    store = Store(folder / "store")
+    found = []
+    for n in FILES:
+        _write_files(store, feature_set.folder, n)
+        manifest = _manifest(n * ROWS)
+        listing = _seconds(lambda: store.names(feature_set.folder))
+        without = _seconds(lambda manifest=manifest: _plan(store, manifest, feature_set))
+        load_ledger(store, feature_set.folder, keep=True)
+        planning = _seconds(lambda manifest=manifest: _plan(store, manifest, feature_set))
+        cpu = _seconds(lambda manifest=manifest: _plan(store, manifest, feature_set), time.process_time)
+        found.append(
+            {
+                "name": f"plan {n:,} files of {ROWS} rows with their ledger, reference without it",
+                "reference": without,
+                "ours": planning,
+                "ratio": without / planning,
+                "goal": None,
+                "cosine": 1.0,
+                "listing": listing,
+                "reference_ms_per_file": 1e3 * without / n,
+                "ours_ms_per_file": 1e3 * planning / n,
+                "ours_cpu_ms_per_file": 1e3 * cpu / n,
+            }
+        )
+        Path(store.url(ledger_path(feature_set.folder))).unlink()
+    shutil.rmtree(folder / "store")
+    return [*found, _a_million_rows(store, feature_set)]
+
+
+def _a_million_rows(store: Store, feature_set: FeatureSet) -> dict:
+    """Bytes and seconds of a ledger of a million rows, one in a hundred of them failed, and of planning with it."""
+    manifest = _manifest(MILLION)
+    status = pa.array(["ok" if i % 100 else "missing" for i in range(MILLION)])
+    error = pa.array([None if i % 100 else f"/images/{i:09}.png: No such file or directory" for i in range(MILLION)])
+    rows = pa.table({"sample_id": manifest["sample_id"], "status": status, "error": error})
+    n_files = -(-MILLION // 2048)
+    counts = np.full(n_files, 2048)
+    counts[-1] = MILLION - 2048 * (n_files - 1)
+    names = [f"shard-{i:016x}.parquet" for i in range(n_files)]
+    for name in names:
+        store.write_bytes(f"{feature_set.folder}/{name}", b"")
+    ledger = Ledger(tuple(names), counts, rows)
+    path = ledger_path(feature_set.folder)
+    facts = {"version": 1, "files": names, "counts": counts.tolist()}
+    writing = _seconds(
+        lambda: store.write_table(
+            path, ledger.rows, facts, compression="zstd", use_dictionary=["status", "error"],
+            write_statistics=False,
+        )
+    )  # fmt: skip
+    return {
+        "name": "a ledger of 1,000,000 rows in 489 files, 1 % failed: planning, reference reading it",
+        "reference": _seconds(lambda: load_ledger(store, feature_set.folder)),
+        "ours": _seconds(lambda: _plan(store, manifest, feature_set)),
+        "ratio": None,
+        "goal": None,
+        "cosine": 1.0,
+        "writing": writing,
+        "retry": _seconds(lambda: plan_extraction(store, {DATASET: manifest}, [feature_set], retry_failed=True)),
+        "size_bytes": Path(store.url(path)).stat().st_size,
+        "memory_bytes": load_ledger(store, feature_set.folder).rows.nbytes,
+    }
+
+
+def _plan(store: Store, manifest: pa.Table, feature_set: FeatureSet) -> None:
+    plan = plan_extraction(store, {DATASET: manifest}, [feature_set])
+    if plan.missing:
+        raise AssertionError(f"{plan.missing} vectors are missing where none is")
+
+
+def _write_files(store: Store, folder: str, n: int) -> None:
+    """Files up to n; each is a table that was written once and differs in its ids alone."""
+    for index in range(len(store.names(folder)), n):
+        rows = [(_digest(index * ROWS + row), "ok", None) for row in range(ROWS)]
+        write_feature_file(store, f"{folder}/shard-{index:016x}.parquet", rows, np.zeros((ROWS, 4), np.float32), {})
+
+
+def _manifest(n: int) -> pa.Table:
+    ids = pa.array([_digest(index) for index in range(n)])
+    return pa.table({"sample_id": ids, "url": pa.array([f"/images/{index:09}.png" for index in range(n)])})
+
+
+def _digest(index: int) -> str:
+    return hashlib.sha256(str(index).encode()).hexdigest()
+
+
+def _seconds(call: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+    times = []
+    for _ in range(RUNS):
+        started = clock()
+        call()
+        times.append(clock() - started)
+    return statistics.median(times)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as scratch:
+        json.dump(measure(Path(scratch)), sys.stdout, indent=2)
+    print()

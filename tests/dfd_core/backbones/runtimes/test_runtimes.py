@@ -1,0 +1,189 @@
+"""Every runtime against eager torch, what calibration finds and remembers, and reduced precision."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+
+from dfd_core.backbones import BackboneSpec, load, resolve
+from dfd_core.backbones.runtimes import RUNTIMES, calibration
+from dfd_core.backbones.runtimes.calibration import Workload, calibrated, find_batch_size, probe_images
+from dfd_core.backbones.runtimes.openvino import OpenVinoRuntime
+from dfd_core.errors import UsageError
+from dfd_core.features.spec import ExtractionSpec
+
+CPU = torch.device("cpu")
+NAMES = ["vit", "resnet"]
+
+
+@pytest.fixture(scope="module")
+def modules():
+    torch.manual_seed(0)
+    made = {
+        "vit": timm.create_model("test_vit", num_classes=0),
+        "resnet": timm.create_model("test_resnet", num_classes=0),
+    }
+    return {name: module.eval().requires_grad_(False) for name, module in made.items()}
+
+
+def workload(module, precision="float32"):
+    return Workload(module, precision, 160, CPU)
+
+
+def test_a_configuration_knows_every_runtime():
+    assert set(ExtractionSpec.model_fields["runtime"].annotation.__args__) == {"auto", *RUNTIMES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_runtimes_vectors_are_torchs_for_every_size_of_batch(modules, name, runtime, tmp_path):
+    module = modules[name]
+    forward = RUNTIMES[runtime].prepare(module, "float32", 160, tmp_path / runtime)
+    for n in (1, 3, 2):
+        batch = probe_images(n, workload(module))
+        expected = module(batch)
+        found = forward(batch)
+        assert found.dtype == torch.float32
+        assert found.shape == expected.shape
+        assert calibration.lowest_cosine(found, expected) > 0.999999
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_the_compiled_form_is_taken_from_the_cache(modules, tmp_path):
+    batch = probe_images(2, workload(modules["vit"]))
+    first = RUNTIMES["openvino"].prepare(modules["vit"], "float32", 160, tmp_path / "v")(batch)
+    assert list((tmp_path / "v" / "compiled").iterdir())
+    again = RUNTIMES["openvino"].prepare(torch.nn.Identity(), "float32", 160, tmp_path / "v")(batch)
+    torch.testing.assert_close(again, first, rtol=0, atol=0)
+    assert not list(tmp_path.glob(".partial-*"))
+
+
+def test_a_precision_that_the_cpu_has_not_is_not_offered(monkeypatch):
+    offered = [one for one in ("float32", "bfloat16", "float16") if RUNTIMES["openvino"].offers(one, CPU)]
+    assert "float32" in offered
+    assert not RUNTIMES["openvino"].offers("float32", torch.device("meta"))
+    monkeypatch.setattr(OpenVinoRuntime, "version", lambda self: None)
+    assert not RUNTIMES["openvino"].offers("float32", CPU)
+
+
+def test_what_is_found_is_remembered_until_something_changes(modules, tmp_path, monkeypatch):
+    monkeypatch.setattr(calibration, "SMALL", 0)
+    work = workload(modules["vit"])
+    _, found = calibrated(work, "auto", None, tmp_path)
+    assert found.runtime in RUNTIMES
+    assert found.batch_size in calibration.CPU_SIZES
+    assert found.cosine > 0.99999
+    assert found.threads == torch.get_num_threads()
+    monkeypatch.setattr(calibration, "_measure", lambda *_: pytest.fail("it was measured again"))
+    forward, known = calibrated(work, "auto", None, tmp_path)
+    assert known == found
+    assert forward(probe_images(2, work)).shape == (2, 64)
+    with pytest.raises(pytest.fail.Exception, match="measured again"):
+        calibrated(work, "auto", 4, tmp_path)
+
+
+def test_a_damaged_finding_is_made_anew_and_said_so(modules, tmp_path, caplog):
+    calibrated(workload(modules["vit"]), "torch", 4, tmp_path)
+    (path,) = tmp_path.glob("calibration-*.json")
+    path.write_text('{"runtime": ')
+    _, found = calibrated(workload(modules["vit"]), "torch", 4, tmp_path)
+    assert "made anew" in caplog.text
+    assert json.loads(path.read_text())["batch_size"] == found.batch_size == 4
+
+
+class Wrong(OpenVinoRuntime):
+    """Gives vectors that are not the network's."""
+
+    name = "openvino"
+
+    def prepare(self, module, precision, image_size, cached_at):
+        return lambda batch: module(batch).flip(0)
+
+
+def test_a_runtime_with_other_vectors_is_not_taken_and_that_is_said(modules, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(calibration, "RUNTIMES", {"torch": RUNTIMES["torch"], "openvino": Wrong()})
+    monkeypatch.setattr(calibration, "SMALL", 0)
+    _, found = calibrated(workload(modules["resnet"]), "auto", 2, tmp_path)
+    assert found.runtime == "torch"
+    assert "openvino is not used for this network: its vectors have a cosine of only" in caplog.text
+    with pytest.raises(UsageError, match="can't be used for this network"):
+        calibrated(workload(modules["resnet"]), "openvino", 2, tmp_path)
+
+
+def test_small_networks_stay_with_torch(modules, tmp_path):
+    assert calibrated(workload(modules["vit"]), "auto", 2, tmp_path)[1].runtime == "torch"
+
+
+def test_a_runtime_that_is_not_installed_is_named(modules, tmp_path, monkeypatch):
+    monkeypatch.setattr(OpenVinoRuntime, "version", lambda self: None)
+    with pytest.raises(UsageError, match=r"openvino is not installed.*pip install dfd\[openvino\]"):
+        calibrated(workload(modules["vit"]), "openvino", None, tmp_path)
+
+
+def test_the_batch_size_stops_at_the_memorys_end(modules):
+    def forward(batch):
+        if len(batch) > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return torch.zeros(len(batch), 1)
+
+    assert find_batch_size(forward, workload(modules["vit"]))[0] in (1, 2, 4)
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_no_vector_is_lost(images, monkeypatch):
+    backbone = load(resolve(BackboneSpec(name="tiny_vit")), batch_size=8)
+    inputs = [backbone.transform(image) for image in images] * 5
+    expected = backbone.embed(inputs)
+    forward, sizes = backbone._forward, []
+
+    def narrow(batch):
+        sizes.append(len(batch))
+        if len(batch) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(batch)
+
+    monkeypatch.setattr(backbone, "_forward", narrow)
+    np.testing.assert_allclose(backbone.embed(inputs), expected, rtol=1e-4, atol=1e-4)
+    assert sizes[:3] == [8, 4, 2]
+    assert backbone.batch_size == 2
+    assert backbone.facts()["batch_size"] == 2
+
+
+def test_one_image_that_does_not_fit_is_an_error(images, monkeypatch):
+    backbone = load(resolve(BackboneSpec(name="tiny_vit")), batch_size=2)
+
+    def full(batch):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(backbone, "_forward", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        backbone.embed([backbone.transform(images[0])])
+
+
+@pytest.mark.parametrize("runtime", ["torch", "openvino"])
+def test_bfloat16_is_another_feature_set_and_its_difference_is_measured(images, runtime):
+    if not RUNTIMES[runtime].offers("bfloat16", CPU):
+        pytest.skip(f"{runtime} has no bfloat16 on this CPU")
+    exact, rounded = (resolve(BackboneSpec(name="tiny_resnet", precision=one)) for one in ("float32", "bfloat16"))
+    assert exact.key() != rounded.key()
+    assert rounded.label == "Tiny ResNet (random) (bfloat16)"
+    one, other = load(exact, runtime=runtime), load(rounded, runtime=runtime)
+    inputs = [one.transform(image) for image in images]
+    assert one.agreement(inputs) is None
+    X, Y = one.embed(inputs), other.embed(inputs)
+    assert Y.dtype == np.float32
+    assert not np.array_equal(X, Y)
+    agreement = other.agreement(inputs)
+    assert agreement.n == len(images)
+    cosines = (X * Y).sum(1) / np.linalg.norm(X, axis=1) / np.linalg.norm(Y, axis=1)
+    assert agreement.cosine == pytest.approx(cosines.min(), abs=1e-5)
+    assert 0.99 < agreement.cosine < 1
+    assert agreement.centred < agreement.cosine
+    np.testing.assert_array_equal(other.embed(inputs), Y)
+
+
+def test_nothing_is_reported_to_the_makers_of_a_runtime():
+    source = Path(calibration.__file__).with_name("openvino.py").read_text()
+    assert ".convert_model(" not in source

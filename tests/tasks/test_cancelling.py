@@ -1,0 +1,112 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from dfd_core.errors import RunCancelledError
+from tasks import cancelling
+
+
+@pytest.fixture(autouse=True)
+def _fresh():
+    cancelling.reset()
+    yield
+    cancelling.reset()
+
+
+def test_a_checkpoint_raises_once_somebody_asked():
+    cancelling.checkpoint()
+    cancelling.request()
+    assert cancelling.requested()
+    with pytest.raises(RunCancelledError, match="What is finished is kept"):
+        cancelling.checkpoint()
+    cancelling.reset()
+    cancelling.checkpoint()
+
+
+def test_a_signal_is_a_request_and_the_earlier_handler_comes_back(capfd):
+    before = signal.getsignal(signal.SIGTERM)
+    with cancelling.guarded(lambda: None, (signal.SIGTERM,)):
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(RunCancelledError):
+            cancelling.checkpoint()
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert capfd.readouterr().err == cancelling.STOPPING
+
+
+def run_deaf(waited_for):
+    """Waits as whoever waits for a result does, without checkpoints."""
+    with cancelling.guarded(lambda: None, ()):
+        cancelling.request()
+        waited_for.wait(60)
+
+
+def test_work_without_checkpoints_is_interrupted_where_it_is(monkeypatch):
+    monkeypatch.setattr(cancelling, "INTERRUPT_AFTER_S", 0.2)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run_deaf(threading.Event())
+    assert time.monotonic() - began < 30
+
+
+def test_work_in_a_thread_of_a_pool_is_interrupted_too(monkeypatch):
+    monkeypatch.setattr(cancelling, "INTERRUPT_AFTER_S", 0.2)
+    ended, over = [], threading.Event()
+
+    def hash_for_ever():
+        try:
+            with cancelling.interruptible():
+                while True:
+                    time.sleep(0.01)
+        except KeyboardInterrupt as error:
+            ended.append(type(error))
+            over.set()
+
+    threading.Thread(target=hash_for_ever, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        run_deaf(threading.Event())
+    assert over.wait(30)
+    assert ended == [cancelling.Interrupted]
+
+
+ENDING = """
+import re, signal, sys, threading, time
+from tasks import cancelling
+cancelling.END_AFTER_S = 1.0
+with cancelling.guarded(lambda: print("told"), (signal.SIGINT,)):
+    signal.pthread_sigmask(signal.SIG_BLOCK, {cancelling.INTERRUPT_SIGNAL})  # as deaf as work in a library can be
+    print("ready", flush=True)
+    while True:
+        time.sleep(0.1)
+"""
+
+
+@pytest.mark.parametrize("twice", [True, False])
+def test_a_second_signal_or_deaf_work_ends_the_process(twice):
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        if twice:
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+        told, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert told == "told\n"
+    assert said.splitlines()[-1] == f"dfd: {cancelling.MESSAGE}"
+
+
+def test_what_a_library_makes_of_an_interrupt_is_known_for_what_it_is():
+    from tasks.run_states import _ended_on_request
+
+    wrapped = SystemError("returned a result with an exception set")
+    assert not _ended_on_request(wrapped)
+    wrapped.__cause__ = cancelling.Interrupted()
+    assert _ended_on_request(wrapped)
+    cancelling.request()
+    assert _ended_on_request(RuntimeError("the raylet is gone"))

@@ -1,0 +1,57 @@
+import logging
+
+import pytest
+
+from dfd_core.errors import RunCancelledError
+from dfd_core.features.extraction import ShardReport
+from dfd_core.features.planning import ExtractionPlan
+from tasks import cancelling
+from tasks.progress import CountProgress, ExtractionProgress
+
+logger = logging.getLogger("test")
+
+
+class Untouchable(tuple):
+    """Shards of which there may be very many."""
+
+    def __iter__(self):
+        raise AssertionError("progress went through all shards")
+
+
+def test_a_shard_moves_the_feature_sets_of_its_report_and_no_plan_is_searched():
+    plan = ExtractionPlan((), Untouchable(), {"one": 10, "two": 0, "three": 0}, {"one": 50, "two": 50, "three": 50})
+    progress = ExtractionProgress(plan, 90, logger)
+    progress.on_shard(ShardReport("shard-x", "d", 20, {"one": {"empty": 1}, "two": {}}, 2.0, "a"))
+    assert [progress._percent(folder) for folder in ("one", "two", "three")] == [60.0, 40.0, 0.0]
+    assert progress.changed == {"one", "two"}
+    (whole, actor) = progress.throughput_rows()
+    assert (whole["actor"], whole["images"], whole["failed"]) == ("all", 20, 1)
+    assert (actor["actor"], actor["images/s"]) == ("a", 10.0)
+    assert progress.rates.left == 70
+
+
+def test_a_dashboard_out_of_reach_is_told_once_and_ends_nothing(caplog):
+    progress = ExtractionProgress(ExtractionPlan((), (), {}, {}), 10, logger)
+
+    def fail():
+        raise ConnectionError("refused")
+
+    progress._try(fail)
+    progress._try(fail)
+    assert [record.message for record in caplog.records] == [
+        "The dashboard's progress can't be moved at the moment: refused"
+    ]
+    progress._try(lambda: None)
+    progress._try(fail)
+    assert len(caplog.records) == 2
+
+
+def test_counted_work_stops_when_it_is_asked_to():
+    progress = CountProgress("things", "things", logger, 10)
+    progress.advance()
+    cancelling.request()
+    try:
+        with pytest.raises(RunCancelledError):
+            progress.advance()
+    finally:
+        cancelling.reset()
