@@ -235,7 +235,9 @@ def test_a_store_out_of_reach_never_quarantines(run, tmp_path, monkeypatch):
     with pytest.raises(StoreError, match="no route to host"):
         extract(run, settings, StoreAway, monkeypatch)
     for feature_set in feature_sets:
-        assert list(read_statuses(Store(config.store), feature_set.folder).values()) == ["ok"] * 20
+        statuses = read_statuses(Store(config.store), feature_set.folder)
+        assert set(statuses.values()) <= {"ok"}
+        assert not statuses.keys() & {sample_id for sample_id, _ in plan.shards[0].samples}
 
 
 def test_a_run_that_is_cancelled_ends_its_actors_at_once_and_keeps_what_is_finished(run, tmp_path, monkeypatch):
