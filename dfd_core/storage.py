@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from dfd_core.errors import StoreError, StoreFullError
 
 PROVENANCE_KEY = b"dfd"
 _PARTIAL = ".partial-"
+_ABANDONED_AFTER_S = 3600.0
 _READ_AHEAD = 2**16  # Arrow asks for whole columns at once; with 5 MB, as is usual, two columns cost the whole file
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -30,26 +32,30 @@ class Store:
 
     Args:
         url: Any fsspec URL or a local path; made on the first write.
+        root_exists: Whether a local folder was there before, so that it is not made: where it is missing then, its disk
+            is gone, and what is written would land on another.
 
     Raises:
         StoreError: The URL's protocol is unknown or its package is missing.
     """
 
-    def __init__(self, url: str | os.PathLike[str]) -> None:
+    def __init__(self, url: str | os.PathLike[str], root_exists: bool = False) -> None:
         self.fs: fsspec.AbstractFileSystem
         try:
-            self.fs, root = fsspec.core.url_to_fs(os.fspath(url))
+            # a cached listing would hide what other processes have written since
+            self.fs, root = fsspec.core.url_to_fs(os.fspath(url), use_listings_cache=False)
         except (ValueError, ImportError) as error:
             raise StoreError(f"The store {os.fspath(url)!r} can't be opened: {error}") from error
         self.root = root.rstrip("/") or "/"
+        self.root_exists = root_exists
         self.is_local = isinstance(self.fs, LocalFileSystem)
         self.in_memory = isinstance(self.fs, MemoryFileSystem)
 
     def __repr__(self) -> str:
         return f"Store({self.url()!r})"
 
-    def __reduce__(self) -> tuple[type[Store], tuple[str]]:
-        return type(self), (self.url(),)
+    def __reduce__(self) -> tuple[type[Store], tuple[str, bool]]:
+        return type(self), (self.url(), self.root_exists or (self.is_local and Path(self.root).is_dir()))
 
     def url(self, path: str = "") -> str:
         """The address of a file: a plain path on local disk, else with its protocol."""
@@ -100,14 +106,38 @@ class Store:
 
         Raises:
             StoreFullError: No space left; nothing is left behind.
-            StoreError: The store can't be written.
+            StoreError: The store can't be written, or is gone.
         """
         with self._errors("write", path):
             if self.is_local:
+                if self.root_exists and not Path(self.root).is_dir():
+                    raise StoreError(
+                        f"The store {self.root} is gone, so {path} can't be written. Mount or restore it, then "
+                        "give the same command again: what is finished is kept."
+                    )
                 _write_local(Path(self._full(path)), data)
             else:
                 self.fs.pipe_file(self._full(path), data)
         return self.url(path)
+
+    def sweep(self, folder: str) -> int:
+        """Removes what a killed process left of a file that it was writing to a local disk; object stores hide it.
+
+        Files younger than an hour stay: somebody may still be writing them. Nobody reads them meanwhile.
+
+        Returns:
+            How many were removed.
+        """
+        if not self.is_local:
+            return 0
+        removed = 0
+        with self._errors("clean", folder):
+            for partial in Path(self._full(folder)).glob(f"{_PARTIAL}*"):
+                with contextlib.suppress(FileNotFoundError):
+                    if time.time() - partial.stat().st_mtime > _ABANDONED_AFTER_S:
+                        partial.unlink()
+                        removed += 1
+        return removed
 
     def read_json(self, path: str) -> Any:
         """A JSON file's value."""

@@ -8,7 +8,7 @@ from dfd_core.config import RunConfig
 from flows.extract import extract_flow
 from flows.report import report_flow
 from flows.train_and_evaluate import train_and_evaluate_flow
-from tasks.dispatcher import ray_kept_open
+from tasks.cluster import ray_kept_open
 from tasks.run_states import cancellable_flow
 
 

@@ -1,1 +1,1 @@
-"""Prefect tasks: coarse units with retries, progress and artifacts, and the dispatcher that knows Ray."""
+"""Prefect tasks: coarse units with retries, progress and artifacts, and the dispatcher on Ray."""

@@ -1,104 +1,74 @@
-"""The one module that knows Ray: actors that extract, and small jobs that run in parallel.
+"""Shards of a plan on actors of a Ray cluster that may lose any of its processes and nodes at any time.
 
 The dispatcher keeps one shard running and one waiting on every actor. It counts attempts per shard and writes off one
-that failed them all, replaces actors that die, uses nodes that join, and counts an actor only once it says it is ready.
+that failed them all, replaces actors that die or hang, uses nodes that join, and counts an actor only once it says it
+is ready. What a step costs depends on the number of actors, never on the number of shards.
+
+Three kinds of failure are counted apart, since they say different things. An attempt that raised, died or hung is the
+shard's own: after three the shard is quarantined. A store out of reach is no fault of the shard: after as many the run
+ends, and nothing is written off. A node that goes takes its shards along: they go back without blame, unless it
+happens to one shard so often that the shard may be what ends the nodes.
 """
 
 from __future__ import annotations
 
-import functools
-import signal
-import threading
+import contextlib
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from dfd_core.errors import DfdError, EngineError, StoreError, StoreFullError
-from dfd_core.features.extraction import Extractor, ShardReport, find_report, write_off
+from dfd_core.features.extraction import ShardReport, find_report, write_off
 from dfd_core.features.planning import ExtractionPlan, Shard
 from dfd_core.features.spec import ExtractionSpec
 from dfd_core.features.statuses import QUARANTINED
 from dfd_core.storage import Store
+from tasks.actors import ExtractionActor
 from tasks.cancelling import checkpoint
+from tasks.cluster import actor_resources, room_for
 from tasks.settings import EngineSettings, apply_defaults
 
 apply_defaults()  # Ray reads its environment when it is imported
 import ray  # noqa: E402
-from ray.exceptions import RayActorError, RayError, RayTaskError  # noqa: E402
+from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError  # noqa: E402
 
 IN_FLIGHT = 2
 GROW_EVERY_S = 5.0
 ACTOR_ATTEMPTS = 3
+NODE_LOSSES = 10  # after so many, a shard is suspected of ending the nodes
 READY_WITHIN_S = 900.0  # large weights may have to be downloaded first
-Result = TypeVar("Result")
-_keepers = 0
 
 
-@contextmanager
-def ray_session(settings: EngineSettings) -> Iterator[None]:
-    """Connects to the cluster of the settings, or starts Ray on this machine; ends it unless it is kept open."""
-    with ray_kept_open():
-        if not ray.is_initialized():
-            _connect(settings)
-        yield
+@dataclass(eq=False)
+class _Job:
+    """A shard and what became of it so far."""
+
+    shard: Shard
+    failures: int = 0
+    store_failures: int = 0
+    node_losses: int = 0
+    careful: bool = False
 
 
-@contextmanager
-def ray_kept_open() -> Iterator[None]:
-    """Ray that is started inside is ended here and not before, so that several steps share one start."""
-    global _keepers  # noqa: PLW0603
-    was_open = ray.is_initialized()
-    _keepers += 1
-    try:
-        yield
-    finally:
-        _keepers -= 1
-        if not _keepers and not was_open and ray.is_initialized():
-            ray.shutdown()
-
-
-def _connect(settings: EngineSettings) -> None:
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "namespace": "dfd"}
-    with _signal_handlers_kept():
-        try:
-            if settings.ray_address:
-                ray.init(settings.ray_address, **options)
-            else:
-                ray.init("local", include_dashboard=False, **options)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise EngineError(f"Ray did not start or answer ({settings.ray_address or 'local'}): {error}") from error
-
-
-class _ExtractionActor:
-    """An `Extractor` in a process of its own."""
-
-    def __init__(self, store: Store, plan_sets: Sequence[Any], spec: ExtractionSpec, threads: int) -> None:
-        import torch
-
-        torch.set_num_threads(threads)
-        context = ray.get_runtime_context()
-        self.name = f"{str(context.get_node_id())[:6]}/{str(context.get_actor_id())[:6]}"
-        self.make = functools.partial(Extractor, store, plan_sets, spec, "cuda" if ray.get_gpu_ids() else "cpu")
-
-    def ready(self) -> str:
-        """Loads the backbones; here and not in `__init__`, whose errors Ray gives back as text."""
-        self.extractor = self.make()
-        return self.name
-
-    def extract(self, shard: Shard) -> ShardReport:
-        report = self.extractor.extract(shard)
-        return ShardReport(**{**vars(report), "worker": self.name})
-
-
-@dataclass
+@dataclass(eq=False)
 class _Worker:
+    """An actor and the shards that it was given: the first of them runs since `since`, the others wait.
+
+    `probe` is a second call that tells whether an actor that Ray calls unavailable is dead, and of what.
+    """
+
     actor: Any
     ready: Any
     is_ready: bool = False
-    running: deque[Any] = field(default_factory=deque)
+    probe: Any = None
+    given: dict[Any, _Job] = field(default_factory=dict)
+    since: float = 0.0
+
+
+class _ShardTimeoutError(Exception):
+    """An actor that did not answer in time."""
 
 
 class ShardDispatcher:
@@ -112,6 +82,8 @@ class ShardDispatcher:
         on_shard: Called with each report as it comes.
     """
 
+    actor_class: type = ExtractionActor
+
     def __init__(
         self,
         store: Store,
@@ -121,49 +93,56 @@ class ShardDispatcher:
         on_shard: Callable[[ShardReport], None],
     ) -> None:
         self.store, self.plan, self.spec, self.settings, self.on_shard = store, plan, spec, settings, on_shard
-        self.todo: deque[Shard] = deque(plan.shards)
-        self.shard_of: dict[Any, Shard] = {}
-        self.worker_of: dict[Any, _Worker] = {}
+        self.fresh, self.n_fresh = iter(plan.shards), len(plan.shards)
+        self.returned: deque[_Job] = deque()  # without blame, so they come first
+        self.failed: deque[_Job] = deque()  # they come last: what ended one actor may end the next
         self.workers: list[_Worker] = []
-        self.attempts: Counter[str] = Counter()
-        self.last_error: dict[str, str] = {}
+        self.worker_of: dict[Any, _Worker] = {}
+        self.in_flight = 0
         self.actor_failures = 0
-        self.last_ready = time.monotonic()
+        self.last_ready = self.grow_at = time.monotonic()
         self.reports: list[ShardReport] = []
+
+    @property
+    def todo(self) -> int:
+        """Shards that no actor has now and that have no report."""
+        return self.n_fresh + len(self.returned) + len(self.failed)
 
     def run(self) -> list[ShardReport]:
         """Every shard's report; those that failed every attempt are written off with the status `quarantined`.
 
+        Whatever ends it, no actor outlives it. Finished shards are in the store then.
+
         Raises:
             EngineError: The cluster has no room for an actor, or actors die before they are ready or don't get ready.
+            RunCancelledError: Somebody asked the run to stop.
             StoreError: The store, or where the images are, can't be reached or is full.
         """
-        resources = _actor_resources(self.settings)
-        grown = -GROW_EVERY_S
+        resources = actor_resources(self.settings)
+        for feature_set in self.plan.feature_sets:
+            self.store.sweep(feature_set.folder)
         try:
-            while self.todo or self.shard_of:
+            while self.todo or self.in_flight:
                 checkpoint()
-                if time.monotonic() - grown >= GROW_EVERY_S or not self.workers:
-                    self._grow(resources)
-                    grown = time.monotonic()
                 self._assign()
-                waiting = [worker.ready for worker in self.workers if not worker.is_ready] + list(self.shard_of)
-                self._see_that_somebody_works(waiting)
-                if not waiting:
-                    time.sleep(1.0)
-                    continue
-                done, _ = ray.wait(waiting, num_returns=1, timeout=1.0)
-                for ref in done:
+                if time.monotonic() >= self.grow_at or not self.workers:
+                    self._grow(resources)
+                    self.grow_at = time.monotonic() + GROW_EVERY_S
+                    self._see_that_somebody_works()
+                for ref in self._answered():
                     self._collect(ref)
+                self._see_that_nobody_hangs()
         finally:
-            for worker in self.workers:
-                ray.kill(worker.actor)
+            for worker in list(self.workers):
+                self._dismiss(worker)
         return self.reports
 
     def _grow(self, resources: dict[str, float]) -> None:
-        left = len(self.todo) + len(self.shard_of)
-        wanted = min(self.settings.actors or left, left, _room_for(resources))
-        remote: Any = ray.remote(_ExtractionActor)
+        if not self.todo:
+            return
+        useful = len(self.workers) + self.todo
+        wanted = min(self.settings.actors or useful, useful, room_for(resources))
+        remote: Any = ray.remote(self.actor_class)
         while len(self.workers) < wanted:
             threads = max(1, int(resources["num_cpus"]))
             arguments = (self.store, self.plan.feature_sets, self.spec, threads)
@@ -172,159 +151,180 @@ class ShardDispatcher:
             self.workers.append(worker)
             self.worker_of[worker.ready] = worker
 
-    def _see_that_somebody_works(self, waiting: Sequence[Any]) -> None:
+    def _see_that_somebody_works(self) -> None:
         if any(worker.is_ready for worker in self.workers):
             self.last_ready = time.monotonic()
         elif time.monotonic() - self.last_ready > READY_WITHIN_S:
             raise EngineError(
-                f"For {READY_WITHIN_S:.0f} s no extraction actor got ready ({len(waiting)} wait): the cluster's nodes "
-                "are gone or busy with other work. What is finished is kept; the same command goes on from there."
+                f"For {READY_WITHIN_S:.0f} s no extraction actor got ready ({len(self.workers)} wait): the cluster's "
+                "nodes are gone or busy with other work. What is finished is kept; the same command goes on from there."
             )
 
     def _assign(self) -> None:
         for depth in range(1, IN_FLIGHT + 1):
             for worker in self.workers:
-                if self.todo and worker.is_ready and len(worker.running) < depth:
-                    shard = self.todo.popleft()
-                    ref = worker.actor.extract.remote(shard)
-                    worker.running.append(ref)
-                    self.shard_of[ref], self.worker_of[ref] = shard, worker
+                if self.todo and worker.is_ready and worker.probe is None and len(worker.given) < depth:
+                    self._give(worker, self._next())
+        if not self.todo:  # who has nothing left makes room for others, and can't die unnoticed
+            for worker in [one for one in self.workers if not one.given]:
+                self._dismiss(worker)
+
+    def _next(self) -> _Job:
+        if self.returned:
+            return self.returned.popleft()
+        if self.n_fresh:
+            self.n_fresh -= 1
+            return _Job(next(self.fresh))
+        return self.failed.popleft()
+
+    def _give(self, worker: _Worker, job: _Job) -> None:
+        ref = worker.actor.extract.remote(job.shard, job.careful)
+        if not worker.given:
+            worker.since = time.monotonic()
+        worker.given[ref] = job
+        self.worker_of[ref] = worker
+        self.in_flight += 1
+
+    def _answered(self) -> list[Any]:
+        """What is there now; waits for a second at most."""
+        refs = list(self.worker_of)
+        if not refs:
+            time.sleep(1.0)
+            return []
+        done: list[Any] = ray.wait(refs, num_returns=1, timeout=1.0)[0]
+        if done and len(refs) > IN_FLIGHT:
+            done = ray.wait(refs, num_returns=len(refs), timeout=0)[0]
+        return done
 
     def _collect(self, ref: Any) -> None:
-        worker = self.worker_of.pop(ref, None)
+        worker = self.worker_of.get(ref)
         if worker is None:
-            return
+            return  # its worker was dismissed since
         try:
             value = ray.get(ref)
-        except RayActorError as error:
-            self._bury(worker, error)
-            return
         except RayTaskError as error:
+            cause = getattr(error, "cause", None) or error
             if ref == worker.ready:
-                cause = getattr(error, "cause", None) or error
                 raise (
                     cause if isinstance(cause, DfdError) else EngineError(f"An extraction actor failed: {cause}")
                 ) from error
-            worker.running.remove(ref)
-            self._failed(self.shard_of.pop(ref), error)
+            self._failed(self._take_back(worker, ref), cause)
+            return
+        except ActorUnavailableError as error:
+            if ref == worker.probe:
+                self._bury(worker, error)
+            else:
+                self._probe(worker, ref)
+            return
+        except RayError as error:
+            self._bury(worker, error)
+            return
+        if ref == worker.probe:
+            self._bury(worker, ActorUnavailableError("the way to the actor was broken", None))
             return
         if ref == worker.ready:
+            del self.worker_of[ref]
             worker.is_ready = True
             self.actor_failures = 0
             return
-        worker.running.remove(ref)
-        self.shard_of.pop(ref)
+        self._take_back(worker, ref)
         self._report(value)
+        if value.stuck_threads:
+            self._retire(worker)
 
-    def _bury(self, worker: _Worker, error: RayActorError) -> None:
-        """An actor died: the first shard that it has not finished counts an attempt, one that waited does not."""
+    def _probe(self, worker: _Worker, ref: Any) -> None:
+        """Ray lost the way to an actor and does not say whether it died, or its node: another call will tell."""
+        del self.worker_of[ref]
+        if worker.probe is None:
+            worker.probe = worker.actor.alive.remote()
+            self.worker_of[worker.probe] = worker
+
+    def _see_that_nobody_hangs(self) -> None:
+        limit = self.settings.shard_timeout_s
+        for worker in [one for one in self.workers if one.given and time.monotonic() - one.since > limit]:
+            error = _ShardTimeoutError(f"no answer within {limit:g} s, which is DFD_SHARD_TIMEOUT_S")
+            self._bury(worker, error)
+
+    def _take_back(self, worker: _Worker, ref: Any) -> _Job:
+        self.worker_of.pop(ref, None)
+        self.in_flight -= 1
+        worker.since = time.monotonic()
+        return worker.given.pop(ref)
+
+    def _dismiss(self, worker: _Worker) -> list[_Job]:
+        """Ends an actor; returns the shards that it had."""
         self.workers.remove(worker)
-        self.worker_of.pop(worker.ready, None)
-        blamed = False
-        for ref in worker.running:
+        self.grow_at = 0.0
+        for ref in (worker.ready, worker.probe):
             self.worker_of.pop(ref, None)
-            shard = self.shard_of.pop(ref)
-            report = find_report(self.store, shard)  # its answer may have died with the actor, its files have not
-            if report is not None:
-                self._report(report)
-            elif blamed:
-                self.todo.appendleft(shard)
+        jobs = [self._take_back(worker, ref) for ref in list(worker.given)]
+        with contextlib.suppress(RayError, RuntimeError):  # the cluster itself may be gone
+            ray.kill(worker.actor)
+        return jobs
+
+    def _retire(self, worker: _Worker) -> None:
+        """Ends an actor in which threads are stuck; what it was given goes back."""
+        self.returned.extendleft(reversed(self._unfinished(self._dismiss(worker))))
+
+    def _bury(self, worker: _Worker, error: Exception) -> None:
+        """An actor died or hangs: the first shard that it has not finished counts an attempt, others do not."""
+        lost = _is_loss_of_node(error)
+        jobs = self._unfinished(self._dismiss(worker))
+        if jobs:
+            first, *others = jobs
+            self.returned.extendleft(reversed(others))
+            first.node_losses += lost
+            if lost and first.node_losses < NODE_LOSSES:
+                self.returned.appendleft(first)
             else:
-                blamed = True
-                self._failed(shard, error)
-        if not worker.is_ready:
+                first.careful = True
+                self._failed(first, error)
+        if not worker.is_ready and not lost:
             self.actor_failures += 1
             if self.actor_failures >= ACTOR_ATTEMPTS:
                 raise EngineError(
                     f"{self.actor_failures} extraction actors died before they were ready: {error}"
                 ) from error
 
-    def _failed(self, shard: Shard, error: Exception) -> None:
-        cause = getattr(error, "cause", None) or error
+    def _unfinished(self, jobs: list[_Job]) -> list[_Job]:
+        """Reports the shards whose files are in the store: an answer can die with its actor. Returns the others."""
+        unfinished = []
+        for job in jobs:
+            try:
+                report = find_report(self.store, job.shard)
+            except StoreError:
+                report = None  # computed again; if the store stays away, that will say so
+            if report is None:
+                unfinished.append(job)
+            else:
+                self._report(report)
+        return unfinished
+
+    def _failed(self, job: _Job, cause: Exception) -> None:
+        """An attempt failed. The shard comes again, or is written off, or the store's error ends the run."""
         if isinstance(cause, StoreFullError):
             raise cause
-        self.attempts[shard.name] += 1
-        last_line = (str(cause).strip().splitlines() or [""])[-1]
-        self.last_error[shard.name] = f"{type(cause).__name__}: {last_line}"
-        if self.attempts[shard.name] < self.settings.shard_attempts:
-            self.todo.append(shard)
-            return
         if isinstance(cause, StoreError):
-            raise cause  # no fault of the shard: the others would fare no better
-        reason = f"{shard.name} failed {self.attempts[shard.name]} times, the last with: {self.last_error[shard.name]}"
-        self._report(write_off(self.store, shard, QUARANTINED, reason))
+            job.store_failures += 1
+            if job.store_failures >= self.settings.shard_attempts:
+                raise cause
+            self.returned.appendleft(job)  # next, or every other shard would wait for the same store first
+            return
+        job.failures += 1
+        if job.failures < self.settings.shard_attempts:
+            self.failed.append(job)
+            return
+        last_line = (str(cause).strip().splitlines() or [""])[-1]
+        reason = f"{job.shard.name} failed {job.failures} times, the last with: {type(cause).__name__}: {last_line}"
+        self._report(write_off(self.store, job.shard, QUARANTINED, reason))
 
     def _report(self, report: ShardReport) -> None:
         self.reports.append(report)
         self.on_shard(report)
 
 
-def run_jobs(
-    function: Callable[..., Result], shared: Any, jobs: Sequence[Any], on_result: Callable[[int, Result], None]
-) -> dict[int, Exception]:
-    """Calls `function(shared, job)` for every job in parallel; `shared` goes to the object store once.
-
-    Args:
-        function: What to call; importable in a worker.
-        shared: The first argument of each call.
-        jobs: The second.
-        on_result: Told each job's index and result as it comes.
-
-    Returns:
-        The errors of jobs that failed, by index.
-    """
-    remote = ray.remote(num_cpus=1, max_retries=2)(function)
-    handle = ray.put(shared)
-    index_of = {remote.remote(handle, job): index for index, job in enumerate(jobs)}
-    waiting, errors = list(index_of), {}
-    while waiting:
-        checkpoint()
-        done, waiting = ray.wait(waiting, num_returns=1, timeout=1.0)
-        for ref in done:
-            try:
-                on_result(index_of[ref], ray.get(ref))
-            except RayTaskError as error:
-                errors[index_of[ref]] = error.cause if isinstance(error.cause, Exception) else error
-            except RayError as error:  # its process died, each time that it was tried
-                errors[index_of[ref]] = error
-    return errors
-
-
-def _actor_resources(settings: EngineSettings) -> dict[str, float]:
-    cluster = ray.cluster_resources()
-    gpus = settings.gpus_per_actor
-    if gpus is None:
-        gpus = 1.0 if cluster.get("GPU", 0) >= 1 else 0.0
-    resources = {"num_cpus": settings.cpus_per_actor, "num_gpus": gpus}
-    if _room_for(resources) < 1:
-        have = {name: cluster.get(name, 0) for name in ("CPU", "GPU")}
-        raise EngineError(
-            f"An actor needs {settings.cpus_per_actor:g} CPUs and {gpus:g} GPUs and no node has them: {have}. "
-            "Set DFD_CPUS_PER_ACTOR and DFD_GPUS_PER_ACTOR to what a node has."
-        )
-    return resources
-
-
-def _room_for(resources: dict[str, float]) -> int:
-    """Actors that fit into the nodes that are alive now."""
-    room = 0
-    for node in ray.nodes():
-        if node["Alive"]:
-            have = node["Resources"]
-            cpus = have.get("CPU", 0) / resources["num_cpus"]
-            gpus = have.get("GPU", 0) / resources["num_gpus"] if resources["num_gpus"] else cpus
-            room += int(min(cpus, gpus))
-    return room
-
-
-@contextmanager
-def _signal_handlers_kept() -> Iterator[None]:
-    """`ray.init` replaces the SIGTERM handler, by which Prefect would notice that a run is cancelled."""
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    on_main_thread = threading.current_thread() is threading.main_thread()
-    before = {number: signal.getsignal(number) for number in numbers} if on_main_thread else {}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _is_loss_of_node(error: Exception) -> bool:
+    """Whether an actor is gone because its node, or the way to it, is. Ray says the first in words alone."""
+    return isinstance(error, ActorUnavailableError) or (
+        isinstance(error, RayActorError) and (error.preempted or "its node has died" in str(error))
+    )

@@ -24,7 +24,9 @@ from dfd_core.reports import summary_table
 from dfd_core.reports.report import FIGURES
 from dfd_core.storage import Store
 from tasks.artifacts import image_artifact, table_artifact
-from tasks.dispatcher import ShardDispatcher, ray_session, run_jobs
+from tasks.cluster import ray_session
+from tasks.dispatcher import ShardDispatcher
+from tasks.jobs import run_jobs
 from tasks.progress import CountProgress, ExtractionProgress
 from tasks.retries import task_options
 from tasks.run_states import cancellable_task

@@ -41,7 +41,8 @@ def main() -> None:
     if not given.ray:
         in_process.extract(config, inputs)
         return
-    from tasks.dispatcher import ShardDispatcher, ray_session
+    from tasks.cluster import ray_session
+    from tasks.dispatcher import ShardDispatcher
     from tasks.settings import EngineSettings
 
     settings = EngineSettings.from_environment()

@@ -1,6 +1,7 @@
 import errno
 import os
 import pickle
+import time
 
 import pyarrow as pa
 import pytest
@@ -83,3 +84,29 @@ def test_a_store_crosses_processes_as_its_address(store):
 def test_a_protocol_that_nobody_knows_is_named():
     with pytest.raises(StoreError, match="The store 'foo://x' can't be opened: Protocol not known: foo"):
         Store("foo://x")
+
+
+def test_a_store_whose_disk_is_gone_is_not_made_anew_by_other_processes(tmp_path):
+    root = tmp_path / "mounted" / "store"
+    fresh = pickle.loads(pickle.dumps(Store(root)))
+    fresh.write_bytes("a", b"1")  # nobody had made it yet
+    known = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(Store(root)))))
+    (tmp_path / "mounted").rename(tmp_path / "unmounted")
+    with pytest.raises(StoreError, match=r"The store .*mounted/store is gone, so b/c can't be written"):
+        known.write_bytes("b/c", b"1")
+    assert not root.exists()
+    (tmp_path / "unmounted").rename(tmp_path / "mounted")
+    known.write_bytes("b/c", b"1")
+    assert known.read_bytes("a") == b"1"
+
+
+def test_what_killed_processes_left_is_removed_once_it_is_old(tmp_path):
+    store = Store(tmp_path)
+    store.write_bytes("a/b", b"1")
+    old, young = tmp_path / "a" / ".partial-1", tmp_path / "a" / ".partial-2"
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (time.time() - 3700,) * 2)
+    assert store.sweep("a") == 1
+    assert store.sweep("nowhere") == 0
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [".partial-2", "b"]

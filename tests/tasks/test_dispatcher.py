@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import signal
 import sys
@@ -12,13 +13,23 @@ from PIL import Image
 
 from dfd_core import in_process, pipeline
 from dfd_core.config import RunConfig
-from dfd_core.errors import EngineError, EvaluationError, StoreFullError, WeightsError
+from dfd_core.errors import (
+    EngineError,
+    EvaluationError,
+    RunCancelledError,
+    StoreError,
+    StoreFullError,
+    WeightsError,
+)
 from dfd_core.features.extraction import Extractor
 from dfd_core.features.files import read_features, read_statuses
 from dfd_core.features.planning import Shard
 from dfd_core.storage import Store
-from tasks import dispatcher
-from tasks.dispatcher import ShardDispatcher, ray_session, run_jobs
+from tasks import actors, cancelling, cluster, dispatcher, jobs
+from tasks.actors import ExtractionActor
+from tasks.cluster import ray_session
+from tasks.dispatcher import ShardDispatcher
+from tasks.jobs import run_jobs
 from tasks.settings import EngineSettings
 
 pytestmark = pytest.mark.usefixtures("ray_open")
@@ -46,7 +57,7 @@ def run(tmp_path):
 def extract(run, settings=SETTINGS, extractor=None, monkeypatch=None):
     config, plan, _ = run
     if extractor is not None:
-        monkeypatch.setattr(dispatcher, "_ExtractionActor", extractor)
+        monkeypatch.setattr(ShardDispatcher, "actor_class", extractor)
     seen = []
     reports = ShardDispatcher(Store(config.store), plan, config.extraction, settings, seen.append).run()
     assert seen == reports
@@ -66,15 +77,15 @@ def test_actors_compute_what_one_process_computes(run, tmp_path):
         assert np.array_equal(a.X, b.X)
 
 
-class DiesOnce(dispatcher._ExtractionActor):
+class DiesOnce(ExtractionActor):
     """Kills its process with -9 in the first shard that any actor gets."""
 
-    def extract(self, shard: Shard):
+    def extract(self, shard: Shard, careful: bool):
         flag = Path(self.extractor.store.root).parent / "died"
         if not flag.exists():
             flag.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().extract(shard)
+        return super().extract(shard, careful)
 
 
 def test_a_dead_actor_is_replaced_and_nothing_is_lost_or_done_twice(run, monkeypatch):
@@ -86,15 +97,15 @@ def test_a_dead_actor_is_replaced_and_nothing_is_lost_or_done_twice(run, monkeyp
         assert len(read_features(Store(config.store), feature_set.folder).X) == 24
 
 
-class DiesOnOneShard(dispatcher._ExtractionActor):
+class DiesOnOneShard(ExtractionActor):
     """Kills its process with -9 whenever it gets the shard that is named in a file."""
 
-    def extract(self, shard: Shard):
+    def extract(self, shard: Shard, careful: bool):
         if shard.name == (Path(self.extractor.store.root).parent / "poison").read_text():
             with (Path(self.extractor.store.root).parent / "attempts").open("a") as file:
-                file.write("x")
+                file.write("careful " if careful else "normal ")
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().extract(shard)
+        return super().extract(shard, careful)
 
 
 def test_a_poison_shard_is_given_up_after_three_attempts_and_named(run, tmp_path, monkeypatch):
@@ -102,7 +113,7 @@ def test_a_poison_shard_is_given_up_after_three_attempts_and_named(run, tmp_path
     poison = plan.shards[1]
     (tmp_path / "poison").write_text(poison.name)
     reports = extract(run, extractor=DiesOnOneShard, monkeypatch=monkeypatch)
-    assert (tmp_path / "attempts").read_text() == "xxx"
+    assert (tmp_path / "attempts").read_text() == "normal careful careful "
     (given_up,) = [report for report in reports if report.shard == poison.name]
     assert given_up.failures == {one.folder: {"quarantined": 4} for one in feature_sets}
     for feature_set in feature_sets:
@@ -111,10 +122,10 @@ def test_a_poison_shard_is_given_up_after_three_attempts_and_named(run, tmp_path
         assert len(statuses) == 24
 
 
-class Raises(dispatcher._ExtractionActor):
+class Raises(ExtractionActor):
     """Fails every shard with an exception."""
 
-    def extract(self, shard: Shard):
+    def extract(self, shard: Shard, careful: bool):
         raise RuntimeError("no luck")
 
 
@@ -126,10 +137,139 @@ def test_an_exception_counts_attempts_and_stands_in_the_row(run, monkeypatch):
     assert all("failed 2 times, the last with: RuntimeError: no luck" in error for error in errors)
 
 
-class DiskFull(dispatcher._ExtractionActor):
+class Hangs(ExtractionActor):
+    """Stops its process in the shard that is named in a file, unless it may be careful."""
+
+    def extract(self, shard: Shard, careful: bool):
+        with (Path(self.extractor.store.root).parent / "starts").open("a") as file:
+            file.write(f"{shard.name} {careful} {os.getpid()}\n")
+        if shard.name == (Path(self.extractor.store.root).parent / "poison").read_text() and not careful:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return super().extract(shard, careful)
+
+
+def test_a_shard_that_hangs_costs_its_actor_and_comes_again_carefully(run, tmp_path, monkeypatch):
+    config, plan, feature_sets = run
+    poison = plan.shards[0].name
+    (tmp_path / "poison").write_text(poison)
+    reports = extract(run, SETTINGS.model_copy(update={"shard_timeout_s": 6.0}), Hangs, monkeypatch)
+    assert len(reports) == len(plan.shards)
+    starts = [line.split() for line in (tmp_path / "starts").read_text().splitlines()]
+    assert [careful for name, careful, _ in starts if name == poison] == ["False", "True"]
+    assert all(careful == "False" for name, careful, _ in starts if name != poison)
+    assert len(starts) == len(plan.shards) + 1  # the shard that waited behind it is not blamed and not done twice
+    (hung,) = {int(pid) for name, careful, pid in starts if name == poison and careful == "False"}
+    deadline = time.monotonic() + 15  # Ray gives a process that does not answer five seconds
+    while psutil.pid_exists(hung) and psutil.Process(hung).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    for feature_set in feature_sets:
+        assert list(read_statuses(Store(config.store), feature_set.folder).values()) == ["ok"] * 24
+
+
+class HangsAlways(ExtractionActor):
+    """Sleeps in every attempt at the shard that is named in a file."""
+
+    def extract(self, shard: Shard, careful: bool):
+        if shard.name == (Path(self.extractor.store.root).parent / "poison").read_text():
+            time.sleep(600)
+        return super().extract(shard, careful)
+
+
+def test_a_shard_that_hangs_in_every_attempt_is_given_up_and_says_which_setting_decided(run, tmp_path, monkeypatch):
+    config, plan, feature_sets = run
+    poison = plan.shards[2]
+    (tmp_path / "poison").write_text(poison.name)
+    settings = SETTINGS.model_copy(update={"shard_timeout_s": 4.0, "shard_attempts": 2})
+    reports = extract(run, settings, HangsAlways, monkeypatch)
+    (given_up,) = [report for report in reports if report.failures and any(report.failures.values())]
+    assert given_up.shard == poison.name
+    (error,) = set(Store(config.store).read_table(poison.path(feature_sets[0]), ["error"])["error"].to_pylist())
+    assert "failed 2 times" in error
+    assert "no answer within 4 s, which is DFD_SHARD_TIMEOUT_S" in error
+
+
+class Stuck(ExtractionActor):
+    """Has a thread that hangs after the first shard that any actor gets."""
+
+    def extract(self, shard: Shard, careful: bool):
+        root = Path(self.extractor.store.root).parent
+        with (root / "starts").open("a") as file:
+            file.write(f"{shard.name} {careful} {os.getpid()}\n")
+        report = super().extract(shard, careful)
+        if (root / "stuck").exists():
+            return report
+        (root / "stuck").write_text(str(os.getpid()))
+        return dataclasses.replace(report, stuck_threads=1)
+
+
+def test_an_actor_with_stuck_threads_is_replaced_without_blame(run, tmp_path, monkeypatch):
+    plan = run[1]
+    settings = SETTINGS.model_copy(update={"shard_attempts": 1})  # any blame would quarantine
+    reports = extract(run, settings, Stuck, monkeypatch)
+    assert sorted(report.shard for report in reports) == sorted(shard.name for shard in plan.shards)
+    assert not any(any(report.failures.values()) for report in reports)
+    stuck = (tmp_path / "stuck").read_text()
+    starts = [line.split() for line in (tmp_path / "starts").read_text().splitlines()]
+    assert all(careful == "False" for _, careful, _ in starts)
+    assert 1 <= sum(pid == stuck for _, _, pid in starts) <= 2  # its waiting shard may have begun before it was ended
+    assert len({pid for _, _, pid in starts}) >= 2
+
+
+class StoreAway(ExtractionActor):
+    """Dies once and then can't reach the store, always in the same shard."""
+
+    def extract(self, shard: Shard, careful: bool):
+        root = Path(self.extractor.store.root).parent
+        if shard.name != (root / "poison").read_text():
+            return super().extract(shard, careful)
+        if not careful:
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise StoreError("Could not write: no route to host")
+
+
+def test_a_store_out_of_reach_never_quarantines(run, tmp_path, monkeypatch):
+    config, plan, feature_sets = run
+    (tmp_path / "poison").write_text(plan.shards[0].name)
+    settings = SETTINGS.model_copy(update={"shard_attempts": 2})
+    with pytest.raises(StoreError, match="no route to host"):
+        extract(run, settings, StoreAway, monkeypatch)
+    for feature_set in feature_sets:
+        statuses = read_statuses(Store(config.store), feature_set.folder)
+        assert set(statuses.values()) <= {"ok"}
+        assert not statuses.keys() & {sample_id for sample_id, _ in plan.shards[0].samples}
+
+
+def test_a_run_that_is_cancelled_ends_its_actors_at_once_and_keeps_what_is_finished(run, tmp_path, monkeypatch):
+    config, plan, feature_sets = run
+    (tmp_path / "poison").write_text(plan.shards[4].name)
+    monkeypatch.setattr(ShardDispatcher, "actor_class", HangsAlways)
+    reports = []
+
+    def on_shard(report):
+        reports.append(report)
+        if len(reports) == 3:
+            cancelling.request()
+
+    try:
+        with pytest.raises(RunCancelledError):
+            ShardDispatcher(Store(config.store), plan, config.extraction, SETTINGS, on_shard).run()
+    finally:
+        cancelling.reset()
+    assert _no_actor_is_left()
+    assert 3 <= len(reports) < len(plan.shards)
+    for feature_set in feature_sets:
+        assert len(read_statuses(Store(config.store), feature_set.folder)) >= 12
+    store = Store(config.store)
+    again = pipeline.plan_features(config, *pipeline.find_inputs(config).open(config))
+    assert len(again.shards) <= len(plan.shards) - 3
+    assert all(store.exists(shard.path(one)) for shard in plan.shards[:1] for one in feature_sets)
+
+
+class DiskFull(ExtractionActor):
     """Finds no space."""
 
-    def extract(self, shard: Shard):
+    def extract(self, shard: Shard, careful: bool):
         raise StoreFullError("No space left while trying to write")
 
 
@@ -138,7 +278,7 @@ def test_a_full_disk_ends_the_extraction_at_once(run, monkeypatch):
         extract(run, extractor=DiskFull, monkeypatch=monkeypatch)
 
 
-class WrongWeights(dispatcher._ExtractionActor):
+class WrongWeights(ExtractionActor):
     """Can't load its backbone."""
 
     def ready(self):
@@ -151,7 +291,7 @@ def test_an_actor_that_can_not_load_ends_the_extraction_with_the_reason_itself(r
     assert "the weights don't fit" in str(caught.value)
 
 
-class DiesAtOnce(dispatcher._ExtractionActor):
+class DiesAtOnce(ExtractionActor):
     """Dies while it gets ready."""
 
     def ready(self):
@@ -163,6 +303,21 @@ def test_actors_that_die_before_they_are_ready_end_the_extraction(run, monkeypat
         extract(run, EngineSettings(actors=1), DiesAtOnce, monkeypatch)
 
 
+class NeverReady(ExtractionActor):
+    """Takes for ever to load."""
+
+    def ready(self):
+        time.sleep(600)
+
+
+def test_actors_that_do_not_get_ready_end_the_extraction(run, monkeypatch):
+    monkeypatch.setattr(dispatcher, "READY_WITHIN_S", 2.0)
+    monkeypatch.setattr(dispatcher, "GROW_EVERY_S", 0.5)
+    with pytest.raises(EngineError, match=r"For 2 s no extraction actor got ready \(1 wait\)"):
+        extract(run, EngineSettings(actors=1), NeverReady, monkeypatch)
+    assert _no_actor_is_left()
+
+
 def test_more_than_the_cluster_has_is_refused_at_once(run):
     started = time.monotonic()
     with pytest.raises(EngineError, match="needs 1 CPUs and 1 GPUs and no node has them.*DFD_GPUS_PER_ACTOR"):
@@ -172,12 +327,21 @@ def test_more_than_the_cluster_has_is_refused_at_once(run):
 
 def test_actors_are_gone_afterwards(run):
     extract(run)
+    assert _no_actor_is_left()
+
+
+def _no_actor_is_left():
+    """Whether every actor of this session's Ray is gone within ten seconds."""
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if not any("_ExtractionActor" in _title(process) for process in psutil.Process().children(recursive=True)):
-            return
+    while any(
+        f"ray::{kind.__name__}" in _title(process)
+        for process in psutil.Process().children(recursive=True)
+        for kind in (ExtractionActor, *ExtractionActor.__subclasses__())
+    ):
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.2)
-    raise AssertionError("an extraction actor is still there")
+    return True
 
 
 def _title(process):
@@ -202,6 +366,43 @@ def test_jobs_run_in_parallel_and_tell_their_errors():
     assert str(errors[2]) == "-3 is negative"
 
 
+def sleep(folder, job):
+    (Path(folder) / f"{job}-{os.getpid()}").touch()
+    time.sleep(0 if job == 0 else 600)
+
+
+def test_jobs_that_run_are_ended_when_the_run_is_cancelled(tmp_path):
+    started = time.monotonic()
+    try:
+        with pytest.raises(RunCancelledError):
+            run_jobs(sleep, str(tmp_path), range(50), lambda *_: cancelling.request())
+    finally:
+        cancelling.reset()
+    assert time.monotonic() - started < 20
+    pids = [int(path.name.split("-")[1]) for path in tmp_path.iterdir() if not path.name.startswith("0-")]
+    deadline = time.monotonic() + 10
+    while any(psutil.pid_exists(pid) and "sleep" in _title(psutil.Process(pid)) for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert len(pids) < 49
+
+
+def test_no_more_jobs_are_in_flight_than_keep_the_cpus_busy(monkeypatch):
+    most = 0
+    wait = jobs.ray.wait
+
+    def counting(refs, **options):
+        nonlocal most
+        most = max(most, len(refs))
+        return wait(refs, **options)
+
+    monkeypatch.setattr(jobs.ray, "wait", counting)
+    found = {}
+    assert not run_jobs(double, 0, range(100), lambda index, value: found.update({index: value}))
+    assert found == {index: 2 * index for index in range(100)}
+    assert most == jobs.MINIMUM_IN_FLIGHT
+
+
 def test_the_handler_of_sigterm_survives():
     before = signal.getsignal(signal.SIGTERM)
     with ray_session(SETTINGS):
@@ -210,11 +411,11 @@ def test_the_handler_of_sigterm_survives():
 
 
 def test_an_address_where_no_ray_is_gives_a_clear_error(monkeypatch):
-    monkeypatch.setattr(dispatcher.ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(dispatcher.ray, "init", lambda *a, **k: (_ for _ in ()).throw(ConnectionError("refused")))
+    monkeypatch.setattr(cluster.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(cluster.ray, "init", lambda *a, **k: (_ for _ in ()).throw(ConnectionError("refused")))
     with pytest.raises(EngineError, match=r"did not start or answer \(127\.0\.0\.1:1\): refused"):
-        dispatcher._connect(EngineSettings(ray_address="127.0.0.1:1"))
+        cluster._connect(EngineSettings(ray_address="127.0.0.1:1"))
 
 
 def test_the_extractor_is_the_one_of_the_core():
-    assert dispatcher.Extractor is Extractor
+    assert actors.Extractor is Extractor

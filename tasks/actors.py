@@ -1,0 +1,47 @@
+"""What runs on the nodes: an `Extractor` in a process of its own. Light to import, since every actor does it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import sys
+from collections.abc import Sequence
+
+from dfd_core.features.extraction import Extractor, ShardReport
+from dfd_core.features.planning import Shard
+from dfd_core.features.sets import FeatureSet
+from dfd_core.features.spec import ExtractionSpec
+from dfd_core.storage import Store
+
+
+class ExtractionActor:
+    """An `Extractor` in a process of its own.
+
+    Args:
+        store: Where the files go.
+        feature_sets: All that shards may ask for.
+        spec: How to extract.
+        threads: Threads of torch, where a backbone uses it.
+    """
+
+    def __init__(self, store: Store, feature_sets: Sequence[FeatureSet], spec: ExtractionSpec, threads: int) -> None:
+        import ray
+
+        context = ray.get_runtime_context()
+        self.threads = threads
+        self.name = f"{str(context.get_node_id())[:6]}/{str(context.get_actor_id())[:6]}"
+        self.make = functools.partial(Extractor, store, feature_sets, spec, "cuda" if ray.get_gpu_ids() else "cpu")
+
+    def ready(self) -> str:
+        """Loads the backbones; here and not in `__init__`, whose errors Ray gives back as text."""
+        self.extractor = self.make()
+        if "torch" in sys.modules:  # importing it for a backbone that needs none would take seconds
+            sys.modules["torch"].set_num_threads(self.threads)
+        return self.name
+
+    def alive(self) -> None:
+        """Answers."""
+
+    def extract(self, shard: Shard, careful: bool) -> ShardReport:
+        """Computes a shard; `careful` after it ended another actor."""
+        return dataclasses.replace(self.extractor.extract(shard, careful), worker=self.name)

@@ -1,0 +1,97 @@
+"""The Ray cluster: connecting to it or starting one on this machine, and what its nodes have room for."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from dfd_core.errors import EngineError
+from tasks.settings import EngineSettings, apply_defaults
+
+apply_defaults()  # Ray reads its environment when it is imported
+import ray  # noqa: E402
+
+_keepers = 0
+
+
+@contextmanager
+def ray_session(settings: EngineSettings) -> Iterator[None]:
+    """Connects to the cluster of the settings, or starts Ray on this machine; ends it unless it is kept open."""
+    with ray_kept_open():
+        if not ray.is_initialized():
+            _connect(settings)
+        yield
+
+
+@contextmanager
+def ray_kept_open() -> Iterator[None]:
+    """Ray that is started inside is ended here and not before, so that several steps share one start."""
+    global _keepers  # noqa: PLW0603
+    was_open = ray.is_initialized()
+    _keepers += 1
+    try:
+        yield
+    finally:
+        _keepers -= 1
+        if not _keepers and not was_open and ray.is_initialized():
+            ray.shutdown()
+
+
+def actor_resources(settings: EngineSettings) -> dict[str, float]:
+    """What an actor asks of Ray.
+
+    Raises:
+        EngineError: No node has it.
+    """
+    cluster = ray.cluster_resources()
+    gpus = settings.gpus_per_actor
+    if gpus is None:
+        gpus = 1.0 if cluster.get("GPU", 0) >= 1 else 0.0
+    resources = {"num_cpus": settings.cpus_per_actor, "num_gpus": gpus}
+    if room_for(resources) < 1:
+        have = {name: cluster.get(name, 0) for name in ("CPU", "GPU")}
+        raise EngineError(
+            f"An actor needs {settings.cpus_per_actor:g} CPUs and {gpus:g} GPUs and no node has them: {have}. "
+            "Set DFD_CPUS_PER_ACTOR and DFD_GPUS_PER_ACTOR to what a node has."
+        )
+    return resources
+
+
+def room_for(resources: dict[str, float]) -> int:
+    """Actors that fit into the nodes that are alive now."""
+    room = 0
+    for node in ray.nodes():
+        if node["Alive"]:
+            have = node["Resources"]
+            cpus = have.get("CPU", 0) / resources["num_cpus"]
+            gpus = have.get("GPU", 0) / resources["num_gpus"] if resources["num_gpus"] else cpus
+            room += int(min(cpus, gpus))
+    return room
+
+
+def _connect(settings: EngineSettings) -> None:
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "namespace": "dfd"}
+    with _signal_handlers_kept():
+        try:
+            if settings.ray_address:
+                ray.init(settings.ray_address, **options)
+            else:
+                ray.init("local", include_dashboard=False, **options)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise EngineError(f"Ray did not start or answer ({settings.ray_address or 'local'}): {error}") from error
+
+
+@contextmanager
+def _signal_handlers_kept() -> Iterator[None]:
+    """`ray.init` replaces the SIGTERM handler, by which Prefect would notice that a run is cancelled."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in numbers} if on_main_thread else {}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
