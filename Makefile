@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 export UV_SYSTEM_CERTS ?= $(if $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt),true,false)
 QUIET  := PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 RAY_USAGE_STATS_ENABLED=0
 
-.PHONY: help env demo test lint type unit lock clean
+.PHONY: help env demo test lint type unit bench lock clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ type: $(STAMP)
 
 unit: $(STAMP)
 	$(QUIET) $(BIN)/python -m pytest
+
+bench: $(STAMP)  ## speed against references, an hour on two cores; PARTS="bare fan_out" for some
+	@$(QUIET) PYTHONPATH=. $(BIN)/python tests/benchmarks/bench.py $(PARTS)
 
 lock: $(STAMP)  ## pin the newest versions that pyproject.toml admits
 	$(BIN)/uv pip compile --quiet --universal --upgrade --no-header --no-annotate --python-version 3.11 \

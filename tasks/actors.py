@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import sys
 from collections.abc import Sequence
 
 from dfd_core.features.extraction import Extractor, ShardReport
@@ -21,22 +20,25 @@ class ExtractionActor:
         store: Where the files go.
         feature_sets: All that shards may ask for.
         spec: How to extract.
-        threads: Threads of torch, where a backbone uses it.
+        threads: Threads of the networks, and of preparation where the spec does not say otherwise.
     """
 
     def __init__(self, store: Store, feature_sets: Sequence[FeatureSet], spec: ExtractionSpec, threads: int) -> None:
         import ray
 
         context = ray.get_runtime_context()
-        self.threads = threads
+        spec = spec if spec.threads else spec.model_copy(update={"threads": threads})
+        self.threads = threads if any(one.backbone.has_network for one in feature_sets) else None
         self.name = f"{str(context.get_node_id())[:6]}/{str(context.get_actor_id())[:6]}"
         self.make = functools.partial(Extractor, store, feature_sets, spec, "cuda" if ray.get_gpu_ids() else "cpu")
 
     def ready(self) -> str:
         """Loads the backbones; here and not in `__init__`, whose errors Ray gives back as text."""
+        if self.threads:  # importing torch for backbones that need none would take seconds
+            import torch
+
+            torch.set_num_threads(self.threads)  # before loading: what is compiled and measured then depends on it
         self.extractor = self.make()
-        if "torch" in sys.modules:  # importing it for a backbone that needs none would take seconds
-            sys.modules["torch"].set_num_threads(self.threads)
         return self.name
 
     def alive(self) -> None:

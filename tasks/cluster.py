@@ -50,14 +50,22 @@ def actor_resources(settings: EngineSettings) -> dict[str, float]:
     gpus = settings.gpus_per_actor
     if gpus is None:
         gpus = 1.0 if cluster.get("GPU", 0) >= 1 else 0.0
-    resources = {"num_cpus": settings.cpus_per_actor, "num_gpus": gpus}
+    cpus = settings.cpus_per_actor or (_cpus_beside(gpus) if gpus else 1.0)
+    resources = {"num_cpus": cpus, "num_gpus": gpus}
     if room_for(resources) < 1:
         have = {name: cluster.get(name, 0) for name in ("CPU", "GPU")}
         raise EngineError(
-            f"An actor needs {settings.cpus_per_actor:g} CPUs and {gpus:g} GPUs and no node has them: {have}. "
+            f"An actor needs {cpus:g} CPUs and {gpus:g} GPUs and no node has them: {have}. "
             "Set DFD_CPUS_PER_ACTOR and DFD_GPUS_PER_ACTOR to what a node has."
         )
     return resources
+
+
+def _cpus_beside(gpus: float) -> float:
+    """An actor's share of the CPUs of the GPU node that has the fewest for each GPU; decoding needs them all."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU", 0) >= gpus]
+    shares = [have.get("CPU", 0) * gpus / have["GPU"] for have in nodes]
+    return float(max(1, int(min(shares, default=1))))
 
 
 def room_for(resources: dict[str, float]) -> int:

@@ -9,7 +9,7 @@ from a run's configuration:
 | `DFD_SERVER_PORT` | first port tried for a local server | 4200 |
 | `RAY_ADDRESS` | a running Ray cluster | Ray starts in this machine, on loopback only |
 | `DFD_ACTORS` | extraction actors | as many as the cluster has GPUs, else CPUs |
-| `DFD_CPUS_PER_ACTOR` | CPUs of an actor, also its torch threads | 1 |
+| `DFD_CPUS_PER_ACTOR` | CPUs of an actor, and its threads | 1; beside a GPU its share of the node |
 | `DFD_GPUS_PER_ACTOR` | GPUs of an actor; 0 keeps it on the CPU | 1 where the cluster has GPUs, else 0 |
 | `DFD_SHARD_ATTEMPTS` | attempts before a shard is quarantined | 3 |
 | `DFD_SHARD_TIMEOUT_S` | seconds for one shard, after which the attempt has failed and its actor is replaced | 21600 |
@@ -44,7 +44,7 @@ class EngineSettings(Spec):
     server_port: int = Field(4200, ge=1, le=65535)
     ray_address: str | None = None
     actors: int | None = Field(None, ge=1)
-    cpus_per_actor: float = Field(1, gt=0)
+    cpus_per_actor: float | None = Field(None, gt=0)
     gpus_per_actor: float | None = Field(None, ge=0)
     shard_attempts: int = Field(3, ge=1)
     shard_timeout_s: float = Field(21600, gt=0)

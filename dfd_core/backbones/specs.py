@@ -146,6 +146,11 @@ class ResolvedBackbone(Spec):
         return self.extraction.dimension
 
     @property
+    def has_network(self) -> bool:
+        """Whether torch is needed for it."""
+        return self.extraction.library != "spectrum"
+
+    @property
     def label(self) -> str:
         """Its name in tables, with what differs from the card."""
         options = [f"{name}={value}" for name, value in sorted(self.spec.options.items())]

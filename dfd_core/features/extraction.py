@@ -230,6 +230,8 @@ def extract_here(
     """
     if not plan.shards:
         return []
+    for feature_set in plan.feature_sets:
+        store.sweep(feature_set.folder)
     extractor = Extractor(store, plan.feature_sets, spec, device)
     reports = []
     for shard in plan.shards:
@@ -240,14 +242,20 @@ def extract_here(
 
 
 def write_off(store: Store, shard: Shard, status: str, error: str) -> ShardReport:
-    """Gives every sample of a shard that can't be computed a row that says so, so that none is forgotten."""
+    """Gives every sample of a shard that can't be computed a row that says so, so that none is forgotten.
+
+    Feature sets whose file is there keep it: an attempt may have ended between two of them.
+    """
+    failures: dict[str, dict[str, int]] = {}
     for target in shard.targets:
+        path = shard.path(target)
+        if store.exists(path):
+            failures[target.folder] = _failures_of_file(store, path)
+            continue
         rows = [(sample_id, status, error) for sample_id, _ in shard.samples]
+        failures[target.folder] = {status: len(shard)}
         facts = provenance(feature_set=target.model_dump(mode="json"), n=len(shard), failures={status: len(shard)})
-        write_feature_file(
-            store, shard.path(target), rows, np.zeros((len(rows), target.backbone.dimension), np.float32), facts
-        )
-    failures = {target.folder: {status: len(shard)} for target in shard.targets}
+        write_feature_file(store, path, rows, np.zeros((len(rows), target.backbone.dimension), np.float32), facts)
     return ShardReport(shard.name, shard.targets[0].dataset, len(shard), failures, 0.0)
 
 
@@ -255,13 +263,18 @@ def find_report(store: Store, shard: Shard) -> ShardReport | None:
     """The report of a shard whose files are all in the store, `None` where one is missing or was written off before."""
     failures: dict[str, dict[str, int]] = {}
     for target in shard.targets:
-        if not store.exists(shard.path(target)):
+        path = shard.path(target)
+        if not store.exists(path):
             return None
-        statuses = store.read_table(shard.path(target), columns=["status"])["status"].to_pylist()
-        if set(statuses) == {QUARANTINED}:
+        failures[target.folder] = _failures_of_file(store, path)
+        if failures[target.folder] == {QUARANTINED: len(shard)}:
             return None
-        failures[target.folder] = dict(Counter(status for status in statuses if status != OK))
     return ShardReport(shard.name, shard.targets[0].dataset, len(shard), failures, 0.0)
+
+
+def _failures_of_file(store: Store, path: str) -> dict[str, int]:
+    counts = store.read_table(path, columns=["status"])["status"].value_counts().to_pylist()
+    return {str(one["values"]): int(one["counts"]) for one in counts if one["values"] != OK}
 
 
 def _failures(rows: list[Row]) -> dict[str, int]:

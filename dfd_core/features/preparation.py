@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -62,7 +63,7 @@ class Preparer:
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Preparer:
-        threads = self.spec.threads or _torch_threads()
+        threads = self.spec.threads or os.cpu_count() or 1
         limit_s, policy = self.spec.decode_timeout_s, self.spec.decode
         self.decode: Callable[[bytes], Image] = lambda data: decode(data, policy)
         if self.careful:
@@ -152,9 +153,3 @@ def _chunk_size(batch_sizes: set[int], distinct: int) -> int:
     """At least the largest batch, unless two chunks of it would take too much memory."""
     per_image = distinct * 3 * 256**2
     return max(1, min(max(AT_LEAST, *batch_sizes), AHEAD_BYTES // (2 * per_image)))
-
-
-def _torch_threads() -> int:
-    import torch
-
-    return torch.get_num_threads()

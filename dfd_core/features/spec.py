@@ -20,7 +20,8 @@ class ExtractionSpec(Spec):
         batch_size: Images in one forward pass; by default what is fastest on the machine, found on the first use.
         runtime: What carries out the networks: `torch`, `openvino`, or `auto` for the fastest that is installed. In
             float32 another runtime is taken only where its vectors have a cosine of at least 0.99999 to torch's.
-        threads: Threads that read, decode, augment and transform, in each actor; by default as many as torch has.
+        threads: Threads that read, decode, augment and transform, in each actor; by default as many as it
+            has CPUs.
         decode_timeout_s: An image that takes longer to read and prepare costs itself alone.
         max_failed_fraction: The share of samples without a vector above which the run fails, in each feature set.
         retry_failed: Whether samples that failed in an earlier run are tried again.

@@ -79,6 +79,36 @@ def clip_retrieval_features(output: Path) -> tuple[list[str], np.ndarray]:
     return paths, np.concatenate([np.load(part) for part in parts])
 
 
+def ours_command(images: Path, checkpoint: Path, output: Path) -> list[str]:
+    """dfd in one process."""
+    return [sys.executable, str(HERE / "ours.py"), str(images), str(checkpoint), str(output)]
+
+
+def ours_on_ray_command(images: Path, checkpoint: Path, output: Path) -> list[str]:
+    """dfd on Ray actors, one for each core."""
+    return [*ours_command(images, checkpoint, output), "--ray"]
+
+
+def our_features(output: Path) -> tuple[list[str], np.ndarray]:
+    """Features from the store, named by the manifest."""
+    from dfd_core.features.files import read_features
+    from dfd_core.storage import Store
+
+    store = Store(output / "store")
+    (manifest,) = store.names("manifests", ".parquet")
+    rows = store.read_table(f"manifests/{manifest}", columns=["sample_id", "path"])
+    folder = next((output / "store" / "features").rglob("shard-*.parquet")).parent
+    table = read_features(store, str(folder.relative_to(output / "store")))
+    found, missing = table.rows(rows["sample_id"].to_pylist())
+    if missing.any():
+        raise RuntimeError(f"{int(missing.sum())} images have no vector")
+    return rows["path"].to_pylist(), table.X[found]
+
+
+OURS = {
+    "ours": Contender("dfd", ours_command, our_features),
+    "ours_on_ray": Contender("dfd on Ray", ours_on_ray_command, our_features),
+}
 RIVALS = {
     "dataloader": Contender("open_clip + DataLoader", dataloader_command, npy_features),
     "ray_data": Contender("Ray Data", ray_data_command, ray_features),

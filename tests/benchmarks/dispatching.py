@@ -122,7 +122,7 @@ def _session() -> Iterator[Store]:
 def measure(shards: int = 50_000) -> list[dict[str, Any]]:
     """Two rows: a shard against a plain loop, and a shard of many against a shard of a tenth as many.
 
-    `reference` and `ours` are CPU-milliseconds of the driver a shard, `ratio` is ours / reference.
+    `reference` and `ours` are CPU-milliseconds of the driver a shard, `ratio` is reference / ours.
     """
 
     def both(run: Callable[[Store, ExtractionPlan], Cost], n: int) -> Cost:
@@ -131,8 +131,8 @@ def measure(shards: int = 50_000) -> list[dict[str, Any]]:
 
     plain, many, few = both(plain_loop, shards // 10), both(dispatch, shards), both(dispatch, shards // 10)
     return [
-        _row("driver CPU-ms a shard: dispatcher / plain Ray loop", plain, few, 1.5),
-        _row(f"driver CPU-ms a shard: {shards:,} / {shards // 10:,} shards", few, many, 1.2),
+        _row("driver CPU-ms a shard: dispatcher / plain Ray loop", plain, few, 0.67),
+        _row(f"driver CPU-ms a shard: {shards:,} / {shards // 10:,} shards", few, many, 0.83),
     ]
 
 
@@ -141,8 +141,8 @@ def _row(name: str, reference: Cost, ours: Cost, goal: float) -> dict[str, Any]:
         "name": name,
         "reference": round(reference.cpu_ms, 3),
         "ours": round(ours.cpu_ms, 3),
-        "ratio": round(ours.cpu_ms / reference.cpu_ms, 2),
-        "goal": f"<= {goal:g}",
+        "ratio": round(reference.cpu_ms / ours.cpu_ms, 2),
+        "goal": goal,
         "cosine": None,
         "reference_wall_ms": round(reference.wall_ms, 3),
         "ours_wall_ms": round(ours.wall_ms, 3),

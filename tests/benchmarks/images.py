@@ -9,42 +9,13 @@ import os
 import sys
 from pathlib import Path
 
-import numpy as np
+from dfd_core.throughput import make_images
 
-from dfd_core.datasets.simulation.camera import encode, expose
-from dfd_core.datasets.simulation.contents import ContentKind, content
-
-SIZE = 256
-JPEG_QUALITY = 90
 CLIP_ARCHITECTURE = "ViT-B-16-quickgelu"
 """The architecture of dfd's `clip_vit_b16` in open_clip's words: with OpenAI's activation."""
 CLIP_BACKBONE = "clip_vit_b16"
 RESNET_ARCHITECTURE = "resnet50"
 RESNET_BACKBONE = "dino_resnet50"
-_KINDS: tuple[ContentKind, ContentKind] = ("photographs", "dead_leaves")
-
-
-def make_images(folder: Path, count: int, seed: int = 0) -> list[Path]:
-    """Makes the images that a folder lacks: photographs and dead leaves with camera noise, 256 px, JPEG.
-
-    Args:
-        folder: Where; files of the same name are kept as they are.
-        count: How many.
-        seed: Another seed gives other images.
-
-    Returns:
-        The first `count` files, in the order of their names.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{number:06d}.jpg" for number in range(count)]
-    for number, path in enumerate(paths):
-        if not path.exists():
-            rng = np.random.default_rng([seed, number])
-            data = encode(expose(content(_KINDS[number % 2], SIZE, rng), rng), JPEG_QUALITY)
-            partial = path.with_suffix(".partial")
-            partial.write_bytes(data)
-            partial.replace(path)
-    return paths
 
 
 def first_images(folder: Path, count: int) -> Path:
