@@ -27,7 +27,7 @@ import pyarrow as pa
 
 from dfd_core.augmentations import AUGMENTATIONS
 from dfd_core.backbones import BackboneSpec, load, resolve
-from dfd_core.errors import DfdError, UsageError
+from dfd_core.errors import DfdError, ImageError, UsageError
 from dfd_core.features.extraction import Extractor, ShardReport
 from dfd_core.features.files import read_features
 from dfd_core.features.planning import plan_extraction
@@ -130,8 +130,7 @@ def measure_backbone(
             reports = runs["ours"].time(lambda: _extract(extractor, feature_set, table))
         found = read_features(extractor.store, feature_set.folder)
     rows, missing = found.rows(table["sample_id"].to_pylist())
-    if missing.any():
-        raise UsageError(f"{int(missing.sum())} of {len(files)} images can't be used: give a folder of sound images.")
+    assert not missing.any(), "every image was good enough for the reference"
     cosine, centred = cosines(found.X[rows], expected)
     facts = extractor.backbones[feature_set.backbone.key()].facts()
     details = {**_stages(reports), **facts, "centred_cosine": centred, "images": len(files)}
@@ -159,7 +158,10 @@ class _Bare:
 
         exact = spec.model_copy(update={"precision": "float32", "resize": "pillow"})
         backbone: Any = load(resolve(exact), device, "torch", REFERENCE_BATCH)
-        pixels = [backbone.transform(decode(Path(url).read_bytes())) for url in table["url"].to_pylist()]
+        try:
+            pixels = [backbone.transform(decode(Path(url).read_bytes())) for url in table["url"].to_pylist()]
+        except ImageError as error:
+            raise UsageError(f"An image can't be used ({error}): give a folder of sound images.") from error
         self.inputs = backbone.split.normalised(torch.from_numpy(np.stack(pixels))).to(backbone.device)
         self.forward = RUNTIMES["torch"].prepare(backbone._module, "float32", backbone.split.side, None)
         self.best_batch, _ = find_batch_size(self.forward, backbone._work)

@@ -1,0 +1,96 @@
+"""What `dfd throughput` measures and writes; its figures are not judged here."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from dfd_core import throughput
+from dfd_core.backbones import BackboneSpec
+from dfd_core.errors import UsageError
+from dfd_core.features.spec import ExtractionSpec
+from dfd_core.throughput import Measurement, cosines, make_images, measure_backbone
+
+KEYS = ["name", "reference", "ours", "ratio", "goal", "cosine"]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    return make_images(tmp_path_factory.mktemp("images"), 8)
+
+
+def test_images_are_jpeg_files_that_a_seed_decides(files, tmp_path):
+    again = make_images(tmp_path, 8)
+    assert [path.read_bytes() for path in again] == [path.read_bytes() for path in files]
+    other = make_images(tmp_path / "other", 1, seed=1)
+    assert other[0].read_bytes() != files[0].read_bytes()
+    assert files[0].read_bytes()[:2] == b"\xff\xd8"
+    assert len({path.read_bytes() for path in files}) == 8
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_ours_and_the_reference_are_timed_by_turns_on_the_same_images(files, precision, monkeypatch):
+    turns = []
+    time = throughput._Runs.time
+
+    def noted(self, function):
+        turns.append(id(self))
+        return time(self, function)
+
+    monkeypatch.setattr(throughput._Runs, "time", noted)
+    spec = BackboneSpec(name="tiny_resnet", precision=precision)
+    lines = measure_backbone(spec, files, ExtractionSpec(), repeats=2, goal=2.0)
+    assert turns == turns[:3] * 2
+    assert len(set(turns)) == 3
+    for line in lines:
+        assert line.name.startswith(f"tiny_resnet {precision} / bare forward, batch ")
+        assert line.ratio == pytest.approx(line.reference / line.ours)
+        assert line.details["images"] == 8
+        assert line.details["bottleneck"] in ("decode", "forward")
+        assert 0.99 < line.cosine <= 1 + 1e-9
+    assert [line.goal for line in lines[:2]] == [2.0, 2.0]
+    assert (lines[0].cosine > 0.999999) == (precision == "float32")
+
+
+def test_a_line_is_json_with_the_keys_that_were_agreed(files):
+    line = Measurement("a / b (ms)", 2.0, 1.0, 2.0, goal=1.5, cosine=1.0, details={"batch": 4})
+    found = json.loads(line.as_json())
+    assert list(found) == [*KEYS, "batch"]
+    assert "goal 1.5 met" in str(line)
+    assert "MISSED" in str(Measurement("a", 1.0, 1.0, 1.0, goal=1.5))
+
+
+def test_cosines_as_they_are_and_about_the_mean():
+    Y = np.array([[10.0, 1.0], [10.0, -1.0]])
+    X = np.array([[10.0, 1.0], [10.0, 1.0]])
+    plain, centred = cosines(X, Y)
+    assert plain == pytest.approx(99 / 101)
+    assert centred == pytest.approx(-1)
+
+
+def test_a_spectrum_has_no_forward_pass(files):
+    with pytest.raises(UsageError, match="no forward pass"):
+        measure_backbone(BackboneSpec(name="spectrum"), files, ExtractionSpec())
+
+
+def test_images_that_can_not_be_used_are_no_images(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"nothing")
+    with pytest.raises(UsageError, match="a folder of sound images"):
+        measure_backbone(BackboneSpec(name="tiny_vit"), [tmp_path / "a.jpg"], ExtractionSpec(), repeats=1)
+
+
+def test_the_script_needs_neither_prefect_nor_ray(tmp_path):
+    code = (
+        "import sys; sys.modules['prefect'] = sys.modules['ray'] = None; "
+        "sys.argv = ['throughput', 'tiny_vit', '--images', '8', '--log', sys.argv[1]]; "
+        "from dfd_core.throughput import main; main()"
+    )
+    log = tmp_path / "benchmarks.jsonl"
+    done = subprocess.run([sys.executable, "-c", code, str(log)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "cores keep one busy" in done.stdout
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert lines
+    assert all(list(line)[:6] == KEYS for line in lines)
