@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from dfd_core.evaluation import RESULTS_SCHEMA
+from dfd_core.features.precision import PrecisionCheck
 from dfd_core.reports import write_report
 from dfd_core.storage import Store
 
@@ -90,3 +91,14 @@ def test_the_same_again_gives_the_same_page_and_pictures(written, report, tmp_pa
     write_report(Store(tmp_path), "r", report)
     for name in ("index.html", "report.md", "results.md", "results.csv"):
         assert (tmp_path / "r" / name).read_bytes() == (written / name).read_bytes()
+
+
+def test_what_a_reduced_precision_costs_is_told_where_there_is_one(report, written, tmp_path):
+    check = PrecisionCheck("CLIP (bfloat16)", "bfloat16", "openvino 1", 16, 0.99995, 0.9993)
+    write_report(Store(tmp_path), "r", replace(report, precision=(check,)))
+    for name in ("index.html", "report.md"):
+        text = (tmp_path / "r" / name).read_text()
+        assert "CLIP (bfloat16)" in text
+        assert "0.999950" in text
+        assert "0.999300" in text
+        assert "Precision" not in (written / name).read_text()
