@@ -65,7 +65,8 @@ def _cpus_beside(gpus: float) -> float:
     """An actor's share of the CPUs of the GPU node that has the fewest for each GPU; decoding needs them all."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU", 0) >= gpus]
     shares = [have.get("CPU", 0) * gpus / have["GPU"] for have in nodes]
-    return float(max(1, int(min(shares, default=1))))
+    least = min(shares, default=1.0)
+    return float(int(least)) if least >= 1 else least
 
 
 def room_for(resources: dict[str, float]) -> int:

@@ -208,7 +208,10 @@ class ShardDispatcher:
                 raise (
                     cause if isinstance(cause, DfdError) else EngineError(f"An extraction actor failed: {cause}")
                 ) from error
-            self._failed(self._take_back(worker, ref), cause)
+            job = self._take_back(worker, ref)
+            if not isinstance(cause, StoreError):
+                self._retire(worker)  # what is broken may be the actor or its GPU: the next attempt is made elsewhere
+            self._failed(job, cause)
             return
         except ActorUnavailableError as error:
             if ref == worker.probe:

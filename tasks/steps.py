@@ -96,8 +96,10 @@ def extract_features(config: RunConfig, inputs: RunInputs) -> None:
         )
         settings = EngineSettings.from_environment()
         with ray_session(settings), ExtractionProgress(plan, plan.images, logger) as progress:
-            RayEngine(settings).extract(Store(config.store), plan, config.extraction, progress.on_shard)
-        table_artifact("throughput", progress.throughput_rows(), "Images a second of each extraction actor")
+            try:
+                RayEngine(settings).extract(Store(config.store), plan, config.extraction, progress.on_shard)
+            finally:
+                table_artifact("throughput", progress.throughput_rows(), "Images a second of each extraction actor")
     rows = [
         {
             "feature set": failure.feature_set.title,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.metadata
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -61,9 +62,12 @@ class FrozenNetwork:
         self.device = _checked_device(where.device)
         self.split = SplitTransform(transform, resolved.spec.resize)
         self.busy = Busy()
+        self._copy_stream: torch.cuda.Stream | None = None
         module = module.eval().requires_grad_(False).to(self.device)
         self._work = Workload(module, resolved.spec.precision, self.split.side, self.device)
-        folder = cache_folder().parent / "runtimes" / resolved.key()
+        built_by = type(module).__module__.partition(".")[0]
+        version = importlib.metadata.version({"open_clip": "open_clip_torch"}.get(built_by, built_by))
+        folder = cache_folder().parent / "runtimes" / resolved.key() / f"{built_by}-{version}"
         self._forward, self.calibration = calibrated(self._work, where.runtime, where.batch_size, folder)
         self.batch_size = self.calibration.batch_size
         if self.calibration.runtime == REFERENCE or resolved.spec.precision != "float32":
@@ -106,14 +110,14 @@ class FrozenNetwork:
             part = inputs[start : start + self.batch_size]
             try:
                 parts.append(run(part))
-            except torch.OutOfMemoryError:
-                if self.batch_size == 1:
-                    raise
-                self.batch_size = max(1, min(self.batch_size, len(part)) // 2)
-                if self.device.type == "cuda":
-                    torch.cuda.empty_cache()
+                start += len(part)
                 continue
-            start += len(part)
+            except torch.OutOfMemoryError:
+                if len(part) == 1:
+                    raise
+                self.batch_size = len(part) // 2
+            if self.device.type == "cuda":  # outside of the handler, whose traceback holds what did not fit
+                torch.cuda.empty_cache()
 
         def collect() -> np.ndarray:
             done = [part() for part in parts]
@@ -175,7 +179,7 @@ class FrozenNetwork:
 
     @property
     def _copying(self) -> torch.cuda.Stream:
-        if not hasattr(self, "_copy_stream"):
+        if self._copy_stream is None:
             self._copy_stream = torch.cuda.Stream(self.device)
         return self._copy_stream
 

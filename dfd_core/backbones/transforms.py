@@ -86,7 +86,8 @@ class SplitTransform:
             reuse: Whether the result may stand in memory that the next such call overwrites: fresh memory costs as much
                 as the arithmetic. Only where one thread calls.
         """
-        mean, std = self._mean.to(batch.device), self._std.to(batch.device)
+        if self._mean.device != batch.device:  # once: each such copy waits for all that the GPU has to do
+            self._mean, self._std = self._mean.to(batch.device), self._std.to(batch.device)
         planes = batch.permute(0, 3, 1, 2)
         # torch copies into a tensor that is there three times as fast as it converts and reorders in `to`
         if not reuse:
@@ -95,7 +96,7 @@ class SplitTransform:
             if len(self._scratch) < len(batch) or self._scratch.device != batch.device:
                 self._scratch = torch.empty(planes.shape, dtype=torch.float32, device=batch.device)
             scaled = self._scratch[: len(batch)]
-        return scaled.copy_(planes).div_(255).sub_(mean).div_(std)
+        return scaled.copy_(planes).div_(255).sub_(self._mean).div_(self._std)
 
 
 def _parts(transform: Any) -> tuple[list[Any], Any]:

@@ -45,8 +45,9 @@ class ShardReport:
         prepare_s: Thread-seconds spent on reading, decoding, augmenting and transforming.
         prepare_cpu_s: Of these, seconds on a CPU; the rest is waiting for files.
         wait_s: Seconds in which this process waited for prepared images.
-        forward_s: Seconds in the networks, transfers included.
-        transfer_s: Of these, seconds in transfers to a GPU.
+        forward_s: Seconds in the networks. On a GPU from the first to the last kernel of each batch, so that idling for
+            want of launches counts as busy.
+        transfer_s: Seconds of copies to a GPU, which go on beside the networks.
         stuck_threads: Threads that are still in a decoder that was given up on; the process should be replaced.
     """
 

@@ -17,13 +17,14 @@ import numpy as np
 
 from dfd_core.augmentations import AugmentationSpec, augment
 from dfd_core.backbones import LoadedBackbone
-from dfd_core.errors import ImageError
+from dfd_core.errors import ImageError, StoreError
 from dfd_core.features.decoding import decode
 from dfd_core.features.isolation import IsolatedDecoder
 from dfd_core.features.planning import Shard
 from dfd_core.features.reading import read_original
 from dfd_core.features.sets import FeatureSet
 from dfd_core.features.spec import ExtractionSpec
+from dfd_core.features.statuses import TIMED_OUT
 from dfd_core.features.threads import DeadlinePool, Ticket
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ class Preparer:
         self.n_targets, self.spec, self.careful = len(targets), spec, careful
         self.wanted = _grouped(backbones, targets)
         distinct = sum(len(wanting) for _, wanting in self.wanted)
-        self.chunk_size = _chunk_size({backbones[target.backbone.key()].batch_size for target in targets}, distinct)
+        used = [backbones[target.backbone.key()] for target in targets]
+        self.chunk_size = _chunk_size(used, distinct)
+        self._being_read: set[str] = set()
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Preparer:
@@ -95,24 +98,31 @@ class Preparer:
 
     def chunks(self, shard: Shard) -> Iterator[Chunk]:
         """The shard's samples in their order; the next chunk is being prepared while the caller has this one."""
-        size = self.chunk_size
+        size = min(self.chunk_size, max(AT_LEAST, len(shard) // 4))  # else nothing is prepared ahead in a small shard
         parts = [shard.samples[start : start + size] for start in range(0, len(shard), size)]
         waiting, ahead = iter(parts), list[list[Ticket[list[Input]]]]()
         for part in parts:
             for upcoming in itertools.islice(waiting, 2 - len(ahead)):
                 ahead.append([self.pool.submit(self._prepare, *sample) for sample in upcoming])
-            rows = [self._result(ticket) for ticket in ahead.pop(0)]
+            tickets = zip(part, ahead.pop(0), strict=True)
+            rows = [self._result(sample, ticket) for sample, ticket in tickets]
             yield [sample_id for sample_id, _ in part], [list(column) for column in zip(*rows, strict=True)]
 
-    def _result(self, ticket: Ticket[list[Input]]) -> list[Input]:
+    def _result(self, sample: tuple[str, str], ticket: Ticket[list[Input]]) -> list[Input]:
         try:
             return ticket.result()
         except ImageError as error:
+            sample_id, url = sample
+            if error.status == TIMED_OUT and sample_id in self._being_read:
+                raise StoreError(f"Could not read {url}: no answer in {self.spec.decode_timeout_s:g} s.") from error
             return [error] * self.n_targets
 
     def _prepare(self, sample_id: str, url: str) -> list[Input]:
         """One image's input for each feature set."""
-        image = self.decode(read_original(url, sample_id))
+        self._being_read.add(sample_id)
+        data = read_original(url, sample_id)
+        self._being_read.discard(sample_id)
+        image = self.decode(data)
         inputs: list[Input] = [ImageError("", "")] * self.n_targets
         for augmentation, wanting in self.wanted:
             try:
@@ -149,7 +159,8 @@ def _transformed(backbone: LoadedBackbone, image: Image) -> Input:
         return error
 
 
-def _chunk_size(batch_sizes: set[int], distinct: int) -> int:
+def _chunk_size(backbones: Sequence[LoadedBackbone], distinct: int) -> int:
     """At least the largest batch, unless two chunks of it would take too much memory."""
-    per_image = distinct * 3 * 256**2
-    return max(1, min(max(AT_LEAST, *batch_sizes), AHEAD_BYTES // (2 * per_image)))
+    side = max(backbone.resolved.spec.card.input_size or 256 for backbone in backbones)
+    per_image = distinct * 3 * side**2
+    return max(1, min(max(AT_LEAST, *(one.batch_size for one in backbones)), AHEAD_BYTES // (2 * per_image)))

@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import os
 import signal
@@ -135,6 +136,27 @@ def test_an_exception_counts_attempts_and_stands_in_the_row(run, monkeypatch):
     store, folder = Store(config.store), feature_sets[0].folder
     errors = store.read_table(f"{folder}/{plan.shards[0].name}.parquet")["error"].to_pylist()
     assert all("failed 2 times, the last with: RuntimeError: no luck" in error for error in errors)
+
+
+class Broken(ExtractionActor):
+    """The first of its kind fails whatever it is given, at once, as with a GPU that is out of order."""
+
+    def extract(self, shard: Shard, careful: bool):
+        flag = Path(self.extractor.store.root).parent / "broken"
+        with contextlib.suppress(FileExistsError):
+            flag.open("x").close()
+            flag.write_text(str(os.getpid()))
+        if flag.read_text() in ("", str(os.getpid())):
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        return super().extract(shard, careful)
+
+
+def test_an_actor_that_fails_everything_does_not_get_everything(run, monkeypatch):
+    config, plan, feature_sets = run
+    reports = extract(run, extractor=Broken, monkeypatch=monkeypatch)
+    assert len(reports) == len(plan.shards)
+    for feature_set in feature_sets:
+        assert set(read_statuses(Store(config.store), feature_set.folder).values()) == {"ok"}
 
 
 class Hangs(ExtractionActor):

@@ -41,7 +41,7 @@ class Calibration:
         runtime: The fastest one.
         version: Of its package.
         batch_size: The smallest whose rate is within 2 % of the next larger one's.
-        images_per_s: The rate at that size, in this process, forward pass alone.
+        images_per_s: The rate in this process, forward pass alone; at four images where the size was given.
         speed: How many times as fast as eager torch in float32 it was, batch by batch of the same size.
         cosine: The lowest cosine between its vectors and eager torch's in float32, on probe images.
         threads: Of the CPU.
@@ -92,8 +92,10 @@ def calibrated(work: Workload, wanted: str, batch_size: int | None, folder: Path
     with FileLock(str(path.with_suffix(".lock"))):  # one process measures, the others wait for what it finds
         known = _read(path)
         if known is not None:
-            runtime = RUNTIMES[known.runtime]
-            return _prepared(runtime, work, folder), known
+            try:
+                return _prepared(RUNTIMES[known.runtime], work, folder), known
+            except (RuntimeError, KeyError) as error:
+                logger.warning("%s can't be prepared as it was before and is measured anew: %s", known.runtime, error)
         forward, found = _measure(work, wanted, batch_size, folder)
         partial = path.with_name(f".partial-{uuid.uuid4().hex}")
         partial.write_text(json.dumps(asdict(found), indent=2))
@@ -116,7 +118,8 @@ def _measure(work: Workload, wanted: str, batch_size: int | None, folder: Path) 
             logger.warning("The runtime %s is not used for this network: %s", runtime.name, error)
             continue
         cosine = lowest_cosine(forward(probe), expected)
-        if work.precision == "float32" and cosine < COSINE_AT_LEAST:
+        least = COSINE_AT_LEAST if work.precision == "float32" else 0.0
+        if runtime.name != REFERENCE and not cosine >= least:  # so that NaN is refused too
             message = f"its vectors have a cosine of only {cosine:.6f} to eager torch's"
             if runtime.name == wanted:
                 raise UsageError(f"The runtime {wanted} can't be used for this network: {message}.")
@@ -158,7 +161,7 @@ def _candidates(work: Workload, wanted: str) -> Iterator[Runtime]:
 def find_batch_size(forward: Forward, work: Workload) -> tuple[int, float]:
     """The batch size beyond which larger ones bring less than 2 %, and its images per second.
 
-    Stops at the first size that does not fit into memory.
+    Stops at the first size that does not fit into the GPU's memory.
     """
     sizes = GPU_SIZES if work.device.type == "cuda" else CPU_SIZES
     best_size, best_rate, worse = sizes[0], 0.0, 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
 import shutil
@@ -38,30 +39,25 @@ class OpenVinoRuntime:
         """Whether it is installed, the device a CPU, and the precision one that this CPU computes in."""
         if device.type != "cpu" or self.version() is None:
             return False
-        import openvino
-
-        capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        return _CAPABILITIES[precision] in capabilities
+        return _CAPABILITIES[precision] in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
     def prepare(
         self, module: torch.nn.Module, precision: Precision, image_size: int, cached_at: Path | None
     ) -> Forward:
         """Compiles the module, or takes the compiled form from the cache."""
-        import openvino
-
-        core = openvino.Core()
         properties: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "NUM_STREAMS": 1,
+            "ENABLE_CPU_PINNING": False,  # else every process of the machine pins itself to the same first cores
         }
         if cached_at is None:
-            compiled = core.compile_model(_converted(module, image_size), "CPU", properties)
+            compiled = _core().compile_model(_converted(module, image_size), "CPU", properties)
         else:
             if not (cached_at / _MODEL).is_file():
                 _save(_converted(module, image_size), cached_at)
-            core.set_property({"CACHE_DIR": str(cached_at / "compiled")})
-            compiled = core.compile_model(str(cached_at / _MODEL), "CPU", properties)
+            properties["CACHE_DIR"] = str(cached_at / "compiled")
+            compiled = _core().compile_model(str(cached_at / _MODEL), "CPU", properties)
         computes_in = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         if computes_in != _HINTS[precision]:
             raise RuntimeError(f"OpenVINO would compute in {computes_in} instead of {_HINTS[precision]} on this CPU")
@@ -72,6 +68,18 @@ class OpenVinoRuntime:
             return torch.from_numpy(result)
 
         return forward
+
+
+@functools.cache
+def _core() -> Any:
+    """OpenVINO's root object: one for the process, which is never freed.
+
+    Its CPU plug-in gives the thread an alternative stack for signals and takes it away again when it is freed; with
+    several of them, a later signal finds a stack that is gone, and the process ends with a segmentation fault.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def _converted(module: torch.nn.Module, image_size: int) -> Any:

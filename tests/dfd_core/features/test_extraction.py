@@ -2,6 +2,8 @@ import hashlib
 import io
 import subprocess
 import sys
+import threading
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from PIL import Image
 
 from dfd_core.augmentations import AUGMENTATIONS, augment
 from dfd_core.backbones import BackboneSpec, load, resolve
-from dfd_core.errors import StoreFullError
+from dfd_core.errors import StoreError, StoreFullError
 from dfd_core.features import preparation
 from dfd_core.features.extraction import Extractor, extract_here, write_off
 from dfd_core.features.files import read_failures, read_features, read_statuses
@@ -308,3 +310,19 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
         assert done.returncode == 0, done.stderr
         peaks.append(int(done.stdout))
     assert peaks[1] <= 1.15 * peaks[0], f"the peak grew from {peaks[0] / 1024:.0f} to {peaks[1] / 1024:.0f} MiB"
+
+
+def test_a_place_that_does_not_answer_is_no_fault_of_the_image(store, images, spectrum, monkeypatch):
+    asked = threading.Event()
+
+    def silent(url, sample_id):
+        asked.set()
+        time.sleep(30)
+
+    monkeypatch.setattr(preparation, "read_original", silent)
+    sets = (FeatureSet(dataset="d", augmentation=AUGMENTATIONS["none"], backbone=spectrum),)
+    (shard,) = plan_extraction(store, {"d": images}, sets).shards
+    with pytest.raises(StoreError, match=r"Could not read .*0\.png: no answer in 0\.5 s"):
+        Extractor(store, sets, ExtractionSpec(threads=1, decode_timeout_s=0.5)).extract(shard)
+    assert asked.is_set()
+    assert store.names(sets[0].folder) == []

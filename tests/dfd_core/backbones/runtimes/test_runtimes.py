@@ -1,6 +1,11 @@
 """Every runtime against eager torch, what calibration finds and remembers, and reduced precision."""
 
+import contextlib
 import json
+import os
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +118,23 @@ def test_a_runtime_with_other_vectors_is_not_taken_and_that_is_said(modules, tmp
         calibrated(workload(modules["resnet"]), "openvino", 2, tmp_path)
 
 
+class Nonsense(OpenVinoRuntime):
+    """Is fast, and gives no numbers."""
+
+    name = "openvino"
+
+    def prepare(self, module, precision, image_size, cached_at):
+        return lambda batch: torch.full((len(batch), 64), torch.nan)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_vectors_that_are_no_numbers_are_refused_in_every_precision(modules, tmp_path, monkeypatch, precision):
+    monkeypatch.setattr(Nonsense, "offers", lambda *_: True)
+    monkeypatch.setattr(calibration, "RUNTIMES", {"torch": RUNTIMES["torch"], "openvino": Nonsense()})
+    monkeypatch.setattr(calibration, "SMALL", 0)
+    assert calibrated(workload(modules["vit"], precision), "auto", 2, tmp_path)[1].runtime == "torch"
+
+
 def test_small_networks_stay_with_torch(modules, tmp_path):
     assert calibrated(workload(modules["vit"]), "auto", 2, tmp_path)[1].runtime == "torch"
 
@@ -187,3 +209,50 @@ def test_bfloat16_is_another_feature_set_and_its_difference_is_measured(images, 
 def test_nothing_is_reported_to_the_makers_of_a_runtime():
     source = Path(calibration.__file__).with_name("openvino.py").read_text()
     assert ".convert_model(" not in source
+
+
+SIGNALLED = """
+import faulthandler, os, signal, sys
+from pathlib import Path
+import timm, torch
+from dfd_core.backbones.runtimes import RUNTIMES
+
+faulthandler.enable()
+network, folder = timm.create_model("test_vit", num_classes=0).eval(), Path(sys.argv[1])
+for number in range(3):
+    assert RUNTIMES["openvino"].offers("float32", torch.device("cpu"))
+    forward = RUNTIMES["openvino"].prepare(network, "float32", 160, folder / "cache")
+    forward(torch.zeros(1, 3, 160, 160))
+before = os.sched_getaffinity(0)
+received = []
+signal.signal(signal.SIGTERM, lambda *_: received.append(1))
+del forward
+os.kill(os.getpid(), signal.SIGTERM)
+print(len(received), before == set(range(os.cpu_count())))
+"""
+
+
+def test_a_signal_finds_its_handler_after_networks_came_and_went(tmp_path):
+    command = [sys.executable, "-W", "ignore", "-c", SIGNALLED, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["1", "True"]), done.stderr
+
+
+def test_networks_of_several_processes_do_not_share_a_core(modules, tmp_path):
+    """Each thread that computes may run on every core that the process has."""
+    forward = RUNTIMES["openvino"].prepare(modules["vit"], "float32", 160, None)
+    batch, allowed, over = probe_images(4, workload(modules["vit"])), set(), threading.Event()
+
+    def watch():
+        while not over.is_set():
+            for task in Path("/proc/self/task").iterdir():
+                with contextlib.suppress(OSError, ProcessLookupError):
+                    allowed.add(frozenset(os.sched_getaffinity(int(task.name))))
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    for _ in range(20):
+        forward(batch)
+    over.set()
+    watching.join()
+    assert allowed == {frozenset(os.sched_getaffinity(0))}
