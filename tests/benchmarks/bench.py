@@ -50,7 +50,8 @@ def fan_out(options: Options) -> Iterable[Measurement]:
 
 def tools(options: Options) -> Iterable[Measurement]:
     """The plain loop and Ray Data, with ours in one process and on Ray between them."""
-    yield from _against(options, ("dataloader", "ray_data"), (128, 384), options.repeats)
+    counts = (128, 256) if options.quick else (128, 384)
+    yield from _against(options, ("dataloader", "ray_data"), counts, options.repeats)
 
 
 def clip_retrieval(options: Options) -> Iterable[Measurement]:
@@ -137,6 +138,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="fewer images for the tools; figures are less certain")
     parser.add_argument("--bare-images", type=int, default=64)
     parser.add_argument("--folder", type=Path, help="for images, weights and outputs; kept if given")
     parser.add_argument("--log", type=Path, default=Path("benchmarks.jsonl"))
@@ -157,6 +159,7 @@ def main() -> None:
             command = [sys.executable, __file__, part, "--here", "--folder", str(folder.absolute())]
             command += ["--log", str(options.log), "--repeats", str(options.repeats)]
             command += ["--bare-images", str(options.bare_images)]
+            command += ["--quick"] if options.quick else []
             root = str(HERE.parent.parent)
             done = subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": root})
             print(f"  {part}: {time.monotonic() - started:.0f} s", flush=True)

@@ -91,7 +91,7 @@ def dispatch(store: Store, plan: ExtractionPlan) -> Cost:
 def plain_loop(store: Store, plan: ExtractionPlan) -> Cost:
     """The same shards through two actors by `ray.wait` alone."""
     remote: Any = ray.remote(StubActor)
-    actors = [remote.options(num_cpus=1).remote(store, plan.feature_sets, None, 1) for _ in range(ACTORS)]
+    actors = [remote.options(num_cpus=1).remote(store, plan.feature_sets, ExtractionSpec(), 1) for _ in range(ACTORS)]
     ray.get([actor.ready.remote() for actor in actors])
     began = time.perf_counter(), time.process_time()
     todo, actor_of, reports = deque(plan.shards), {}, []

@@ -275,8 +275,6 @@ from dfd_core.backbones import BackboneSpec, resolve
 from dfd_core.features.extraction import extract_here
 from dfd_core.features.planning import plan_extraction
 from dfd_core.features.sets import FeatureSet
-from dfd_core.features.precision import read_precision_checks
-from dfd_core.features.sets import FeatureSet
 from dfd_core.features.spec import ExtractionSpec
 from dfd_core.storage import Store
 
