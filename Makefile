@@ -36,10 +36,11 @@ lint: $(STAMP)
 type: $(STAMP)
 	$(BIN)/mypy
 
-unit: $(STAMP)  # the engines' tests wait most of the time, so they run beside all others
+unit: $(STAMP)  # the engines' tests wait most of the time, so they run beside others; those of cancelling have limits of seconds
 	@$(QUIET) $(BIN)/python -m pytest -p no:cacheprovider tests/tasks > .unit-tasks.log 2>&1 & tasks=$$!; \
-	$(QUIET) $(BIN)/python -m pytest --ignore tests/tasks; others=$$?; \
-	wait $$tasks; engines=$$?; cat .unit-tasks.log; exit $$((others + engines))
+	$(QUIET) $(BIN)/python -m pytest --ignore tests/tasks --ignore tests/flows/test_cancelling.py; others=$$?; \
+	wait $$tasks; engines=$$?; cat .unit-tasks.log; \
+	$(QUIET) $(BIN)/python -m pytest tests/flows/test_cancelling.py; exit $$((others + engines + $$?))
 
 bench: $(STAMP)  ## speed against references, an hour on two cores; PARTS="bare fan_out" for some
 	@$(QUIET) PYTHONPATH=. $(BIN)/python tests/benchmarks/bench.py $(PARTS)

@@ -137,9 +137,9 @@ def in_the_middle(started, tmp_path):
     assert started.poll() is None, started.stderr.read()
 
 
-def gone_in_s(processes, since):
+def gone_in_s(processes, since, within_s=10):
     while any(runs(one) for one in processes):
-        assert time.monotonic() - since < 10, processes
+        assert time.monotonic() - since < within_s, processes
         time.sleep(0.1)
     return time.monotonic() - since
 
@@ -227,7 +227,8 @@ def test_a_run_of_a_worker_is_cancelled_in_the_dashboard(engine, slow, tmp_path,
     assert actors
     since = time.monotonic()
     cancel_in_the_dashboard(engine, tmp_path.name)
-    print(f"actors gone after {gone_in_s(actors, since):.1f} s")
+    # Prefect's worker notices a cancellation by asking now and then, which on a busy machine takes most of the 10 s
+    print(f"actors gone after {gone_in_s(actors, since, within_s=20):.1f} s")
     is_over = lambda: settled(engine, tmp_path.name)[f"run {tmp_path.name}"] == "CANCELLED"  # noqa: E731
     wait_until(is_over, "Cancelled")
     print(f"over after {time.monotonic() - since:.1f} s")
