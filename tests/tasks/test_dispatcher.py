@@ -16,7 +16,6 @@ from dfd_core import in_process, pipeline
 from dfd_core.config import RunConfig
 from dfd_core.errors import (
     EngineError,
-    EvaluationError,
     RunCancelledError,
     StoreError,
     StoreFullError,
@@ -26,11 +25,9 @@ from dfd_core.features.extraction import Extractor
 from dfd_core.features.files import read_features, read_statuses
 from dfd_core.features.planning import Shard
 from dfd_core.storage import Store
-from tasks import actors, cancelling, cluster, dispatcher, jobs
+from tasks import actors, cancelling, dispatcher
 from tasks.actors import ExtractionActor
-from tasks.cluster import ray_session
 from tasks.dispatcher import ShardDispatcher
-from tasks.jobs import run_jobs
 from tasks.settings import EngineSettings
 
 pytestmark = pytest.mark.usefixtures("ray_open")
@@ -371,72 +368,6 @@ def _title(process):
         return " ".join(process.cmdline())
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return ""
-
-
-def double(shared, job):
-    if job < 0:
-        raise EvaluationError(f"{job} is negative")
-    return shared + 2 * job
-
-
-def test_jobs_run_in_parallel_and_tell_their_errors():
-    found = {}
-    errors = run_jobs(double, 100, [1, 2, -3, 4], lambda index, value: found.update({index: value}))
-    assert found == {0: 102, 1: 104, 3: 108}
-    assert list(errors) == [2]
-    assert isinstance(errors[2], EvaluationError)
-    assert str(errors[2]) == "-3 is negative"
-
-
-def sleep(folder, job):
-    (Path(folder) / f"{job}-{os.getpid()}").touch()
-    time.sleep(0 if job == 0 else 600)
-
-
-def test_jobs_that_run_are_ended_when_the_run_is_cancelled(tmp_path):
-    started = time.monotonic()
-    try:
-        with pytest.raises(RunCancelledError):
-            run_jobs(sleep, str(tmp_path), range(50), lambda *_: cancelling.request())
-    finally:
-        cancelling.reset()
-    assert time.monotonic() - started < 20
-    pids = [int(path.name.split("-")[1]) for path in tmp_path.iterdir() if not path.name.startswith("0-")]
-    deadline = time.monotonic() + 10
-    while any(psutil.pid_exists(pid) and "sleep" in _title(psutil.Process(pid)) for pid in pids):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    assert len(pids) < 49
-
-
-def test_no_more_jobs_are_in_flight_than_keep_the_cpus_busy(monkeypatch):
-    most = 0
-    wait = jobs.ray.wait
-
-    def counting(refs, **options):
-        nonlocal most
-        most = max(most, len(refs))
-        return wait(refs, **options)
-
-    monkeypatch.setattr(jobs.ray, "wait", counting)
-    found = {}
-    assert not run_jobs(double, 0, range(100), lambda index, value: found.update({index: value}))
-    assert found == {index: 2 * index for index in range(100)}
-    assert most == jobs.MINIMUM_IN_FLIGHT
-
-
-def test_the_handler_of_sigterm_survives():
-    before = signal.getsignal(signal.SIGTERM)
-    with ray_session(SETTINGS):
-        assert ray.is_initialized()
-        assert signal.getsignal(signal.SIGTERM) is before
-
-
-def test_an_address_where_no_ray_is_gives_a_clear_error(monkeypatch):
-    monkeypatch.setattr(cluster.ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(cluster.ray, "init", lambda *a, **k: (_ for _ in ()).throw(ConnectionError("refused")))
-    with pytest.raises(EngineError, match=r"did not start or answer \(127\.0\.0\.1:1\): refused"):
-        cluster._connect(EngineSettings(ray_address="127.0.0.1:1"))
 
 
 def test_the_extractor_is_the_one_of_the_core():
