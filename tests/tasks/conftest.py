@@ -271,3 +271,50 @@ def new_extraction(cluster, configure, tmp_path):
         if extraction.process is not None and extraction.process.poll() is None:
             extraction.process.kill()
             extraction.process.wait()
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A configuration of 24 images in shards of 4, its plan and its feature sets."""
+    from dfd_core import pipeline
+
+    rng = np.random.default_rng(0)
+    for kind in ("real", "fake"):
+        folder = tmp_path / "images" / "gan1" / kind
+        folder.mkdir(parents=True)
+        for index in range(12):
+            Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(folder / f"{index}.png")
+    config = RunConfig(
+        name="r", store=str(tmp_path / "store"), datasets=[{"name": "mine", "folders": str(tmp_path / "images")}],
+        augmentations=["none", "jpeg_q50"], backbones=["spectrum"], extraction={"shard_size": 4},
+    )  # fmt: skip
+    manifests, feature_sets = pipeline.find_inputs(config).open(config)
+    return config, pipeline.plan_features(config, manifests, feature_sets), feature_sets
+
+
+@pytest.fixture
+def no_actor_is_left():
+    """Whether every actor of this session's Ray is gone within ten seconds."""
+    return _no_actor_is_left
+
+
+def _no_actor_is_left():
+    from tasks.actors import ExtractionActor
+
+    deadline = time.monotonic() + 10
+    while any(
+        f"ray::{kind.__name__}" in _title(process)
+        for process in psutil.Process().children(recursive=True)
+        for kind in (ExtractionActor, *ExtractionActor.__subclasses__())
+    ):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def _title(process):
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""

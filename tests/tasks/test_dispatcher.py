@@ -10,22 +10,18 @@ import numpy as np
 import psutil
 import pytest
 import ray
-from PIL import Image
 
 from dfd_core import in_process, pipeline
-from dfd_core.config import RunConfig
 from dfd_core.errors import (
-    EngineError,
     RunCancelledError,
     StoreError,
     StoreFullError,
-    WeightsError,
 )
 from dfd_core.features.extraction import Extractor
 from dfd_core.features.files import read_features, read_statuses
 from dfd_core.features.planning import Shard
 from dfd_core.storage import Store
-from tasks import actors, cancelling, dispatcher
+from tasks import actors, cancelling
 from tasks.actors import ExtractionActor
 from tasks.dispatcher import ShardDispatcher
 from tasks.settings import EngineSettings
@@ -33,23 +29,6 @@ from tasks.settings import EngineSettings
 pytestmark = pytest.mark.usefixtures("ray_open")
 SETTINGS = EngineSettings(actors=2)
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers can't import test modules
-
-
-@pytest.fixture
-def run(tmp_path):
-    """A configuration of 24 images in shards of 4, its plan and its feature sets."""
-    rng = np.random.default_rng(0)
-    for kind in ("real", "fake"):
-        folder = tmp_path / "images" / "gan1" / kind
-        folder.mkdir(parents=True)
-        for index in range(12):
-            Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(folder / f"{index}.png")
-    config = RunConfig(
-        name="r", store=str(tmp_path / "store"), datasets=[{"name": "mine", "folders": str(tmp_path / "images")}],
-        augmentations=["none", "jpeg_q50"], backbones=["spectrum"], extraction={"shard_size": 4},
-    )  # fmt: skip
-    manifests, feature_sets = pipeline.find_inputs(config).open(config)
-    return config, pipeline.plan_features(config, manifests, feature_sets), feature_sets
 
 
 def extract(run, settings=SETTINGS, extractor=None, monkeypatch=None):
@@ -259,7 +238,9 @@ def test_a_store_out_of_reach_never_quarantines(run, tmp_path, monkeypatch):
         assert not statuses.keys() & {sample_id for sample_id, _ in plan.shards[0].samples}
 
 
-def test_a_run_that_is_cancelled_ends_its_actors_at_once_and_keeps_what_is_finished(run, tmp_path, monkeypatch):
+def test_a_run_that_is_cancelled_ends_its_actors_at_once_and_keeps_what_is_finished(
+    run, tmp_path, monkeypatch, no_actor_is_left
+):
     config, plan, feature_sets = run
     (tmp_path / "poison").write_text(plan.shards[4].name)
     monkeypatch.setattr(ShardDispatcher, "actor_class", HangsAlways)
@@ -275,7 +256,7 @@ def test_a_run_that_is_cancelled_ends_its_actors_at_once_and_keeps_what_is_finis
             ShardDispatcher(Store(config.store), plan, config.extraction, SETTINGS, on_shard).run()
     finally:
         cancelling.reset()
-    assert _no_actor_is_left()
+    assert no_actor_is_left()
     assert 3 <= len(reports) < len(plan.shards)
     for feature_set in feature_sets:
         assert len(read_statuses(Store(config.store), feature_set.folder)) >= 12
@@ -297,77 +278,9 @@ def test_a_full_disk_ends_the_extraction_at_once(run, monkeypatch):
         extract(run, extractor=DiskFull, monkeypatch=monkeypatch)
 
 
-class WrongWeights(ExtractionActor):
-    """Can't load its backbone."""
-
-    def ready(self):
-        raise WeightsError("the weights don't fit")
-
-
-def test_an_actor_that_can_not_load_ends_the_extraction_with_the_reason_itself(run, monkeypatch):
-    with pytest.raises(WeightsError) as caught:
-        extract(run, extractor=WrongWeights, monkeypatch=monkeypatch)
-    assert "the weights don't fit" in str(caught.value)
-
-
-class DiesAtOnce(ExtractionActor):
-    """Dies while it gets ready."""
-
-    def ready(self):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_actors_that_die_before_they_are_ready_end_the_extraction(run, monkeypatch):
-    with pytest.raises(EngineError, match="3 extraction actors died before they were ready"):
-        extract(run, EngineSettings(actors=1), DiesAtOnce, monkeypatch)
-
-
-class NeverReady(ExtractionActor):
-    """Takes for ever to load."""
-
-    def ready(self):
-        time.sleep(600)
-
-
-def test_actors_that_do_not_get_ready_end_the_extraction(run, monkeypatch):
-    monkeypatch.setattr(dispatcher, "READY_WITHIN_S", 2.0)
-    monkeypatch.setattr(dispatcher, "GROW_EVERY_S", 0.5)
-    with pytest.raises(EngineError, match=r"For 2 s no extraction actor got ready \(1 wait\)"):
-        extract(run, EngineSettings(actors=1), NeverReady, monkeypatch)
-    assert _no_actor_is_left()
-
-
-def test_more_than_the_cluster_has_is_refused_at_once(run):
-    started = time.monotonic()
-    with pytest.raises(EngineError, match="needs 1 CPUs and 1 GPUs and no node has them.*DFD_GPUS_PER_ACTOR"):
-        extract(run, EngineSettings(gpus_per_actor=1))
-    assert time.monotonic() - started < 5
-
-
-def test_actors_are_gone_afterwards(run):
+def test_actors_are_gone_afterwards(run, no_actor_is_left):
     extract(run)
-    assert _no_actor_is_left()
-
-
-def _no_actor_is_left():
-    """Whether every actor of this session's Ray is gone within ten seconds."""
-    deadline = time.monotonic() + 10
-    while any(
-        f"ray::{kind.__name__}" in _title(process)
-        for process in psutil.Process().children(recursive=True)
-        for kind in (ExtractionActor, *ExtractionActor.__subclasses__())
-    ):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.2)
-    return True
-
-
-def _title(process):
-    try:
-        return " ".join(process.cmdline())
-    except (psutil.NoSuchProcess, psutil.ZombieProcess):
-        return ""
+    assert no_actor_is_left()
 
 
 def test_the_extractor_is_the_one_of_the_core():
