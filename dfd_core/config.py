@@ -17,7 +17,8 @@ from dfd_core.classifiers import ClassifierSpec
 from dfd_core.datasets.acquire import resolve as check_options
 from dfd_core.datasets.sources import CatalogueSource, DatasetName, DatasetSource
 from dfd_core.errors import ConfigError, UnknownNameError
-from dfd_core.evaluation import ProtocolSpec
+from dfd_core.evaluation import EvaluationSpec, ProtocolSpec
+from dfd_core.evaluation.protocols import MATCHED
 from dfd_core.features.spec import ExtractionSpec
 from dfd_core.manifests import SplitSpec
 from dfd_core.reducers import ReducerSpec
@@ -40,8 +41,11 @@ class RunConfig(Spec):
         backbones: Frozen networks.
         extraction: How features are extracted.
         reducers: What stands between features and classifier.
-        classifiers: What is trained on each generator.
+        combinations: Backbones whose vectors are concatenated, beside each alone.
+        classifiers: What is trained on each training set.
+        shortcut_probe: What is trained on the files' metadata alone, so that a shortcut shows; null for nothing.
         protocol: What trains and what tests.
+        evaluation: Thresholds, calibration and intervals.
         shuffle_labels: A control: training labels are permuted, so no detector may do better than chance.
         report: What is drawn.
     """
@@ -59,7 +63,10 @@ class RunConfig(Spec):
         "logistic_regression",
         "nearest_neighbour",
     )
+    combinations: tuple[Annotated[tuple[str, ...], Field(min_length=2)], ...] = ()
+    shortcut_probe: ClassifierSpec | None = "random_forest"  # type: ignore[assignment]
     protocol: ProtocolSpec = ProtocolSpec()
+    evaluation: EvaluationSpec = EvaluationSpec()
     shuffle_labels: bool = False
     report: ReportSpec = ReportSpec()
 
@@ -70,6 +77,7 @@ class RunConfig(Spec):
         _distinct("backbones", (backbone.model_dump_json() for backbone in self.backbones))
         _distinct("reducers", (reducer.label() for reducer in self.reducers))
         _distinct("classifiers", (classifier.label() for classifier in self.classifiers))
+        _distinct("combinations", ("+".join(labels) for labels in self.combinations))
         for source in self.datasets:
             if isinstance(source, CatalogueSource):
                 check_options(source)
@@ -80,6 +88,8 @@ class RunConfig(Spec):
                 raise ValueError(
                     f"protocol.{key} has {sorted(unknown)}, which are not among augmentations: {sorted(names)}"
                 )
+        if self.protocol.matched and MATCHED not in names:
+            raise ValueError(f"protocol.matched needs the augmentation {MATCHED!r}; add it to augmentations")
         return self
 
 

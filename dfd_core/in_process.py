@@ -30,6 +30,8 @@ EVERY_S = 5.0
 class LocalEngine:
     """Everything in this process, one after the other; the backbones run on the GPU where torch finds one."""
 
+    workers = 1
+
     def extract(
         self, store: Store, plan: ExtractionPlan, spec: ExtractionSpec, on_shard: Callable[[ShardReport], None]
     ) -> list[ShardReport]:
@@ -96,9 +98,12 @@ def train_and_evaluate(config: RunConfig, inputs: RunInputs) -> str:
     manifests, feature_sets = inputs.open(config)
     pipeline.check_features(config, manifests, feature_sets)
     jobs = pipeline.plan_training(config, manifests, feature_sets)
-    progress = _Lines("Fitted {done} of {total} detectors", len(missing_jobs(Store(config.store), jobs)))
-    pipeline.train(config, manifests, feature_sets, jobs, LocalEngine(), lambda _: progress.add(1))
-    return pipeline.tabulate(config, manifests, jobs)
+    engine, retry = LocalEngine(), config.extraction.retry_failed
+    progress = _Lines("Fitted {done} of {total} detectors", len(missing_jobs(Store(config.store), jobs, retry)))
+    for name, error in pipeline.train(config, manifests, feature_sets, jobs, engine, progress.add).failed:
+        logger.warning("%s failed: %s", name, error)
+    progress = _Lines("Evaluated {done} of {total} detectors", len(jobs))
+    return pipeline.tabulate(config, inputs, engine, progress.add)
 
 
 class _Lines:

@@ -40,6 +40,11 @@ def ray_kept_open() -> Iterator[None]:
             ray.shutdown()
 
 
+def available_cpus() -> int:
+    """The CPUs of the connected cluster."""
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
 def actor_resources(settings: EngineSettings) -> dict[str, float]:
     """What an actor asks of Ray.
 

@@ -171,9 +171,9 @@ class CountProgress:
         if kind is None and self.total:
             self._write(time.monotonic(), final=True)
 
-    def advance(self) -> None:
-        """One more is done."""
-        self.update(self.done + 1, self.total)
+    def advance(self, n: int = 1) -> None:
+        """So many more are done."""
+        self.update(self.done + n, self.total)
 
     def update(self, done: int, total: int) -> None:
         """So many are done.

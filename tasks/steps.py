@@ -24,7 +24,7 @@ from dfd_core.reports import summary_table
 from dfd_core.reports.report import FIGURES
 from dfd_core.storage import Store
 from tasks.artifacts import image_artifact, table_artifact
-from tasks.cluster import ray_session
+from tasks.cluster import available_cpus, ray_session
 from tasks.dispatcher import ShardDispatcher
 from tasks.jobs import run_jobs
 from tasks.progress import CountProgress, ExtractionProgress
@@ -41,6 +41,11 @@ class RayEngine:
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
+
+    @property
+    def workers(self) -> int:
+        """How many jobs run at once."""
+        return available_cpus()
 
     def extract(
         self, store: Store, plan: ExtractionPlan, spec: ExtractionSpec, on_shard: Callable[[ShardReport], None]
@@ -121,23 +126,27 @@ def fit_detectors(config: RunConfig, inputs: RunInputs) -> None:
     logger = get_run_logger()
     manifests, feature_sets = inputs.open(config)
     jobs = pipeline.plan_training(config, manifests, feature_sets)
-    missing = len(missing_jobs(Store(config.store), jobs))
+    missing = len(missing_jobs(Store(config.store), jobs, config.extraction.retry_failed))
     if not missing:
         logger.info("All %d detectors have scores in the store already", len(jobs))
         return
     logger.info("Fitting %d of %d detectors", missing, len(jobs))
     settings = EngineSettings.from_environment()
     with ray_session(settings), CountProgress("detectors", "detectors", logger, missing) as progress:
-        pipeline.train(config, manifests, feature_sets, jobs, RayEngine(settings), lambda _: progress.advance())
+        trained = pipeline.train(config, manifests, feature_sets, jobs, RayEngine(settings), progress.advance)
+    if trained.failed:
+        logger.warning("%d of %d detectors failed; their results say why", len(trained.failed), missing)
+        rows = [{"detector": name, "error": error} for name, error in trained.failed]
+        table_artifact("failed-detectors", rows, "Detectors without scores")
 
 
 @task(**task_options(), task_run_name="tabulate results")
 @cancellable_task
 def tabulate_results(config: RunConfig, inputs: RunInputs) -> str:
     """Computes every metric from the stored scores; returns the path of the results in the store."""
-    manifests, feature_sets = inputs.open(config)
-    jobs = pipeline.plan_training(config, manifests, feature_sets)
-    return pipeline.tabulate(config, manifests, jobs)
+    settings = EngineSettings.from_environment()
+    with ray_session(settings), CountProgress("results", "detectors", get_run_logger()) as progress:
+        return pipeline.tabulate(config, inputs, RayEngine(settings), progress.advance)
 
 
 @task(**task_options(), task_run_name="write report")

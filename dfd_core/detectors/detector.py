@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dfd_core.classifiers import CLASSIFIERS
+from dfd_core.classifiers.sharing import fit_group, score_group
 from dfd_core.detectors.files import from_bytes, to_bytes
 from dfd_core.detectors.spec import DetectorSpec
 from dfd_core.errors import EvaluationError, StoreError
-from dfd_core.reducers import REDUCERS
+from dfd_core.reducers import REDUCERS, ReducerSpec
 from dfd_core.specs import Spec
 from dfd_core.storage import Store
 
@@ -60,6 +62,15 @@ class Detector:
         Raises:
             EvaluationError: The width is another than in training, or values are not finite.
         """
+        (score,) = score_together([self], X)
+        return score
+
+    def check(self, X: np.ndarray) -> None:
+        """Sees that vectors can be scored.
+
+        Raises:
+            EvaluationError: The width is another than in training, or values are not finite.
+        """
         name = self.summary.spec.name()
         _check_vectors(X, f"the vectors that {name} is to score")
         if X.shape[1] != self.summary.dimension:
@@ -67,10 +78,6 @@ class Detector:
                 f"{name} was fitted on vectors of width {self.summary.dimension}, not {X.shape[1]}. Give it vectors of "
                 "the same backbone."
             )
-        if not len(X):
-            return np.empty(0)
-        prepared = _prepared(self.reducer, X, self.summary.spec)
-        return np.asarray(self.classifier.predict_proba(prepared)[:, 1], dtype=np.float64)
 
     def save(self, store: Store, path: str) -> str:
         """Writes the detector, without pickle; the same detector gives the same bytes.
@@ -101,6 +108,26 @@ class Detector:
             ) from error
 
 
+def score_together(detectors: Sequence[Detector], X: np.ndarray) -> list[np.ndarray]:
+    """Scores vectors with detectors that have the same reducer, which transforms them once.
+
+    Args:
+        detectors: As `sharing_groups` puts them together.
+        X: (N, D) float32.
+
+    Returns:
+        (N,) float64 between 0 and 1 for each; a higher one means more likely generated.
+
+    Raises:
+        EvaluationError: The width is another than in training, or values are not finite.
+    """
+    for detector in detectors:
+        detector.check(X)
+    if not len(X):
+        return [np.empty(0) for _ in detectors]
+    return score_group([detector.classifier for detector in detectors], reduce(detectors[0].reducer, X))
+
+
 def fit(spec: DetectorSpec, X: np.ndarray, y: np.ndarray, notes: tuple[str, ...] = ()) -> Detector:
     """Fits reducer and classifier on training rows, and on nothing else.
 
@@ -113,6 +140,22 @@ def fit(spec: DetectorSpec, X: np.ndarray, y: np.ndarray, notes: tuple[str, ...]
     Raises:
         EvaluationError: The rows can't be trained on.
     """
+    y = check_training_rows(spec, X, y)
+    reducer = fit_reducer(spec.reducer, X, spec.seed)
+    prepared = reduce(reducer, X)
+    (classifier,) = fit_group([spec.classifier], prepared, y, spec.seed)
+    return assemble(spec, (reducer, classifier), prepared, y, notes, X.shape[1])
+
+
+def check_training_rows(spec: DetectorSpec, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Sees that rows can be trained on.
+
+    Returns:
+        The labels to train with, (N,) int64; permuted where the detector is a control.
+
+    Raises:
+        EvaluationError: Shapes disagree, values are not finite, or there are other labels than 0 and 1, or only one.
+    """
     y = np.asarray(y)
     name = spec.name()
     _check_vectors(X, f"the training rows of {name}")
@@ -123,29 +166,50 @@ def fit(spec: DetectorSpec, X: np.ndarray, y: np.ndarray, notes: tuple[str, ...]
             f"{name} needs training rows with label 0 (real) and 1 (fake) and got {len(y)} rows with labels "
             f"{np.unique(y).tolist()}."
         )
-    if spec.shuffle_labels:
-        y = np.random.default_rng(spec.seed).permutation(y)
-    reducer = REDUCERS[spec.reducer.name].build(spec.reducer.parsed_options())
-    if reducer is not None:
-        reducer.fit(X.astype(np.float64))
+    y = y.astype(np.int64)
+    return np.random.default_rng(spec.seed).permutation(y) if spec.shuffle_labels else y
+
+
+def fit_reducer(spec: ReducerSpec, X: np.ndarray, seed: int) -> Any:
+    """A reducer fitted on training rows (N, D), or `None` where vectors stay as they are."""
+    reducer = REDUCERS[spec.name].build(spec.parsed_options(), seed)
+    return None if reducer is None else reducer.fit(X.astype(np.float64))
+
+
+def reduce(reducer: Any, X: np.ndarray) -> np.ndarray:
+    """(N, D') float64 what a classifier is given, or X itself without a reducer."""
+    return X if reducer is None else np.asarray(reducer.transform(X.astype(np.float64)))
+
+
+def assemble(
+    spec: DetectorSpec,
+    fitted: tuple[Any, Any],
+    prepared: np.ndarray,
+    y: np.ndarray,
+    notes: tuple[str, ...],
+    dimension: int,
+) -> Detector:
+    """A detector of a fitted reducer and classifier.
+
+    Args:
+        spec: What it was made from.
+        fitted: The fitted reducer, or `None`, and the fitted classifier.
+        prepared: (N, D') the rows that the classifier was fitted on.
+        y: (N,) their labels.
+        notes: What is to be known of the training rows.
+        dimension: The width D of the backbone's vectors.
+    """
+    reducer, classifier = fitted
     card = CLASSIFIERS[spec.classifier.name]
-    prepared = _prepared(reducer, X, spec)
-    classifier = card.build(spec.classifier.parsed_options(), spec.seed).fit(prepared, y.astype(np.int64))
     fake = int(y.sum())
     summary = DetectorSummary(
         spec=spec,
-        dimension=X.shape[1],
+        dimension=dimension,
         n_train_real=len(y) - fake,
         n_train_fake=fake,
         notes=(*notes, *card.notes(classifier, prepared, y)),
     )
     return Detector(summary, reducer, classifier)
-
-
-def _prepared(reducer: Any, X: np.ndarray, spec: DetectorSpec) -> np.ndarray:
-    """(N, D') what the classifier is given."""
-    reduced = X if reducer is None else reducer.transform(X.astype(np.float64))
-    return np.asarray(reduced, dtype=CLASSIFIERS[spec.classifier.name].dtype)
 
 
 def _check_vectors(X: np.ndarray, what: str) -> None:

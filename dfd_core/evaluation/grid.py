@@ -1,33 +1,31 @@
-"""The grid {training set x augmentation x backbone x reducer x classifier}: its cells, fitted and scored.
+"""The grid {training set x augmentation x backbone x reducer x classifier}: its cells and the keys of what they give.
 
-A cell's scores and its fitted detector are written under a key that holds all they depend on: the detector's spec, the
-feature sets and which of their samples have a vector, and the manifests. What is there is not computed again.
+A fitted detector's key holds what it was fitted on and nothing of what tests it, so that a new augmentation or dataset
+to test on computes scores, and no fit, anew. The key of its scores holds what was scored. What is there is not computed
+again.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 from dfd_core.classifiers import ClassifierSpec
-from dfd_core.detectors import DetectorSpec, fit
-from dfd_core.evaluation.protocols import ProtocolSpec, training_sets
-from dfd_core.evaluation.samples import Samples
-from dfd_core.evaluation.scoring import score_detector
-from dfd_core.evaluation.training import training_rows
-from dfd_core.features.files import read_features, read_statuses
-from dfd_core.features.sets import FeatureSet
-from dfd_core.features.table import FeatureTable
-from dfd_core.provenance import provenance
+from dfd_core.detectors import DetectorSpec
+from dfd_core.evaluation.banks import VectorSet, failed_samples
+from dfd_core.evaluation.protocols import ProtocolSpec, TrainingSet, training_sets
+from dfd_core.evaluation.samples import TRAIN, Samples
+from dfd_core.evaluation.scoring import failure_of
 from dfd_core.reducers import ReducerSpec
 from dfd_core.specs import Spec, content_hash, readable_key
 from dfd_core.storage import Store
 
-VERSION = 1
+VERSION = 2
 """Of the code that fits and scores; raised when the same input gives other scores."""
+METADATA = "metadata"
+"""Label of the pseudo-backbone whose vectors are facts of the files; the detectors on it are the shortcut probe."""
 
 
 class GridSpec(Spec):
@@ -36,16 +34,27 @@ class GridSpec(Spec):
     Attributes:
         reducers: What stands between features and classifier.
         classifiers: What is trained.
+        probe: What is trained on the files' metadata, where there are such vectors.
         protocol: What trains and what tests.
-        seed: Seeds the classifiers.
+        seed: Seeds reducers and classifiers.
         shuffle_labels: A control: labels are permuted among the training rows.
     """
 
     reducers: tuple[ReducerSpec, ...]
     classifiers: tuple[ClassifierSpec, ...]
+    probe: ClassifierSpec | None = None
     protocol: ProtocolSpec = ProtocolSpec()
     seed: int = 0
     shuffle_labels: bool = False
+
+    def of_backbone(self, label: str) -> GridSpec:
+        """The grid of one backbone: on metadata the probe alone, on the augmentations that metadata have."""
+        if label != METADATA or self.probe is None:
+            return self
+        any_augmentation = self.protocol.model_copy(update={"train_augmentations": None, "test_augmentations": None})
+        return self.model_copy(
+            update={"reducers": (ReducerSpec(),), "classifiers": (self.probe,), "protocol": any_augmentation}
+        )
 
 
 @dataclass(frozen=True)
@@ -54,11 +63,20 @@ class DetectorJob:
 
     Attributes:
         spec: The detector.
-        key: Its key in the store.
+        reducer_key: The key of the fitted reducer.
+        fit_key: The key of the fitted detector.
+        key: The key of its scores.
     """
 
     spec: DetectorSpec
+    reducer_key: str
+    fit_key: str
     key: str
+
+    @property
+    def reducer_path(self) -> str:
+        """Where the fitted reducer stands in the store."""
+        return f"reducers/{self.reducer_key}.skops"
 
     @property
     def scores_path(self) -> str:
@@ -68,31 +86,14 @@ class DetectorJob:
     @property
     def detector_path(self) -> str:
         """Where the fitted detector stands in the store."""
-        return f"detectors/{self.key}.skops"
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What all detectors of one backbone share while they are fitted.
-
-    Attributes:
-        store: Where scores and detectors go.
-        samples: The rows of the manifests.
-        bank: The backbone's vectors by dataset and name of augmentation.
-        protocol: What trains and what tests.
-    """
-
-    store: Store
-    samples: Samples
-    bank: Mapping[tuple[str, str], FeatureTable]
-    protocol: ProtocolSpec
+        return f"detectors/{self.fit_key}.skops"
 
 
 def plan_detectors(
     store: Store,
     samples: Samples,
-    manifest_digests: Sequence[str],
-    feature_sets: Sequence[FeatureSet],
+    manifest_digests: Mapping[str, str],
+    sets: Mapping[str, Sequence[VectorSet]],
     grid: GridSpec,
 ) -> list[DetectorJob]:
     """Every detector of a grid, finished or not.
@@ -100,83 +101,94 @@ def plan_detectors(
     Args:
         store: Where the features are.
         samples: The rows of the manifests of all datasets.
-        manifest_digests: Their digests.
-        feature_sets: All of them.
+        manifest_digests: Their digests by dataset.
+        sets: The vectors by label of the backbone.
         grid: What is trained.
 
     Raises:
         EvaluationError: No generator can be trained on.
     """
-    sets = training_sets(samples, grid.protocol)
-    jobs = []
-    for label, own in by_backbone(feature_sets).items():
-        names = list(dict.fromkeys(feature_set.augmentation.name for feature_set in own))
-        facts = {
-            "version": VERSION,
-            "manifests": sorted(manifest_digests),
-            "features": sorted([one.folder, _content(store, one, samples)] for one in own),
-            "protocol": grid.protocol.model_dump(mode="json"),
-        }
-        for one, augmentation, reducer, classifier in product(
-            sets, grid.protocol.choose_training(names), grid.reducers, grid.classifiers
-        ):
-            spec = DetectorSpec(
-                train_dataset=one.dataset,
-                train_generator=one.generator,
-                train_augmentation=augmentation,
-                backbone=label,
-                reducer=reducer,
-                classifier=classifier,
-                seed=grid.seed,
-                shuffle_labels=grid.shuffle_labels,
-            )
-            key = readable_key(spec.name(), content_hash({**facts, "detector": spec.model_dump(mode="json")}))
-            jobs.append(DetectorJob(spec, key))
-    return jobs
+    return [
+        job
+        for label, own in sets.items()
+        for job in _of_backbone(store, samples, manifest_digests, own, grid.of_backbone(label))
+    ]
 
 
-def by_backbone(feature_sets: Iterable[FeatureSet]) -> dict[str, list[FeatureSet]]:
-    """Feature sets by the label of their backbone."""
-    found: dict[str, list[FeatureSet]] = {}
-    for feature_set in feature_sets:
-        found.setdefault(feature_set.backbone.label, []).append(feature_set)
-    return found
+def _of_backbone(
+    store: Store,
+    samples: Samples,
+    manifest_digests: Mapping[str, str],
+    own: Sequence[VectorSet],
+    grid: GridSpec,
+) -> Iterator[DetectorJob]:
+    failed = {(one.dataset, one.augmentation): failed_samples(store, one) for one in own}
+    folders = {(one.dataset, one.augmentation): one.folders for one in own}
+    tests = {
+        "version": VERSION,
+        "manifests": dict(manifest_digests),
+        "features": sorted([*folders[place], content_hash(sorted(failed[place].items()))] for place in folders),
+        "protocol": grid.protocol.model_dump(mode="json", exclude={"train_on"}),
+    }
+    for augmentation in grid.protocol.choose_training(list(dict.fromkeys(one.augmentation for one in own))):
+        for trained in training_sets(samples, grid.protocol, augmentation):
+            places = [(dataset, augmentation) for dataset in dict.fromkeys(name for name, _ in trained.members)]
+            if not all(place in folders for place in places):
+                continue
+            facts = {
+                "version": VERSION,
+                "features": [folders[place] for place in places],
+                "rows": _training_digest(samples, trained, augmentation, [failed[place] for place in places]),
+            }
+            for reducer, classifier in product(grid.reducers, grid.classifiers):
+                spec = _spec(trained, augmentation, own[0].backbone, grid).model_copy(
+                    update={"reducer": reducer, "classifier": classifier}
+                )
+                fit_hash = content_hash({**facts, "detector": spec.model_dump(mode="json")})
+                yield DetectorJob(
+                    spec,
+                    reducer_key=readable_key(
+                        reducer.label(), content_hash([facts, reducer.model_dump(mode="json"), grid.seed])
+                    ),
+                    fit_key=readable_key(spec.name(), fit_hash),
+                    key=readable_key(spec.name(), content_hash({**tests, "fit": fit_hash})),
+                )
 
 
-def load_bank(store: Store, feature_sets: Iterable[FeatureSet]) -> dict[tuple[str, str], FeatureTable]:
-    """The vectors of one backbone, by dataset and name of augmentation."""
-    return {(fs.dataset, fs.augmentation.name): read_features(store, fs.folder) for fs in feature_sets}
+def _spec(trained: TrainingSet, augmentation: str, backbone: str, grid: GridSpec) -> DetectorSpec:
+    return DetectorSpec(
+        protocol=trained.protocol,
+        train_dataset=trained.dataset,
+        train_generator=trained.generator,
+        train_members=trained.members,
+        train_augmentation=augmentation,
+        backbone=backbone,
+        classifier=grid.classifiers[0],
+        seed=grid.seed,
+        shuffle_labels=grid.shuffle_labels,
+    )
 
 
-def fit_and_score(bench: Bench, job: DetectorJob) -> str:
-    """Fits one detector, scores all test samples with it and writes both.
-
-    Returns:
-        The path of the scores in the store.
-
-    Raises:
-        EvaluationError: The detector can't be fitted or nothing can be scored.
-        StoreError: The store can't be written.
-    """
-    spec = job.spec
-    X, y, notes = training_rows(spec, bench.samples, bench.bank[spec.train_dataset, spec.train_augmentation])
-    detector = fit(spec, X, y, notes)
-    scores = score_detector(detector, bench.bank, bench.samples, bench.protocol)
-    detector.save(bench.store, job.detector_path)
-    facts: dict[str, Any] = {"detector": spec.model_dump(mode="json"), "key": job.key, "n": scores.num_rows}
-    bench.store.write_table(job.scores_path, scores, provenance(**facts))
-    return job.scores_path
-
-
-def missing_jobs(store: Store, jobs: Sequence[DetectorJob]) -> list[DetectorJob]:
-    """The jobs that have no scores yet, with one listing."""
+def missing_jobs(store: Store, jobs: Sequence[DetectorJob], retry_failed: bool = False) -> list[DetectorJob]:
+    """The jobs that have no scores yet, with one listing; on request those that failed too."""
     present = set(store.names("scores", ".parquet"))
-    return [job for job in jobs if job.scores_path.removeprefix("scores/") not in present]
+    return [
+        job
+        for job in jobs
+        if job.scores_path.removeprefix("scores/") not in present
+        or (retry_failed and failure_of(store.read_table(job.scores_path)) is not None)
+    ]
 
 
-def _content(store: Store, feature_set: FeatureSet, samples: Samples) -> str:
-    """A digest of which of the dataset's samples have a vector, and of why the others have none."""
-    own = samples.frame.loc[samples.frame["dataset"] == feature_set.dataset, "sample_id"].unique()
-    statuses = read_statuses(store, feature_set.folder)
-    text = "\n".join(f"{sample_id} {statuses.get(sample_id)}" for sample_id in sorted(own))
-    return hashlib.sha256(text.encode()).hexdigest()
+def _training_digest(
+    samples: Samples, trained: TrainingSet, augmentation: str, failed: Sequence[Mapping[str, str]]
+) -> str:
+    """A digest of the rows that a detector is fitted on, and of which of them have no vector."""
+    rows = samples.members(trained.members, TRAIN, augmentation).rows
+    digest = hashlib.sha256()
+    for name in ("dataset", "sample_id", "label"):
+        digest.update("\0".join(map(str, rows[name].tolist())).encode() + b"\n")
+    ids = set(rows["sample_id"])
+    lost = sorted((sample_id, status) for one in failed for sample_id, status in one.items() if sample_id in ids)
+    digest.update(repr(lost).encode())
+    return digest.hexdigest()

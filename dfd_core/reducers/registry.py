@@ -18,13 +18,13 @@ class ReducerCard:
     Attributes:
         title: What it does, in a line.
         options: The model of its options.
-        build: Makes an unfitted transformer with scikit-learn's interface from the options; `None` leaves the vectors
-            as they are.
+        build: Makes an unfitted transformer with scikit-learn's interface from the options and a seed; `None` leaves
+            the vectors as they are.
     """
 
     title: str
     options: type[Spec]
-    build: Callable[[Any], Any]
+    build: Callable[[Any, int], Any]
 
 
 REDUCERS: Registry[ReducerCard] = Registry("reducer")
@@ -41,13 +41,13 @@ class ReducerSpec(Choice):
         return REDUCERS[name].options
 
 
-def _standardize(_: NoOptions) -> Any:
+def _standardize(_: NoOptions, __: int) -> Any:
     from sklearn.preprocessing import StandardScaler
 
     return StandardScaler()
 
 
-REDUCERS.add("none", ReducerCard("the backbone's vectors as they are", NoOptions, lambda _: None))
+REDUCERS.add("none", ReducerCard("the backbone's vectors as they are", NoOptions, lambda _, __: None))
 REDUCERS.add(
     "standardize",
     ReducerCard("every column to mean 0 and variance 1 over the training rows", NoOptions, _standardize),

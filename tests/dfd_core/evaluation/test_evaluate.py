@@ -12,18 +12,27 @@ from dfd_core.evaluation import (
     METRICS,
     RESULTS_SCHEMA,
     SCORES_SCHEMA,
+    EvaluationSpec,
     ProtocolSpec,
+    Rules,
     Samples,
     evaluate,
     matrices,
     score_detector,
     training_rows,
 )
+from dfd_core.evaluation.bootstrap import BootstrapSpec
 from dfd_core.evaluation.scoring import summary_of
 from dfd_core.features.table import FeatureTable
 from dfd_core.storage import Store
 
 PROTOCOL = ProtocolSpec()
+PLAIN = EvaluationSpec(thresholds=("0.5",), calibrations=("none",), bootstrap=BootstrapSpec(replicates=50))
+ALWAYS = len(METRICS) - 1  # the false-positive rate is of sources, not of test sets
+
+
+def rules(frame, protocol=PROTOCOL, evaluation=PLAIN):
+    return Rules(Samples(frame, protocol.pairing), protocol, evaluation, run="run")
 
 
 def spec(**fields):
@@ -31,12 +40,12 @@ def spec(**fields):
     return DetectorSpec(**(given | fields))
 
 
-def run(world, protocol=PROTOCOL, **fields):
+def run(world, protocol=PROTOCOL, evaluation=PLAIN, **fields):
     one = spec(**fields)
-    table = world.bank[one.train_dataset, one.train_augmentation]
-    detector = fit(one, *training_rows(one, Samples(world.frame), table))
-    scores = score_detector(detector, world.bank, Samples(world.frame), protocol)
-    return scores, evaluate(scores, Samples(world.frame), protocol, "run")
+    given = rules(world.frame, protocol, evaluation)
+    detector = fit(one, *training_rows(one, given.samples, world.bank))
+    scores = score_detector(detector, world.bank, given.samples, protocol)
+    return scores, evaluate(scores, given)
 
 
 def cell(results, generator, metric="accuracy", augmentation="none"):
@@ -68,8 +77,11 @@ def test_a_hidden_trace_is_found_on_every_other_generator(world):
     scores, results = run(world)
     assert scores.schema.equals(SCORES_SCHEMA)
     assert results.schema.equals(RESULTS_SCHEMA)
-    assert results.num_rows == 3 * 2 * len(METRICS)
-    assert min(results["value"].to_pylist()) > 0.9
+    assert results.num_rows == 2 * (3 * ALWAYS + 3)
+    rows = results.to_pandas()
+    assert rows.loc[[METRICS[name].higher_is_better for name in rows["metric"]], "value"].min() > 0.9
+    assert (rows["low"] <= rows["value"] + 1e-12).all()
+    assert (rows["value"] <= rows["high"] + 1e-12).all()
     ldm = cell(results, "ldm")
     assert (ldm["n"], ldm["n_real"], ldm["n_fake"], ldm["reals"]) == (60, 40, 20, "laion+progan")
     assert cell(results, "ldm", "accuracy_fake")["n"] == 20
@@ -83,7 +95,11 @@ def test_every_sample_is_scored_once_although_it_serves_several_pairs(world):
     scores, _ = run(world)
     frame = scores.to_pandas()
     assert not frame.duplicated(["test_dataset", "test_augmentation", "sample_id"]).any()
-    assert len(frame) == 2 * (world.frame["split"] == "test").sum()
+    assert (frame["split"] == "test").sum() == 2 * (world.frame["split"] == "test").sum()
+    held_out = frame[frame["split"] == "validation"]
+    assert set(held_out["sample_id"]) == set(
+        world.frame.loc[first(world, "a", "progan", "validation", 9), "sample_id"]
+    ) | set(world.frame.query("source == 'progan' and split == 'validation'")["sample_id"])
 
 
 def test_values_are_those_of_the_stored_scores(world, tmp_path):
@@ -91,9 +107,11 @@ def test_values_are_those_of_the_stored_scores(world, tmp_path):
     store = Store(tmp_path)
     store.write_table("scores.parquet", scores, {"seconds": 1})
     stored = store.read_table("scores.parquet")
-    assert evaluate(stored, Samples(world.frame), PROTOCOL, "run").equals(results)
+    assert evaluate(stored, rules(world.frame)).equals(results)
     rows = world.frame[(world.frame["dataset"] == "b") & (world.frame["split"] == "test")]
-    by_sample = stored.to_pandas().query("test_augmentation == 'blur'").set_index("sample_id")["score"]
+    by_sample = (
+        stored.to_pandas().query("test_augmentation == 'blur' and split == 'test'").set_index("sample_id")["score"]
+    )
     expected = roc_auc_score(rows["label"], by_sample[rows["sample_id"]])
     assert cell(results, "glide", "auroc", "blur")["value"] == expected
 
@@ -178,7 +196,7 @@ def test_features_that_were_never_extracted_are_an_error(world):
     world.bank["b", "blur"] = FeatureTable(table.sample_ids[:-1], table.X[:-1], {})
     blurred = spec(train_dataset="b", train_generator="glide", train_augmentation="blur")
     with pytest.raises(EvaluationError, match="b/blur/b lack 1 samples"):
-        training_rows(blurred, Samples(world.frame), world.bank["b", "blur"])
+        training_rows(blurred, Samples(world.frame), world.bank)
     del world.bank["b", "blur"], world.bank["b", "none"]
     with pytest.raises(EvaluationError, match="no features of b for the test set b"):
         run(world)
@@ -187,20 +205,20 @@ def test_features_that_were_never_extracted_are_an_error(world):
 def test_the_manifest_of_the_training_set_is_needed(world):
     scores, _ = run(world)
     only_b = world.frame[world.frame["dataset"] == "b"]
-    detector = fit(spec(), *training_rows(spec(), Samples(world.frame), world.bank["a", "none"]))
+    detector = fit(spec(), *training_rows(spec(), Samples(world.frame), world.bank))
     with pytest.raises(EvaluationError, match="seen"):
         score_detector(detector, world.bank, Samples(only_b), PROTOCOL)
     with pytest.raises(EvaluationError, match="no rows in split train"):
-        training_rows(spec(), Samples(only_b), world.bank["b", "none"])
+        training_rows(spec(), Samples(only_b), world.bank)
     with pytest.raises(EvaluationError, match="lack the training set"):
-        evaluate(scores, Samples(only_b), PROTOCOL)
+        evaluate(scores, rules(only_b))
 
 
 def test_scores_of_an_older_manifest_or_of_nobody_are_refused(world):
     scores, _ = run(world)
     new = world.frame[world.frame["split"] == "test"].head(1).assign(sample_id="new", path="new", group="new")
     with pytest.raises(EvaluationError, match="score again"):
-        evaluate(scores, Samples(pd.concat([world.frame, new])), PROTOCOL)
+        evaluate(scores, rules(pd.concat([world.frame, new])))
     with pytest.raises(EvaluationError, match="which detector"):
         summary_of(scores.replace_schema_metadata(None))
 

@@ -14,15 +14,15 @@ from dfd_core.evaluation.samples import Samples
 
 def test_each_generator_trains_with_its_own_reals_or_with_all(world):
     assert training_sets(Samples(world.frame), ProtocolSpec()) == [
-        TrainingSet("a", "ldm", n_real=80, n_fake=40),
-        TrainingSet("a", "progan", n_real=40, n_fake=40),
-        TrainingSet("b", "glide", n_real=40, n_fake=40),
+        TrainingSet("cross_generator", "a", "ldm", (("a", "ldm"),), n_real=80, n_fake=40),
+        TrainingSet("cross_generator", "a", "progan", (("a", "progan"),), n_real=40, n_fake=40),
+        TrainingSet("cross_generator", "b", "glide", (("b", "glide"),), n_real=40, n_fake=40),
     ]
 
 
 def test_the_validation_split_neither_trains_nor_tests(world):
     for split in ("train", "test"):
-        assert set(Samples(world.frame).members("a", "ldm", split)["split"]) == {split}
+        assert set(Samples(world.frame).members((("a", "ldm"),), split).rows["split"]) == {split}
 
 
 def test_a_file_that_stands_twice_counts_once(world):
@@ -63,3 +63,41 @@ def test_augmentations_by_default_and_by_name():
 def test_a_protocol_that_makes_no_sense_is_refused(bad):
     with pytest.raises(ValidationError):
         ProtocolSpec.model_validate(bad)
+
+
+def members(world, name):
+    return {one.title: one.members for one in training_sets(Samples(world.frame), ProtocolSpec(train_on=(name,)))}
+
+
+PROGAN, LDM, GLIDE = ("a", "progan"), ("a", "ldm"), ("b", "glide")
+
+
+def test_what_each_protocol_trains_on(world):
+    assert members(world, "in_distribution") == members(world, "cross_dataset")
+    assert members(world, "cross_dataset") == {"a/all": (LDM, PROGAN), "b/glide": (GLIDE,)}
+    assert members(world, "leave_one_generator_out") == {
+        "a+b/all but ldm": (PROGAN, GLIDE),
+        "a+b/all but progan": (LDM, GLIDE),
+        "a/all but glide": (LDM, PROGAN),
+    }
+    assert members(world, "leave_one_family_out") == {
+        "a/all but diffusion": (PROGAN,),
+        "a+b/all but gan": (LDM, GLIDE),
+    }
+
+
+def test_generators_without_training_images_are_no_part_of_what_is_left(world):
+    frame = world.frame
+    rest = frame[~((frame["dataset"] == "b") & (frame["split"] == "train"))]
+    (one,) = training_sets(Samples(rest), ProtocolSpec(train_on=("leave_one_family_out",)))[1:]
+    assert one.members == (LDM,)
+
+
+def test_matched_detectors_are_tested_on_matched_alone():
+    both = ProtocolSpec(matched=True)
+    names = {"none", "jpeg", "matched"}
+    assert both.choose_training(names) == ("none", "matched")
+    assert both.choose_testing(names, "matched") == ("matched",)
+    assert both.choose_testing(names, "none") == ("jpeg", "none")
+    with pytest.raises(UnknownNameError, match="matched"):
+        both.choose_training({"none"})

@@ -6,7 +6,16 @@ import pyarrow as pa
 import pytest
 
 from dfd_core.detectors import DetectorSpec, fit
-from dfd_core.evaluation import ProtocolSpec, Samples, evaluate, score_detector, training_rows, training_sets
+from dfd_core.evaluation import (
+    EvaluationSpec,
+    ProtocolSpec,
+    Rules,
+    Samples,
+    evaluate,
+    score_detector,
+    training_rows,
+    training_sets,
+)
 from dfd_core.features.table import FeatureTable
 from dfd_core.reports import ReportInput
 
@@ -34,8 +43,13 @@ def report():
         spec = DetectorSpec(
             train_dataset="sim", train_generator=one.generator, backbone="clip", classifier="logistic_regression"
         )
-        detector = fit(spec, *training_rows(spec, samples, bank["sim", "none"]))
-        results.append(evaluate(score_detector(detector, bank, samples, protocol), samples, protocol, "demo"))
+        detector = fit(spec, *training_rows(spec, samples, bank))
+        results.append(
+            evaluate(
+                score_detector(detector, bank, samples, protocol),
+                Rules(samples, protocol, EvaluationSpec(), run="demo"),
+            )
+        )
     return ReportInput(
         title="demo & co",
         results=pa.concat_tables(results),

@@ -1,0 +1,30 @@
+"""The whole way, step by step: prepare, extract, train and evaluate, report. Each step does only what is missing.
+
+Flows call these functions one by one, and so does `in_process`. What carries out the heavy work is an `Engine`.
+"""
+
+from dfd_core.pipeline.detectors import Trained, plan_training, results_path, tabulate, train
+from dfd_core.pipeline.engine import Engine, Result
+from dfd_core.pipeline.features import Failure, check_features, plan_features
+from dfd_core.pipeline.inputs import RunInputs, all_rows, find_inputs, samples_of
+from dfd_core.pipeline.reporting import Report, catalogue_notes, report
+
+__all__ = [
+    "Engine",
+    "Failure",
+    "Report",
+    "Result",
+    "RunInputs",
+    "Trained",
+    "all_rows",
+    "catalogue_notes",
+    "check_features",
+    "find_inputs",
+    "plan_features",
+    "plan_training",
+    "report",
+    "results_path",
+    "samples_of",
+    "tabulate",
+    "train",
+]

@@ -1,0 +1,162 @@
+"""Detectors fitted and scored, and every number made of their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from dfd_core.config import RunConfig, dump_config
+from dfd_core.errors import EvaluationError
+from dfd_core.evaluation import METRICS, Rules, evaluate
+from dfd_core.evaluation.banks import VectorSet, load_bank, vector_sets
+from dfd_core.evaluation.cells import (
+    Bench,
+    Bundle,
+    Done,
+    bundles,
+    fit_and_score,
+    fit_shared_reducer,
+    sharing_a_reducer,
+)
+from dfd_core.evaluation.grid import DetectorJob, GridSpec, missing_jobs, plan_detectors
+from dfd_core.pipeline.engine import Engine
+from dfd_core.pipeline.inputs import FeatureSets, Manifests, RunInputs, samples_of
+from dfd_core.provenance import provenance
+from dfd_core.specs import content_hash, readable_key
+from dfd_core.storage import Store
+
+RESULTS_VERSION = 2
+"""Of the code that makes results of scores; raised when the same scores give other results."""
+
+
+def vectors_of(config: RunConfig, feature_sets: FeatureSets) -> dict[str, list[VectorSet]]:
+    """The vectors that detectors can be trained on, by label of the backbone or of the combination."""
+    return vector_sets(feature_sets, config.combinations)
+
+
+def plan_training(config: RunConfig, manifests: Manifests, feature_sets: FeatureSets) -> list[DetectorJob]:
+    """Every detector of a run, finished or not."""
+    grid = GridSpec(
+        reducers=config.reducers,
+        classifiers=config.classifiers,
+        probe=config.shortcut_probe,
+        protocol=config.protocol,
+        seed=config.seed,
+        shuffle_labels=config.shuffle_labels,
+    )
+    digests = {name: manifest.digest for name, manifest in manifests.items()}
+    sets = vectors_of(config, feature_sets)
+    return plan_detectors(Store(config.store), samples_of(config, manifests), digests, sets, grid)
+
+
+class Trained(NamedTuple):
+    """What became of the detectors that had no scores.
+
+    Attributes:
+        fitted: How many have scores now.
+        failed: Name and error of the others.
+    """
+
+    fitted: int
+    failed: tuple[tuple[str, str], ...]
+
+
+def train(
+    config: RunConfig,
+    manifests: Manifests,
+    feature_sets: FeatureSets,
+    jobs: Sequence[DetectorJob],
+    engine: Engine,
+    on_detectors: Callable[[int], None] = lambda _: None,
+) -> Trained:
+    """Fits and scores the detectors that have no scores yet, backbone after backbone.
+
+    Args:
+        config: The run.
+        manifests: Its manifests.
+        feature_sets: Its feature sets.
+        jobs: All of its detectors.
+        engine: What carries it out.
+        on_detectors: Told how many more are finished.
+
+    Raises:
+        EvaluationError: All of them failed. Where some do, the others have results, and a row says why they have none.
+    """
+    store, samples = Store(config.store), samples_of(config, manifests)
+    missing = missing_jobs(store, jobs, config.extraction.retry_failed)
+    failed: list[tuple[str, str]] = []
+    for label, own in vectors_of(config, feature_sets).items():
+        todo = bundles([job for job in missing if job.spec.backbone == label], engine.workers)
+        if not todo:
+            continue
+        bench = Bench(store, samples, load_bank(store, own), config.protocol)
+        _raise_first(engine.map(fit_shared_reducer, bench, sharing_a_reducer(todo), lambda *_: None))
+        errors = engine.map(fit_and_score, bench, todo, _announcing(on_detectors, todo, failed))
+        _raise_first(errors)
+    if missing and len(failed) == len(jobs):
+        raise EvaluationError(f"All {len(failed)} detectors failed. First: {failed[0][0]}: {failed[0][1]}")
+    return Trained(len(missing) - len(failed), tuple(failed))
+
+
+def _raise_first(errors: Mapping[int, Exception]) -> None:
+    for _, error in sorted(errors.items()):
+        raise error
+
+
+def _announcing(
+    on_detectors: Callable[[int], None], todo: Sequence[Bundle], failed: list[tuple[str, str]]
+) -> Callable[[int, Done], None]:
+    def announce(index: int, done: Done) -> None:
+        failed.extend(done.failed)
+        on_detectors(len(todo[index]))
+
+    return announce
+
+
+def results_path(config: RunConfig, jobs: Sequence[DetectorJob]) -> str:
+    """Where the results of these detectors stand in the store."""
+    facts = [_results_facts(config), sorted(job.key for job in jobs)]
+    return f"results/{readable_key(config.name, content_hash(facts))}.parquet"
+
+
+def tabulate(config: RunConfig, inputs: RunInputs, engine: Engine, on_detectors: Callable[[int], None]) -> str:
+    """Computes every metric from the stored scores and writes the long table of results.
+
+    The rows of each detector are kept under a key of their own, so one more detector costs its own metrics alone.
+
+    Returns:
+        Its path in the store.
+    """
+    store = Store(config.store)
+    manifests, feature_sets = inputs.open(config)
+    jobs = plan_training(config, manifests, feature_sets)
+    path = results_path(config, jobs)
+    if store.exists(path):
+        return path
+    tested: dict[str, list[str]] = {}
+    for one in feature_sets:
+        tested.setdefault(one.dataset, []).append(one.augmentation_name)
+    rules = Rules(samples_of(config, manifests), config.protocol, config.evaluation, tested)
+    suffix = content_hash(_results_facts(config))
+    paths = {job.key: f"results/detectors/{job.key}-{suffix}.parquet" for job in jobs}
+    present = set(store.names("results/detectors", ".parquet"))
+    todo = [(job.scores_path, paths[job.key]) for job in jobs if paths[job.key].rsplit("/", 1)[1] not in present]
+    _raise_first(engine.map(evaluate_stored, (store, rules), todo, lambda *_: on_detectors(1)))
+    results = pa.concat_tables([store.read_table(paths[job.key]).replace_schema_metadata() for job in jobs])
+    results = results.set_column(0, "run", pa.array([config.name] * len(results)))
+    store.write_table(path, results, provenance(config=dump_config(config), detectors=len(jobs)))
+    return path
+
+
+def evaluate_stored(shared: tuple[Store, Rules], paths: tuple[str, str]) -> str:
+    """Computes the rows of one detector's results from its scores in the store and writes them."""
+    store, rules = shared
+    store.write_table(paths[1], evaluate(store.read_table(paths[0]), rules), provenance())
+    return paths[1]
+
+
+def _results_facts(config: RunConfig) -> list[Any]:
+    protocol = config.protocol.model_dump(mode="json")
+    return [RESULTS_VERSION, list(METRICS), config.evaluation.model_dump(mode="json"), protocol]

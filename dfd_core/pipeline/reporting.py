@@ -1,0 +1,101 @@
+"""The report of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dfd_core.config import RunConfig, dump_config
+from dfd_core.datasets import DATASETS, CatalogueSource
+from dfd_core.errors import EvaluationError
+from dfd_core.evaluation.banks import load_bank, vector_sets
+from dfd_core.features.precision import read_precision_checks
+from dfd_core.pipeline.detectors import plan_training, results_path
+from dfd_core.pipeline.features import check_features
+from dfd_core.pipeline.inputs import Manifests, RunInputs, all_rows
+from dfd_core.provenance import provenance
+from dfd_core.reports import ReportInput, write_report
+from dfd_core.specs import content_hash, readable_key
+from dfd_core.storage import Store
+
+REPORT_VERSION = 2
+"""Of the code that writes reports; raised when the same results give another report."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report in the store.
+
+    Attributes:
+        folder: Where it is.
+        anew: Whether it was written just now.
+    """
+
+    folder: str
+    anew: bool
+
+
+def report(config: RunConfig, inputs: RunInputs) -> Report:
+    """Writes the report, unless it is there.
+
+    Raises:
+        EvaluationError: There are no results yet.
+    """
+    store = Store(config.store)
+    manifests, feature_sets = inputs.open(config)
+    failures = check_features(config, manifests, feature_sets)
+    results = results_path(config, plan_training(config, manifests, feature_sets))
+    if not store.exists(results):
+        raise EvaluationError(f"There are no results {store.url(results)} yet. Make them first: `dfd evaluate CONFIG`.")
+    precision = read_precision_checks(store, feature_sets)
+    facts = [REPORT_VERSION, results, config.report.model_dump(mode="json"), [failure[1:] for failure in failures]]
+    facts += [precision] if precision else []
+    folder = f"reports/{readable_key(config.name, content_hash(facts))}"
+    if store.exists(f"{folder}/index.html"):
+        return Report(folder, anew=False)
+    banks = (
+        {label: load_bank(store, own) for label, own in vector_sets(feature_sets).items()} if config.report.maps else {}
+    )
+    by_set: dict[str, list[tuple[str, str, str]]] = {feature_set.title: [] for feature_set in feature_sets}
+    for failure in failures:
+        path = f"{failure.feature_set.dataset}/{failure.path}"
+        by_set[failure.feature_set.title].append((path, failure.status, failure.error))
+    content = ReportInput(
+        title=config.name,
+        results=store.read_table(results),
+        frame=all_rows(manifests),
+        protocol=config.protocol,
+        features=banks,
+        failures=by_set,
+        precision=precision,
+        notes=(*catalogue_notes(config), *_notes(manifests)),
+        heatmap_metrics=config.report.heatmap_metrics,
+        seed=config.seed,
+        footer=_footer(config, store.url(folder)),
+    )
+    store.write_bytes(f"{folder}/config.yaml", dump_config(config).encode())
+    write_report(store, folder, content)
+    return Report(folder, anew=True)
+
+
+def _footer(config: RunConfig, address: str) -> tuple[str, ...]:
+    facts = provenance()
+    packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
+    return (
+        f"{address}, written {facts['created_at']}, from config.yaml beside it; seed {config.seed}, split seed "
+        f"{config.split.seed}.",
+        f"dfd {facts['dfd']} ({facts['code'] or 'installed'}), Python {facts['python']}, {packages}.",
+        f"{facts['platform']}.",
+    )
+
+
+def catalogue_notes(config: RunConfig) -> tuple[str, ...]:
+    """What each dataset of the catalogue is, which a reader must know before any number."""
+    return tuple(
+        f"Dataset {source.name} · {DATASETS[source.catalogue].title}."
+        for source in config.datasets
+        if isinstance(source, CatalogueSource)
+    )
+
+
+def _notes(manifests: Manifests) -> tuple[str, ...]:
+    return tuple(f"{manifest.name}: {note}" for manifest in manifests.values() for note in manifest.notes)
