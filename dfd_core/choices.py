@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from typing import Any
 
+import yaml
 from pydantic import ValidationError, ValidationInfo, field_validator, model_validator
 
 from dfd_core.specs import Spec
+
+
+_LABEL = re.compile(r"(?P<name>[^()]+)(?:\((?P<options>[^()]*)\))?")
 
 
 class NoOptions(Spec):
@@ -15,7 +20,7 @@ class NoOptions(Spec):
 
 
 class Choice(Spec):
-    """One entry of a registry; in a configuration its bare name is enough.
+    """One entry of a registry; in a configuration its bare name or its label, `name(option=value)`, is enough.
 
     Attributes:
         name: The entry's name.
@@ -39,8 +44,8 @@ class Choice(Spec):
 
     @model_validator(mode="before")
     @classmethod
-    def _a_bare_name_is_enough(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
+    def _a_label_is_enough(cls, value: Any) -> Any:
+        return _parsed(value) if isinstance(value, str) else value
 
     @field_validator("options")
     @classmethod
@@ -63,3 +68,17 @@ class Choice(Spec):
         """The name, and behind it the options that are not at their defaults: `logistic_regression(C=0.1)`."""
         chosen = self.parsed_options().model_dump(mode="json", exclude_defaults=True)
         return self.name + (f"({', '.join(f'{key}={value}' for key, value in chosen.items())})" if chosen else "")
+
+
+def _parsed(label: str) -> dict[str, Any]:
+    """Name and options out of `name` or `name(option=value, ...)`; values are YAML scalars."""
+    found = _LABEL.fullmatch(label.strip())
+    if found is None or found["options"] is None:
+        return {"name": label}
+    options: dict[str, Any] = {}
+    for part in filter(None, map(str.strip, found["options"].split(","))):
+        key, equals, value = part.partition("=")
+        if not equals or key.strip() in options:
+            raise ValueError(f"{label!r} is not a name, or a name with options as in knn(k=3, metric=cosine)")
+        options[key.strip()] = yaml.safe_load(value)
+    return {"name": found["name"].strip(), "options": options}

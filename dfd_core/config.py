@@ -83,7 +83,8 @@ class RunConfig(Spec):
                 check_options(source)
         names = {augmentation.name for augmentation in self.augmentations}
         for key in ("train_augmentations", "test_augmentations"):
-            unknown = set(getattr(self.protocol, key) or ()) - names
+            named = getattr(self.protocol, key)
+            unknown = set() if named == "all" else set(named or ()) - names
             if unknown:
                 raise ValueError(
                     f"protocol.{key} has {sorted(unknown)}, which are not among augmentations: {sorted(names)}"

@@ -37,7 +37,8 @@ class ProtocolSpec(Spec):
 
     Attributes:
         train_on: How training sets are made; several protocols are followed side by side.
-        train_augmentations: Augmentations that detectors are fitted on; left out, `none` where there is one, else all.
+        train_augmentations: Augmentations that detectors are fitted on, or `all`; left out, `none` where there is one,
+            else all.
         test_augmentations: Augmentations that they are tested on; left out, all.
         matched: Whether detectors are fitted on the augmentation `matched` too, and tested on it alone: both classes
             brought to one size and encoded alike, so that neither tells anything.
@@ -46,7 +47,7 @@ class ProtocolSpec(Spec):
     """
 
     train_on: Annotated[tuple[ProtocolName, ...], Field(min_length=1)] = ("cross_generator",)
-    train_augmentations: Names | None = None
+    train_augmentations: Names | Literal["all"] | None = None
     test_augmentations: Names | None = None
     matched: bool = False
     pairing: Pairing = "collection"
@@ -64,8 +65,10 @@ class ProtocolSpec(Spec):
         Raises:
             UnknownNameError: One that was asked for has none.
         """
-        default = ("none",) if "none" in available else tuple(sorted(available))
-        chosen = _chosen(self.train_augmentations or default, available)
+        everything = tuple(sorted(available))
+        default = ("none",) if "none" in available else everything
+        wanted = everything if self.train_augmentations == "all" else self.train_augmentations or default
+        chosen = _chosen(wanted, available)
         return tuple(dict.fromkeys((*chosen, *_chosen((MATCHED,), available)))) if self.matched else chosen
 
     def choose_testing(self, available: Collection[str], trained_on: str = "none") -> tuple[str, ...]:
