@@ -7,17 +7,34 @@
 
 from dfd_core.augmentations.operators import augment
 from dfd_core.augmentations.parsing import Augmentation, parse_augmentation
-from dfd_core.augmentations.presets import AUGMENTATIONS
+from dfd_core.augmentations.presets import AUGMENTATIONS, ROBUSTNESS, UNCHANGED_AT
 from dfd_core.augmentations.spec import AugmentationSpec
-from dfd_core.augmentations.steps import ColorJitter, GaussianBlur, Jpeg, Step
+from dfd_core.augmentations.steps import (
+    CenterCrop,
+    ColorJitter,
+    Crop,
+    GaussianBlur,
+    GaussianNoise,
+    Jpeg,
+    Resize,
+    ResizeTo,
+    Step,
+)
 
 __all__ = [
     "AUGMENTATIONS",
+    "ROBUSTNESS",
+    "UNCHANGED_AT",
     "Augmentation",
     "AugmentationSpec",
+    "CenterCrop",
     "ColorJitter",
+    "Crop",
     "GaussianBlur",
+    "GaussianNoise",
     "Jpeg",
+    "Resize",
+    "ResizeTo",
     "Step",
     "augment",
     "parse_augmentation",

@@ -52,10 +52,18 @@ Sigma = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 Quality = Annotated[int, Field(ge=1, le=100)]
 Factor = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Shift = Annotated[float, Field(ge=-0.5, le=0.5)]
+Scale = Annotated[float, Field(ge=0.01, le=16)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Levels = Annotated[float, Field(ge=0, le=255)]
+Side = Annotated[int, Field(ge=1, le=8192)]
+Filter = Literal["lanczos", "bicubic", "bilinear"]
 
 SigmaRange = Annotated[tuple[Sigma, Sigma], BeforeValidator(_as_pair), AfterValidator(_in_order)]
 QualityRange = Annotated[tuple[Quality, Quality], BeforeValidator(_as_pair), AfterValidator(_in_order)]
 FactorRange = Annotated[tuple[Factor, Factor], BeforeValidator(_as_factors), AfterValidator(_in_order)]
+ScaleRange = Annotated[tuple[Scale, Scale], BeforeValidator(_as_pair), AfterValidator(_in_order)]
+ShareRange = Annotated[tuple[Share, Share], BeforeValidator(_as_pair), AfterValidator(_in_order)]
+LevelsRange = Annotated[tuple[Levels, Levels], BeforeValidator(_as_pair), AfterValidator(_in_order)]
 ShiftRange = Annotated[tuple[Shift, Shift], BeforeValidator(_as_shifts), AfterValidator(_in_order)]
 
 
@@ -158,12 +166,123 @@ class ColorJitter(_Step):
         return f"colour jitter ({', '.join(f'{name} {_text(value)}' for name, value in self.ranges().items())})"
 
 
+class Resize(_Step):
+    """Resizing by a factor, antialiased; the image is not scaled back afterwards.
+
+    Attributes:
+        factor: New length of a side over the old one; of a range, each real number is equally likely.
+        filter: Pillow's filter. Each widens with the reduction, so that nothing aliases.
+        probability: How often it is applied.
+    """
+
+    op: Literal["resize"] = "resize"
+    factor: ScaleRange
+    filter: Filter = "bicubic"
+
+    def ranges(self) -> dict[str, Range]:
+        """The factor."""
+        return {"factor": self.factor}
+
+    def _describe(self) -> str:
+        return f"resize by {_text(self.factor)}{_filter(self.filter)}"
+
+
+class ResizeTo(_Step):
+    """Resizing to a fixed length of the shorter side, antialiased; the aspect is kept.
+
+    Attributes:
+        side: Pixels of the shorter side afterwards.
+        filter: Pillow's filter.
+        probability: How often it is applied.
+    """
+
+    op: Literal["resize_to"] = "resize_to"
+    side: Side
+    filter: Filter = "bicubic"
+
+    def ranges(self) -> dict[str, Range]:
+        """Nothing is drawn."""
+        return {}
+
+    def _describe(self) -> str:
+        return f"shorter side to {self.side} px{_filter(self.filter)}"
+
+
+class CenterCrop(_Step):
+    """The square in the middle.
+
+    Attributes:
+        side: Pixels; a side that is shorter stays as it is.
+        probability: How often it is applied.
+    """
+
+    op: Literal["center_crop"] = "center_crop"
+    side: Side
+
+    def ranges(self) -> dict[str, Range]:
+        """Nothing is drawn."""
+        return {}
+
+    def _describe(self) -> str:
+        return f"centre crop {self.side} x {self.side}"
+
+
+class Crop(_Step):
+    """The middle of the image.
+
+    Attributes:
+        share: Of each side's length that is kept; of a range, each real number is equally likely.
+        probability: How often it is applied.
+    """
+
+    op: Literal["crop"] = "crop"
+    share: ShareRange
+
+    def ranges(self) -> dict[str, Range]:
+        """The share."""
+        return {"share": self.share}
+
+    def _describe(self) -> str:
+        return f"centre crop to {_text(self.share)} of each side"
+
+
+class GaussianNoise(_Step):
+    """Gaussian noise, independent for each pixel and channel, drawn from the seed and the sample.
+
+    Attributes:
+        sigma: Standard deviation in 8-bit grey levels; of a range, each real number is equally likely.
+        probability: How often it is applied.
+    """
+
+    op: Literal["gaussian_noise"] = "gaussian_noise"
+    sigma: LevelsRange
+
+    def ranges(self) -> dict[str, Range]:
+        """The standard deviation."""
+        return {"sigma": self.sigma}
+
+    @property
+    def is_drawn(self) -> bool:
+        """Always where there is noise: its pixels are drawn even of a fixed strength."""
+        return self.probability > 0 and self.sigma[1] > 0
+
+    def _describe(self) -> str:
+        return f"Gaussian noise sigma {_text(self.sigma)}"
+
+
+def _filter(name: Filter) -> str:
+    return "" if name == "bicubic" else f" ({name})"
+
+
 def _text(value: Range) -> str:
     low, high = value
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
-OPERATIONS = ("gaussian_blur", "jpeg", "color_jitter")
+OPERATIONS = (
+    *("gaussian_blur", "jpeg", "color_jitter"),
+    *("resize", "resize_to", "center_crop", "crop", "gaussian_noise"),
+)
 
 
 def _has_a_known_operation(value: Any) -> Any:
@@ -175,6 +294,5 @@ def _has_a_known_operation(value: Any) -> Any:
     return value
 
 
-Step = Annotated[
-    Annotated[GaussianBlur | Jpeg | ColorJitter, Field(discriminator="op")], BeforeValidator(_has_a_known_operation)
-]
+AnyStep = GaussianBlur | Jpeg | ColorJitter | Resize | ResizeTo | CenterCrop | Crop | GaussianNoise
+Step = Annotated[Annotated[AnyStep, Field(discriminator="op")], BeforeValidator(_has_a_known_operation)]

@@ -9,8 +9,20 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from dfd_core.augmentations import AUGMENTATIONS, AugmentationSpec, ColorJitter, GaussianBlur, Jpeg, augment
-from dfd_core.augmentations.operators import color_jitter, gaussian_blur, jpeg
+from dfd_core.augmentations import (
+    AUGMENTATIONS,
+    AugmentationSpec,
+    CenterCrop,
+    ColorJitter,
+    Crop,
+    GaussianBlur,
+    GaussianNoise,
+    Jpeg,
+    Resize,
+    ResizeTo,
+    augment,
+)
+from dfd_core.augmentations.operators import color_jitter, gaussian_blur, gaussian_noise, jpeg
 from dfd_core.errors import ImageError, UsageError
 
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (33, 47, 3)).astype(np.uint8))
@@ -147,3 +159,79 @@ def test_seeds_and_samples_change_the_draw():
     spec = chain(GaussianBlur(sigma=(0, 3)))
     assert len({augment(spec, NOISE, str(sample)).tobytes() for sample in range(10)}) == 10
     assert len({augment(chain(*spec.steps, seed=seed), NOISE, "a").tobytes() for seed in range(10)}) == 10
+
+
+def at(value):
+    return (value, value)
+
+
+@pytest.mark.parametrize(("factor", "size"), [(0.5, (24, 16)), (0.75, (35, 25)), (1.5, (70, 50)), (2, (94, 66))])
+@pytest.mark.parametrize("name", ["lanczos", "bicubic", "bilinear"])
+def test_resize_is_pillows_by_a_factor_and_not_back(factor, size, name):
+    expected = NOISE.resize(size, Image.Resampling[name.upper()])
+    assert augment(chain(Resize(factor=at(factor), filter=name)), NOISE, "a").tobytes() == expected.tobytes()
+
+
+def test_a_drawn_factor_is_one_for_both_sides():
+    sizes = {augment(chain(Resize(factor=(0.5, 2))), NOISE, str(i)).size for i in range(30)}
+    assert len(sizes) > 10
+    assert all(abs(width / height - 47 / 33) < 0.1 for width, height in sizes)
+
+
+def test_resize_to_and_crop_keep_at_least_a_pixel_and_the_middle():
+    assert augment(chain(ResizeTo(side=66)), NOISE, "a").size == (94, 66)
+    assert augment(chain(CenterCrop(side=40)), NOISE, "a").size == (40, 33)
+    assert augment(chain(CenterCrop(side=50)), NOISE, "a") is NOISE
+    tiny = Image.new("RGB", (1, 9))
+    assert augment(chain(Crop(share=at(0.01))), tiny, "a").size == (1, 1)
+    assert augment(chain(Resize(factor=at(0.01))), tiny, "a").size == (1, 1)
+    cut = augment(chain(Crop(share=at(0.5))), NOISE, "a")
+    assert np.array_equal(np.asarray(cut), np.asarray(NOISE)[8:24, 12:36])
+
+
+@pytest.mark.parametrize("side", [9, 10, 32, 33])
+def test_the_centre_is_torchvisions(side):
+    from torchvision.transforms.functional import center_crop
+
+    assert augment(chain(CenterCrop(side=side)), NOISE, "a").tobytes() == center_crop(NOISE, [side, side]).tobytes()
+
+
+@pytest.mark.parametrize("step", [ResizeTo(side=256), Resize(factor=(16, 16))])
+def test_an_image_that_would_be_blown_up_is_an_error_of_this_image(step):
+    with pytest.raises(ImageError, match="more than 100000000 pixels") as caught:
+        augment(chain(step), Image.new("RGB", (200_000, 5)), "a")
+    assert caught.value.status == "too_large"
+
+
+def test_noise_has_the_stated_strength_and_no_pattern():
+    grey = Image.new("RGB", (400, 300), (128, 128, 128))
+    noise = np.asarray(gaussian_noise(grey, 10, 1), float) - 128
+    assert abs(noise.std() - 10) < 0.1
+    assert abs(noise.mean()) < 0.1
+    flat = noise.reshape(-1, 3)
+    assert np.abs(np.corrcoef(flat.T) - np.eye(3)).max() < 0.01
+    assert abs(np.corrcoef(noise[:, :-1].ravel(), noise[:, 1:].ravel())[0, 1]) < 0.01
+    shares = [(np.abs(noise) < 10 * k).mean() for k in (1, 2, 3)]
+    assert np.allclose(shares, [0.6827, 0.9545, 0.9973], atol=0.04)
+
+
+def test_noise_is_clipped_and_never_wraps():
+    for level in (0, 255):
+        noisy = np.asarray(gaussian_noise(Image.new("RGB", (50, 50), (level,) * 3), 20, 1))
+        assert np.abs(noisy.astype(int) - level).max() < 100
+
+
+def test_noise_depends_on_sample_seed_and_place_alone():
+    step = GaussianNoise(sigma=at(5))
+    same = augment(chain(step), NOISE, "a").tobytes()
+    assert same == augment(chain(step), NOISE, "a").tobytes()
+    others = [augment(chain(step), NOISE, "b"), augment(chain(step, seed=1), NOISE, "a")]
+    assert same not in [one.tobytes() for one in others]
+    twice = np.asarray(augment(chain(step, step), NOISE, "a"), int) - np.asarray(NOISE, int)
+    assert twice.std() < 2 * 5 * 0.9  # two draws, not one twice
+    assert augment(chain(GaussianNoise(sigma=at(0))), NOISE, "a").tobytes() == NOISE.tobytes()
+
+
+def test_noise_stays_as_it_is_between_versions():
+    row = np.asarray(gaussian_noise(Image.new("RGB", (4, 1), (128,) * 3), 10, 7)).ravel().tolist()
+    assert row == [123, 144, 121, 131, 126, 133, 137, 141, 147, 130, 124, 136]

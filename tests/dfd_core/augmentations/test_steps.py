@@ -1,11 +1,24 @@
 import json
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from dfd_core.augmentations.steps import OPERATIONS, ColorJitter, GaussianBlur, Jpeg, Step
+from dfd_core.augmentations.steps import (
+    OPERATIONS,
+    AnyStep,
+    CenterCrop,
+    ColorJitter,
+    Crop,
+    GaussianBlur,
+    GaussianNoise,
+    Jpeg,
+    Resize,
+    ResizeTo,
+    Step,
+)
 from dfd_core.errors import UnknownNameError
 
 STEP = TypeAdapter(Step)
@@ -55,6 +68,13 @@ def test_a_negative_zero_has_the_hash_of_zero():
         ({"op": "color_jitter", "hue": 0.6}, "hue", "0.5"),
         ({"op": "color_jitter", "brightness": -0.1}, "brightness", "not negative"),
         ({"op": "color_jitter", "brightness": [-0.1, 1]}, "brightness", "greater than or equal to 0"),
+        ({"op": "resize", "factor": 0}, "factor", "greater than or equal to 0.01"),
+        ({"op": "resize", "factor": 17}, "factor", "less than or equal to 16"),
+        ({"op": "resize", "factor": 2, "filter": "nearest"}, "filter", "'lanczos'"),
+        ({"op": "resize_to", "side": 0}, "side", "greater than or equal to 1"),
+        ({"op": "center_crop", "side": 2.5}, "side", "integer"),
+        ({"op": "crop", "share": [0.5, 1.5]}, "share", "less than or equal to 1"),
+        ({"op": "gaussian_noise", "sigma": -2}, "sigma", "greater than or equal to 0"),
         ({"quality": 75}, "", "`op`, one of gaussian_blur, jpeg, color_jitter"),
     ],
 )
@@ -71,7 +91,7 @@ def test_an_unknown_operation_gets_the_close_one():
 
 
 def test_every_operation_is_in_the_list_of_operations():
-    assert {kind.model_fields["op"].default for kind in (GaussianBlur, Jpeg, ColorJitter)} == set(OPERATIONS)
+    assert {kind.model_fields["op"].default for kind in get_args(AnyStep)} == set(OPERATIONS)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +103,14 @@ def test_every_operation_is_in_the_list_of_operations():
         ({"op": "jpeg", "quality": [75, 76], "probability": 0}, False),
         ({"op": "color_jitter", "brightness": [1.2, 1.2]}, False),
         ({"op": "color_jitter", "hue": 0.1}, True),
+        ({"op": "resize", "factor": 2}, False),
+        ({"op": "resize", "factor": [0.5, 2]}, True),
+        ({"op": "resize_to", "side": 256}, False),
+        ({"op": "center_crop", "side": 256, "probability": 0.5}, True),
+        ({"op": "crop", "share": 0.5}, False),
+        ({"op": "gaussian_noise", "sigma": 3}, True),
+        ({"op": "gaussian_noise", "sigma": 3, "probability": 0}, False),
+        ({"op": "gaussian_noise", "sigma": 0}, False),
     ],
 )
 def test_a_step_knows_whether_chance_has_a_part_in_it(fields, drawn):
@@ -95,6 +123,11 @@ def test_a_step_knows_whether_chance_has_a_part_in_it(fields, drawn):
         ({"op": "jpeg", "quality": [30, 100], "probability": 0.5}, "JPEG quality 30 to 100 with probability 0.5"),
         ({"op": "jpeg", "quality": 75, "subsampling": "4:4:4"}, "JPEG 4:4:4 quality 75"),
         ({"op": "gaussian_blur", "sigma": 1.5}, "Gaussian blur sigma 1.5"),
+        ({"op": "resize", "factor": [0.5, 2], "filter": "lanczos"}, "resize by 0.5 to 2 (lanczos)"),
+        ({"op": "resize_to", "side": 256}, "shorter side to 256 px"),
+        ({"op": "center_crop", "side": 256}, "centre crop 256 x 256"),
+        ({"op": "crop", "share": 0.9}, "centre crop to 0.9 of each side"),
+        ({"op": "gaussian_noise", "sigma": 5}, "Gaussian noise sigma 5"),
         (
             {"op": "color_jitter", "contrast": 0.25, "hue": 0.1},
             "colour jitter (contrast 0.75 to 1.25, hue -0.1 to 0.1)",
@@ -114,6 +147,11 @@ UNITS = st.floats(0, 1)
     value=st.one_of(
         st.builds(Jpeg, quality=RANGES, probability=UNITS),
         st.builds(GaussianBlur, sigma=RANGES, probability=UNITS),
+        st.builds(Resize, factor=st.floats(0.01, 16).map(lambda v: (v, v)), probability=UNITS),
+        st.builds(ResizeTo, side=st.integers(1, 8192)),
+        st.builds(CenterCrop, side=st.integers(1, 8192)),
+        st.builds(Crop, share=st.floats(0.01, 1).map(lambda v: (v, v))),
+        st.builds(GaussianNoise, sigma=RANGES, probability=UNITS),
         st.builds(ColorJitter, brightness=st.floats(0.01, 2), hue=st.floats(0, 0.5), probability=UNITS),
     )
 )
