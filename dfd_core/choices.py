@@ -11,7 +11,6 @@ from pydantic import ValidationError, ValidationInfo, field_validator, model_val
 
 from dfd_core.specs import Spec
 
-
 _LABEL = re.compile(r"(?P<name>[^()]+)(?:\((?P<options>[^()]*)\))?")
 
 

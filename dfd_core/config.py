@@ -19,6 +19,7 @@ from dfd_core.datasets.sources import CatalogueSource, DatasetName, DatasetSourc
 from dfd_core.errors import ConfigError, UnknownNameError
 from dfd_core.evaluation import EvaluationSpec, ProtocolSpec
 from dfd_core.evaluation.protocols import MATCHED
+from dfd_core.features.importing_sources import ImportSource
 from dfd_core.features.spec import ExtractionSpec
 from dfd_core.manifests import SplitSpec
 from dfd_core.reducers import ReducerSpec
@@ -36,6 +37,7 @@ class RunConfig(Spec):
         store: Where everything that is made goes; any fsspec URL.
         seed: Seed of the classifiers and maps; splits, augmentations and datasets have seeds of their own.
         datasets: Catalogue names, folders or tables.
+        features: Tables of vectors that exist already; they need no images, backbones or extraction.
         split: How samples are divided into train, validation and test.
         augmentations: Pixel changes; each makes a feature set of its own.
         backbones: Frozen networks.
@@ -53,7 +55,8 @@ class RunConfig(Spec):
     name: DatasetName = "demo"
     store: Location = "dfd-store"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    datasets: Annotated[tuple[DatasetSource, ...], Many] = ("simulated",)  # type: ignore[assignment]
+    datasets: tuple[DatasetSource, ...] = ("simulated",)  # type: ignore[assignment]
+    features: tuple[ImportSource, ...] = ()
     split: SplitSpec = SplitSpec()
     augmentations: Annotated[tuple[Augmentation, ...], Many] = ("none", "jpeg_q75")  # type: ignore[assignment]
     backbones: Annotated[tuple[BackboneSpec, ...], Many] = ("spectrum", "tiny_vit")  # type: ignore[assignment]
@@ -72,6 +75,8 @@ class RunConfig(Spec):
 
     @model_validator(mode="after")
     def _names_are_distinct_and_known(self) -> RunConfig:
+        if not self.datasets and not self.features:
+            raise ValueError("datasets and features are both empty: name something to measure")
         _distinct("datasets", (source.name for source in self.datasets))
         _distinct("augmentations", (augmentation.name for augmentation in self.augmentations))
         _distinct("backbones", (backbone.model_dump_json() for backbone in self.backbones))
@@ -82,7 +87,7 @@ class RunConfig(Spec):
             if isinstance(source, CatalogueSource):
                 check_options(source)
         names = {augmentation.name for augmentation in self.augmentations}
-        for key in ("train_augmentations", "test_augmentations"):
+        for key in ("train_augmentations", "test_augmentations") if not self.features else ():
             named = getattr(self.protocol, key)
             unknown = set() if named == "all" else set(named or ()) - names
             if unknown:
@@ -107,12 +112,25 @@ def load_config(path: str | Path | None, **overrides: Any) -> RunConfig:
     values, base = ({}, None) if path is None else (_read_yaml(Path(path)), Path(path).resolve().parent)
     given = {key: value for key, value in overrides.items() if value is not None}
     name = "the embedded default" if path is None else str(path)
+    config = make_config(values, name, base)
+    if not given:
+        return config
+    return make_config(config.model_dump() | given, f"{name} with {', '.join(sorted(given))} from the command line")
+
+
+def make_config(values: dict[str, Any], name: str, base: Path | None = None) -> RunConfig:
+    """A configuration from its keys and values.
+
+    Args:
+        values: As a file would have them.
+        name: Where they come from, for errors.
+        base: The folder that relative paths start at; the current one by default.
+
+    Raises:
+        ConfigError: Names each wrong key, where it stands and what would be right.
+    """
     try:
-        config = RunConfig.model_validate(values, context={"base": base or Path.cwd()})
-        if not given:
-            return config
-        name = f"{name} with {', '.join(sorted(given))} from the command line"
-        return RunConfig.model_validate(config.model_dump() | given, context={"base": Path.cwd()})
+        return RunConfig.model_validate(values, context={"base": base or Path.cwd()})
     except UnknownNameError as error:
         raise ConfigError(f"{name} is not a valid configuration: {error}") from error
     except ValidationError as error:

@@ -83,6 +83,7 @@ def extract(config: RunConfig, inputs: RunInputs) -> None:
     plan = pipeline.plan_features(config, manifests, feature_sets)
     progress = _Lines("Extracted {done} of {total} images", plan.images)
     LocalEngine().extract(Store(config.store), plan, config.extraction, lambda report: progress.add(report.samples))
+    pipeline.read_metadata(config, {source.name: manifests[source.name] for source in config.datasets})
     pipeline.check_features(config, manifests, feature_sets)
 
 
@@ -97,10 +98,10 @@ def train_and_evaluate(config: RunConfig, inputs: RunInputs) -> str:
     """
     manifests, feature_sets = inputs.open(config)
     pipeline.check_features(config, manifests, feature_sets)
-    jobs = pipeline.plan_training(config, manifests, feature_sets)
+    jobs = pipeline.plan_training(config, inputs)
     engine, retry = LocalEngine(), config.extraction.retry_failed
     progress = _Lines("Fitted {done} of {total} detectors", len(missing_jobs(Store(config.store), jobs, retry)))
-    for name, error in pipeline.train(config, manifests, feature_sets, jobs, engine, progress.add).failed:
+    for name, error in pipeline.train(config, inputs, jobs, engine, progress.add).failed:
         logger.warning("%s failed: %s", name, error)
     progress = _Lines("Evaluated {done} of {total} detectors", len(jobs))
     return pipeline.tabulate(config, inputs, engine, progress.add)

@@ -84,7 +84,7 @@ def _features(config: RunConfig, inputs: RunInputs, tables: dict[str, pa.Table],
 
 
 def _detectors(config: RunConfig, inputs: RunInputs, store: Store, lines: list[str]) -> None:
-    jobs = pipeline.plan_training(config, *inputs.open(config))
+    jobs = pipeline.plan_training(config, inputs)
     missing = len(missing_jobs(store, jobs))
     lines.append(f"detectors: {len(jobs) - missing} of {len(jobs)} exist, {missing} to be fitted")
     path = pipeline.results_path(config, jobs)

@@ -13,8 +13,8 @@ from typing import Annotated
 import typer
 
 from dfd_core import __version__
-from dfd_core.errors import DfdError, RunCancelledError
-from flows import catalogue_commands, server_commands, throughput_command
+from dfd_core.errors import DfdError
+from flows import catalogue_commands, grid_command, server_commands, throughput_command
 
 EXAMPLES = """
 \b
@@ -131,6 +131,7 @@ def report(config: Config = None, store: StoreOption = None, dry_run: DryRun = F
 
 
 app.command(epilog="Example: dfd throughput mine.yaml --images 256")(throughput_command.throughput)
+app.command(epilog=grid_command.EXAMPLES)(grid_command.grid)
 
 
 @config_app.command("show", epilog="Example: dfd config show > mine.yaml")
@@ -154,10 +155,5 @@ def _start(
     step: str, config: Path | None, store: str | None, dry_run: bool, local: bool, retry_failed: bool = False
 ) -> None:
     from flows import starting
-    from tasks import cancelling
 
-    try:
-        with cancelling.signals_interrupt():
-            starting.start(step, starting.configured(config, store, retry_failed), dry_run=dry_run, local=local)
-    except KeyboardInterrupt:
-        raise RunCancelledError(cancelling.MESSAGE) from None
+    starting.start(step, starting.configured(config, store, retry_failed), dry_run=dry_run, local=local)

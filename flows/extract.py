@@ -8,7 +8,7 @@ from dfd_core.config import RunConfig
 from dfd_core.pipeline import RunInputs
 from flows.prepare import prepare_flow
 from tasks.run_states import cancellable_flow
-from tasks.steps import extract_features, resolve_backbone
+from tasks.steps import extract_features, import_tables, read_metadata, resolve_backbone
 
 
 @flow(name="extract", flow_run_name="extract {config.name}")
@@ -20,12 +20,16 @@ def extract_flow(config: RunConfig) -> RunInputs:
         References to the manifests and backbones, for the flows that follow.
     """
     inputs = find_inputs(config)
-    extract_features(config, inputs)
+    if config.datasets:
+        extract_features(config, inputs)
+        read_metadata(config, inputs)
     return inputs
 
 
 def find_inputs(config: RunConfig) -> RunInputs:
-    """Finds the weights and prepares the datasets, where that is not done yet; called within a flow."""
-    futures = [resolve_backbone.submit(spec) for spec in config.backbones]
+    """Finds the weights, prepares datasets and imports tables, where that is not done yet; called within a flow."""
+    futures = [resolve_backbone.submit(spec) for spec in config.backbones if config.datasets]
     backbones = tuple(future.result() for future in futures)
-    return RunInputs(manifests=prepare_flow(config), backbones=backbones)
+    manifests = prepare_flow(config) if config.datasets else {}
+    inputs = RunInputs(manifests=manifests, backbones=backbones)
+    return import_tables(config, inputs) if config.features else inputs

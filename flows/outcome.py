@@ -13,9 +13,11 @@ from dfd_core.config import RunConfig
 from dfd_core.manifests import Manifest
 from dfd_core.pipeline import RunInputs
 from dfd_core.reports import matrix_tables, summary_table, text_table
+from dfd_core.reports.accuracy import accuracy_frame
 from dfd_core.storage import Store
 from flows.terminal import format_table
 
+BEST = 20
 Outcome = tuple[str, str]
 """The address of what was made, and a text about it."""
 
@@ -31,6 +33,7 @@ def of_flow(step: str, config: RunConfig) -> tuple[str, Outcome]:
         RunCancelledError: The run was cancelled.
     """
     from flows.extract import extract_flow
+    from flows.grid import grid_flow
     from flows.prepare import prepare_flow
     from flows.report import report_flow
     from flows.run import run_flow
@@ -43,6 +46,7 @@ def of_flow(step: str, config: RunConfig) -> tuple[str, Outcome]:
         "evaluate": (train_and_evaluate_flow, _evaluated),
         "report": (report_flow, _reported),
         "run": (run_flow, _reported),
+        "grid": (grid_flow, _tabled),
     }
     flow, tell = flows[step]
     with processes.tagged():
@@ -56,7 +60,7 @@ def of_step_here(step: str, config: RunConfig) -> Outcome:
     inputs = pipeline.find_inputs(config)
     if step in ("extract", "run"):
         in_process.extract(config, inputs)
-    if step in ("evaluate", "run"):
+    if step in ("evaluate", "run", "grid"):
         results_path = in_process.train_and_evaluate(config, inputs)
     if step == "prepare":
         return _prepared(config, inputs.manifests)
@@ -64,6 +68,9 @@ def of_step_here(step: str, config: RunConfig) -> Outcome:
         return _extracted(config, inputs)
     if step == "evaluate":
         return _evaluated(config, results_path)
+    if step == "grid":
+        pipeline.report(config, inputs)
+        return _tabled(config, results_path)
     return _reported(config, pipeline.report(config, inputs).folder)
 
 
@@ -97,6 +104,24 @@ def _extracted(config: RunConfig, inputs: RunInputs) -> Outcome:
 def _evaluated(config: RunConfig, path: str) -> Outcome:
     store = Store(config.store)
     return store.url(path), _accuracy(config, store.read_table(path))
+
+
+def _tabled(config: RunConfig, path: str) -> Outcome:
+    """Writes accuracy.csv beside the store of `dfd grid`."""
+    store = Store(config.store)
+    frame = accuracy_frame(store.read_table(path).to_pandas())
+    beside = Store(store.url().rsplit("/", 1)[0])
+    address = beside.write_bytes("accuracy.csv", frame.to_csv(index=False).encode())
+    columns = ["train", "test", "transform", "reducer", "classifier", "n", "accuracy", "auroc"]
+    best = frame.sort_values("accuracy", ascending=False, kind="stable")[columns].head(BEST)
+    failed = int((frame["status"] == "failed").sum())
+    rows = [
+        {key: f"{value:.4f}" if isinstance(value, float) else value for key, value in row.items()}
+        for row in best.to_dict("records")
+    ]
+    lines = [f"The {len(rows)} best of {len(frame)} cells, by accuracy on their test set:", format_table(rows)]
+    lines += [f"{failed} cells failed; the column note says why."] if failed else []
+    return address, "\n".join(lines)
 
 
 def _reported(config: RunConfig, folder: str) -> Outcome:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dfd_core.config import RunConfig, load_config
-from dfd_core.errors import ConfigError, DfdError
+from dfd_core.errors import ConfigError, DfdError, RunCancelledError
 from dfd_core.storage import Store
 from tasks.settings import EngineSettings, apply_defaults
 
@@ -25,7 +25,21 @@ def configured(path: Path | None, store: str | None, retry_failed: bool) -> RunC
 
 
 def start(step: str, config: RunConfig, *, dry_run: bool, local: bool) -> None:
-    """Carries out one step, or `run` for all, and prints what was made, its address last."""
+    """Carries out one step, or `run` for all, and prints what was made, its address last.
+
+    Raises:
+        RunCancelledError: By Ctrl-C or SIGTERM.
+    """
+    from tasks import cancelling
+
+    try:
+        with cancelling.signals_interrupt():
+            _start(step, config, dry_run=dry_run, local=local)
+    except KeyboardInterrupt:
+        raise RunCancelledError(cancelling.MESSAGE) from None
+
+
+def _start(step: str, config: RunConfig, *, dry_run: bool, local: bool) -> None:
     if dry_run:
         from dfd_core.survey import survey
 

@@ -119,13 +119,33 @@ def extract_features(config: RunConfig, inputs: RunInputs) -> None:
         table_artifact("failed-samples", rows, "Samples without a vector")
 
 
+@task(**task_options(), task_run_name="read metadata")
+@cancellable_task
+def read_metadata(config: RunConfig, inputs: RunInputs) -> None:
+    """Reads the headers of all images, for the shortcut probe."""
+    logger = get_run_logger()
+    if config.shortcut_probe is None or not config.datasets:
+        return
+    manifests, _ = inputs.open(config)
+    images = {source.name: manifests[source.name] for source in config.datasets}
+    with CountProgress("metadata", "files", logger) as progress:
+        missing = pipeline.read_metadata(config, images, progress.update)
+    logger.info("Metadata of %d files were missing", missing)
+
+
+@task(**task_options(), task_run_name="import tables")
+@cancellable_task
+def import_tables(config: RunConfig, inputs: RunInputs) -> RunInputs:
+    """Brings tables of vectors into the store, unless they are there."""
+    return pipeline.with_imports(config, inputs)
+
+
 @task(**task_options(), task_run_name="fit detectors")
 @cancellable_task
 def fit_detectors(config: RunConfig, inputs: RunInputs) -> None:
     """Fits every detector that has no scores yet, in parallel, and scores all test samples with it."""
     logger = get_run_logger()
-    manifests, feature_sets = inputs.open(config)
-    jobs = pipeline.plan_training(config, manifests, feature_sets)
+    jobs = pipeline.plan_training(config, inputs)
     missing = len(missing_jobs(Store(config.store), jobs, config.extraction.retry_failed))
     if not missing:
         logger.info("All %d detectors have scores in the store already", len(jobs))
@@ -133,7 +153,7 @@ def fit_detectors(config: RunConfig, inputs: RunInputs) -> None:
     logger.info("Fitting %d of %d detectors", missing, len(jobs))
     settings = EngineSettings.from_environment()
     with ray_session(settings), CountProgress("detectors", "detectors", logger, missing) as progress:
-        trained = pipeline.train(config, manifests, feature_sets, jobs, RayEngine(settings), progress.advance)
+        trained = pipeline.train(config, inputs, jobs, RayEngine(settings), progress.advance)
     if trained.failed:
         logger.warning("%d of %d detectors failed; their results say why", len(trained.failed), missing)
         rows = [{"detector": name, "error": error} for name, error in trained.failed]

@@ -111,7 +111,7 @@ def exif_texts(tiff: bytes) -> dict[int, str]:
         if at + 12 > len(tiff):
             break
         count = number(at + 4, 4)
-        if number(at + 2, 2) == _ASCII and 0 < count:
+        if number(at + 2, 2) == _ASCII and count > 0:
             place = at + 8 if count <= 4 else number(at + 8, 4)
             if place + count <= len(tiff):
                 texts[number(at, 2)] = _clean(tiff[place : place + count])

@@ -6,7 +6,8 @@ Flows call these functions one by one, and so does `in_process`. What carries ou
 from dfd_core.pipeline.detectors import Trained, plan_training, results_path, tabulate, train
 from dfd_core.pipeline.engine import Engine, Result
 from dfd_core.pipeline.features import Failure, check_features, plan_features
-from dfd_core.pipeline.inputs import RunInputs, all_rows, find_inputs, samples_of
+from dfd_core.pipeline.inputs import RunInputs, all_rows, find_inputs, samples_of, with_imports
+from dfd_core.pipeline.metadata import read_metadata
 from dfd_core.pipeline.reporting import Report, catalogue_notes, report
 
 __all__ = [
@@ -22,9 +23,11 @@ __all__ = [
     "find_inputs",
     "plan_features",
     "plan_training",
+    "read_metadata",
     "report",
     "results_path",
     "samples_of",
     "tabulate",
     "train",
+    "with_imports",
 ]

@@ -10,7 +10,7 @@ import pyarrow as pa
 from dfd_core.config import RunConfig, dump_config
 from dfd_core.errors import EvaluationError
 from dfd_core.evaluation import METRICS, Rules, evaluate
-from dfd_core.evaluation.banks import VectorSet, load_bank, vector_sets
+from dfd_core.evaluation.banks import AnyFeatureSet, VectorSet, load_bank, vector_sets
 from dfd_core.evaluation.cells import (
     Bench,
     Bundle,
@@ -22,7 +22,8 @@ from dfd_core.evaluation.cells import (
 )
 from dfd_core.evaluation.grid import DetectorJob, GridSpec, missing_jobs, plan_detectors
 from dfd_core.pipeline.engine import Engine
-from dfd_core.pipeline.inputs import FeatureSets, Manifests, RunInputs, samples_of
+from dfd_core.pipeline.inputs import RunInputs, samples_of
+from dfd_core.pipeline.metadata import metadata_sets
 from dfd_core.provenance import provenance
 from dfd_core.specs import content_hash, readable_key
 from dfd_core.storage import Store
@@ -31,12 +32,19 @@ RESULTS_VERSION = 2
 """Of the code that makes results of scores; raised when the same scores give other results."""
 
 
-def vectors_of(config: RunConfig, feature_sets: FeatureSets) -> dict[str, list[VectorSet]]:
+def trainable(config: RunConfig, inputs: RunInputs) -> list[AnyFeatureSet]:
+    """All feature sets that detectors can be trained on: extracted, imported, and the files' metadata."""
+    _, extracted = inputs.open(config)
+    images = [source.name for source in config.datasets]
+    return [*extracted, *inputs.imported, *metadata_sets(config, images)]
+
+
+def vectors_of(config: RunConfig, inputs: RunInputs) -> dict[str, list[VectorSet]]:
     """The vectors that detectors can be trained on, by label of the backbone or of the combination."""
-    return vector_sets(feature_sets, config.combinations)
+    return vector_sets(trainable(config, inputs), config.combinations)
 
 
-def plan_training(config: RunConfig, manifests: Manifests, feature_sets: FeatureSets) -> list[DetectorJob]:
+def plan_training(config: RunConfig, inputs: RunInputs) -> list[DetectorJob]:
     """Every detector of a run, finished or not."""
     grid = GridSpec(
         reducers=config.reducers,
@@ -46,9 +54,10 @@ def plan_training(config: RunConfig, manifests: Manifests, feature_sets: Feature
         seed=config.seed,
         shuffle_labels=config.shuffle_labels,
     )
+    manifests, _ = inputs.open(config)
     digests = {name: manifest.digest for name, manifest in manifests.items()}
-    sets = vectors_of(config, feature_sets)
-    return plan_detectors(Store(config.store), samples_of(config, manifests), digests, sets, grid)
+    samples = samples_of(config, manifests)
+    return plan_detectors(Store(config.store), samples, digests, vectors_of(config, inputs), grid)
 
 
 class Trained(NamedTuple):
@@ -65,8 +74,7 @@ class Trained(NamedTuple):
 
 def train(
     config: RunConfig,
-    manifests: Manifests,
-    feature_sets: FeatureSets,
+    inputs: RunInputs,
     jobs: Sequence[DetectorJob],
     engine: Engine,
     on_detectors: Callable[[int], None] = lambda _: None,
@@ -75,8 +83,7 @@ def train(
 
     Args:
         config: The run.
-        manifests: Its manifests.
-        feature_sets: Its feature sets.
+        inputs: What it starts from.
         jobs: All of its detectors.
         engine: What carries it out.
         on_detectors: Told how many more are finished.
@@ -84,10 +91,10 @@ def train(
     Raises:
         EvaluationError: All of them failed. Where some do, the others have results, and a row says why they have none.
     """
-    store, samples = Store(config.store), samples_of(config, manifests)
+    store, samples = Store(config.store), samples_of(config, inputs.open(config)[0])
     missing = missing_jobs(store, jobs, config.extraction.retry_failed)
     failed: list[tuple[str, str]] = []
-    for label, own in vectors_of(config, feature_sets).items():
+    for label, own in vectors_of(config, inputs).items():
         todo = bundles([job for job in missing if job.spec.backbone == label], engine.workers)
         if not todo:
             continue
@@ -130,15 +137,20 @@ def tabulate(config: RunConfig, inputs: RunInputs, engine: Engine, on_detectors:
         Its path in the store.
     """
     store = Store(config.store)
-    manifests, feature_sets = inputs.open(config)
-    jobs = plan_training(config, manifests, feature_sets)
+    manifests, _ = inputs.open(config)
+    jobs = plan_training(config, inputs)
     path = results_path(config, jobs)
     if store.exists(path):
         return path
-    tested: dict[str, list[str]] = {}
-    for one in feature_sets:
-        tested.setdefault(one.dataset, []).append(one.augmentation_name)
-    rules = Rules(samples_of(config, manifests), config.protocol, config.evaluation, tested)
+    tested: dict[str, set[str]] = {}
+    for one in trainable(config, inputs):
+        tested.setdefault(one.dataset, set()).add(one.augmentation_name)
+    rules = Rules(
+        samples_of(config, manifests),
+        config.protocol,
+        config.evaluation,
+        {name: sorted(names) for name, names in tested.items()},
+    )
     suffix = content_hash(_results_facts(config))
     paths = {job.key: f"results/detectors/{job.key}-{suffix}.parquet" for job in jobs}
     present = set(store.names("results/detectors", ".parquet"))

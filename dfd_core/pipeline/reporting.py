@@ -43,7 +43,7 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
     store = Store(config.store)
     manifests, feature_sets = inputs.open(config)
     failures = check_features(config, manifests, feature_sets)
-    results = results_path(config, plan_training(config, manifests, feature_sets))
+    results = results_path(config, plan_training(config, inputs))
     if not store.exists(results):
         raise EvaluationError(f"There are no results {store.url(results)} yet. Make them first: `dfd evaluate CONFIG`.")
     precision = read_precision_checks(store, feature_sets)
@@ -53,7 +53,9 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
     if store.exists(f"{folder}/index.html"):
         return Report(folder, anew=False)
     banks = (
-        {label: load_bank(store, own) for label, own in vector_sets(feature_sets).items()} if config.report.maps else {}
+        {label: load_bank(store, own) for label, own in vector_sets([*feature_sets, *inputs.imported]).items()}
+        if config.report.maps
+        else {}
     )
     by_set: dict[str, list[tuple[str, str, str]]] = {feature_set.title: [] for feature_set in feature_sets}
     for failure in failures:

@@ -34,7 +34,8 @@ def accuracy_frame(results: pd.DataFrame, threshold_policy: str = "0.5") -> pd.D
     rows = rows[rows["threshold_policy"].isna() | (rows["threshold_policy"] == threshold_policy)]
     rows = rows[rows["test_generator"] != "real"]
     several = {
-        side: rows.groupby(f"{side}_dataset")[f"{side}_generator"].nunique().gt(1).to_dict() for side in ("train", "test")
+        side: rows.groupby(f"{side}_dataset")[f"{side}_generator"].nunique().gt(1).to_dict()
+        for side in ("train", "test")
     }
     for side in ("train", "test"):
         named = [
@@ -51,7 +52,9 @@ def accuracy_frame(results: pd.DataFrame, threshold_policy: str = "0.5") -> pd.D
     ends = accuracy[["low", "high"]].rename(columns={"low": "accuracy_low", "high": "accuracy_high"})
     others = [name for name in METRICS if name in wide.columns and name != "accuracy"]
     first = wide[["accuracy"]] if "accuracy" in wide.columns else accuracy[["value"]].set_axis(["accuracy"], axis=1)
-    frame = pd.concat([head[["n"]], first, ends, wide[others], head.drop(columns="n"), accuracy[["status", "note"]]], axis=1)
+    frame = pd.concat(
+        [head[["n"]], first, ends, wide[others], head.drop(columns="n"), accuracy[["status", "note"]]], axis=1
+    )
     frame = frame.reset_index().rename(columns=CELL)
     order = [*CELL.values(), *(name for name in frame.columns if name not in {*CELL.values(), "protocol", "seed"})]
     return frame[[*order, "protocol", "seed"]].sort_values([*CELL.values(), "protocol"], ignore_index=True)

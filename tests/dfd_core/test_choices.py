@@ -40,3 +40,21 @@ def test_every_entry_is_usable_by_its_bare_name(spec, registry):
     for name in registry:
         assert spec.model_validate(name).label() == name
         assert registry[name].title
+
+
+def test_a_label_is_read_back():
+    spec = ClassifierSpec.model_validate("logistic_regression(C=0.1, max_iter=20)")
+    assert spec.options == {"C": 0.1, "max_iter": 20}
+    assert ClassifierSpec.model_validate(spec.label()) == spec
+    assert ClassifierSpec.model_validate("logistic_regression()").label() == "logistic_regression"
+
+
+@pytest.mark.parametrize("label", ["logistic_regression(0.1)", "logistic_regression(C=1, C=2)"])
+def test_a_label_that_makes_no_sense_is_refused(label):
+    with pytest.raises(ValidationError, match="is not a name, or a name with options"):
+        ClassifierSpec.model_validate(label)
+
+
+def test_an_unclosed_label_is_an_unknown_name():
+    with pytest.raises(UnknownNameError, match="no classifier named 'logistic_regression"):
+        ClassifierSpec.model_validate("logistic_regression(C=1")
