@@ -82,8 +82,15 @@ def dispatching(_: Options) -> Iterable[Measurement]:
     yield from map(_as_measurement, module.measure())
 
 
+def intervals(_: Options) -> Iterable[Measurement]:
+    """All metrics of a cell with bootstrap intervals against a loop over scikit-learn."""
+    import intervals as module
+
+    yield from module.measure()
+
+
 PARTS: Mapping[str, Callable[[Options], Iterable[Measurement]]] = {
-    part.__name__: part for part in (bare, fan_out, readback, ledger, dispatching, tools, clip_retrieval)
+    part.__name__: part for part in (bare, fan_out, readback, ledger, dispatching, intervals, tools, clip_retrieval)
 }
 GOALS = {
     ("dataloader", "CPU"): 2.0,
