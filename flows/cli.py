@@ -14,7 +14,7 @@ import typer
 
 from dfd_core import __version__
 from dfd_core.errors import DfdError, RunCancelledError
-from flows import catalogue_commands, server_commands, throughput_command
+from flows import catalogue_commands, features_commands, server_commands, throughput_command
 
 EXAMPLES = """
 \b
@@ -39,6 +39,7 @@ app.add_typer(catalogue_commands.backbones, name="backbones")
 app.add_typer(catalogue_commands.augmentations, name="augmentations")
 app.add_typer(catalogue_commands.classifiers, name="classifiers")
 app.add_typer(catalogue_commands.reducers, name="reducers")
+app.add_typer(features_commands.app, name="features")
 app.add_typer(server_commands.app, name="server")
 config_app = typer.Typer(
     help="Configurations.", epilog="Example: dfd config show > mine.yaml", no_args_is_help=True, rich_markup_mode=None

@@ -178,3 +178,11 @@ def test_a_dataset_of_the_catalogue_is_acquired_first(store, reads):
 def test_a_store_in_memory(tmp_path, memory, put):
     manifest = prepare(mine(put(tmp_path, PATHS)), SplitSpec(), Store(memory))
     assert prepare(mine(str(tmp_path)), SplitSpec(), Store(memory)).table.equals(manifest.table)
+
+
+def test_a_manifest_from_before_there_were_imports_is_read(folder, store):
+    manifest = prepare(mine(folder), SplitSpec(), store)
+    store.write_table(manifest.path, manifest.table.drop_columns(["augmentation"]), manifest.provenance)
+    old = Manifest(store, "mine", manifest.key)
+    assert old.table.equals(manifest.table)
+    assert digest_of(old.table) == old.digest
