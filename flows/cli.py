@@ -14,7 +14,7 @@ import typer
 
 from dfd_core import __version__
 from dfd_core.errors import DfdError, RunCancelledError
-from flows import catalogue_commands, features_commands, server_commands, throughput_command
+from flows import catalogue_commands, check_command, features_commands, server_commands, throughput_command
 
 EXAMPLES = """
 \b
@@ -131,6 +131,7 @@ def report(config: Config = None, store: StoreOption = None, dry_run: DryRun = F
     _start("report", config, store, dry_run, local)
 
 
+app.command(epilog=check_command.EXAMPLE)(check_command.check)
 app.command(epilog="Example: dfd throughput mine.yaml --images 256")(throughput_command.throughput)
 
 

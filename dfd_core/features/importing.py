@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -185,7 +186,7 @@ class _Held:
         self.size_bytes += X.nbytes
 
 
-def _write_vectors(store: Store, opened: Sequence[Opened], plan: _Plan, facts: dict[str, object]) -> dict[str, int]:
+def _write_vectors(store: Store, opened: Sequence[Opened], plan: _Plan, facts: Mapping[str, Any]) -> dict[str, int]:
     """Writes the feature files; each holds rows of one feature set in the order of the sources.
 
     Returns:

@@ -228,9 +228,10 @@ def feature_sets_of(rows: pa.Table) -> tuple[np.ndarray, list[tuple[str, str, st
     for code, values in parts:
         key = key * len(values) + code
     _, first, number = np.unique(key, return_index=True, return_inverse=True)
-    names = [tuple(values[code[row]] for code, values in parts) for row in first.tolist()]
+    (d, datasets), (t, transforms), (b, backbones) = parts
+    names = [(datasets[d[row]], transforms[t[row]], backbones[b[row]]) for row in first.tolist()]
     place = {name: index for index, name in enumerate(sorted(names))}
-    return np.array([place[name] for name in names], dtype=np.int64)[number], sorted(names)  # type: ignore[return-value]
+    return np.array([place[name] for name in names], dtype=np.int64)[number], sorted(names)
 
 
 def _as_text(ids: np.ndarray) -> pa.Array:
@@ -248,4 +249,6 @@ def _repeats(key: np.ndarray) -> np.ndarray:
 
 
 def _only(row: int, count: int) -> np.ndarray:
-    return np.arange(count) == row
+    mask = np.zeros(count, dtype=bool)
+    mask[row] = True
+    return mask

@@ -111,7 +111,9 @@ class ParquetVectors:
         self._refuse(np.asarray(column.is_null()), first, "no vector")
         if not pa.types.is_fixed_size_list(column.type):
             widths = np.diff(np.asarray(column.offsets))
-            self._refuse(widths != self.width, first, f"vectors of another width than {self.width}, that of row 1,")
+            self._refuse(
+                np.asarray(widths != self.width), first, f"vectors of another width than {self.width}, that of row 1,"
+            )
         flat = column.flatten()
         if flat.null_count:
             absent = np.asarray(flat.is_null()).reshape(-1, self.width).any(axis=1)

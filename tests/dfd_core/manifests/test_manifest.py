@@ -5,7 +5,7 @@ import pytest
 
 from dfd_core.datasets.sources import CatalogueSource, FolderSource, TableSource
 from dfd_core.errors import ManifestError
-from dfd_core.manifests import Manifest, SplitSpec, prepare, probing
+from dfd_core.manifests import Manifest, SplitSpec, digest_of, prepare, probing
 from dfd_core.storage import Store
 
 PATHS = [f"{place}/{i:03}.png" for i in range(20) for place in ("ffhq/real", "stylegan/fake", "mystery/fake")]
