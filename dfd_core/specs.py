@@ -47,4 +47,9 @@ def content_hash(value: Any) -> str:
 
 def readable_key(name: str, digest: str) -> str:
     """The key of an artefact: a readable part that is safe as a folder's name, then the hash."""
-    return f"{re.sub(r'[^A-Za-z0-9._+-]+', '_', name).strip('._') or 'unnamed'}-{digest}"
+    return f"{safe_name(name)}-{digest}"
+
+
+def safe_name(name: str) -> str:
+    """A name without what folders' names may not have."""
+    return re.sub(r"[^A-Za-z0-9._+-]+", "_", name).strip("._") or "unnamed"

@@ -14,7 +14,14 @@ import typer
 
 from dfd_core import __version__
 from dfd_core.errors import DfdError
-from flows import catalogue_commands, grid_command, server_commands, throughput_command
+from flows import (
+    catalogue_commands,
+    check_command,
+    features_commands,
+    grid_command,
+    server_commands,
+    throughput_command,
+)
 
 EXAMPLES = """
 \b
@@ -39,6 +46,7 @@ app.add_typer(catalogue_commands.backbones, name="backbones")
 app.add_typer(catalogue_commands.augmentations, name="augmentations")
 app.add_typer(catalogue_commands.classifiers, name="classifiers")
 app.add_typer(catalogue_commands.reducers, name="reducers")
+app.add_typer(features_commands.app, name="features")
 app.add_typer(server_commands.app, name="server")
 config_app = typer.Typer(
     help="Configurations.", epilog="Example: dfd config show > mine.yaml", no_args_is_help=True, rich_markup_mode=None
@@ -130,6 +138,7 @@ def report(config: Config = None, store: StoreOption = None, dry_run: DryRun = F
     _start("report", config, store, dry_run, local)
 
 
+app.command(epilog=check_command.EXAMPLE)(check_command.check)
 app.command(epilog="Example: dfd throughput mine.yaml --images 256")(throughput_command.throughput)
 app.command(epilog=grid_command.EXAMPLES)(grid_command.grid)
 

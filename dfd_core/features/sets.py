@@ -76,3 +76,13 @@ class FeatureSet(Spec):
     def title(self) -> str:
         """What people call it: `dataset / augmentation / backbone`."""
         return f"{self.dataset} / {self.augmentation.name} / {self.backbone.label}"
+
+    @property
+    def augmentation_name(self) -> str:
+        """The augmentation's name."""
+        return self.augmentation.name
+
+    @property
+    def backbone_label(self) -> str:
+        """The backbone's name in results."""
+        return self.backbone.label

@@ -6,7 +6,7 @@ A manifest is made from folders (`folders`, `layouts`) or a table of one's own (
 """
 
 from dfd_core.manifests.building import build_manifest
-from dfd_core.manifests.manifest import Manifest, digest_of, prepare, preview
+from dfd_core.manifests.manifest import Manifest, digest_of, keep, prepare, preview
 from dfd_core.manifests.pairing import reals_of
 from dfd_core.manifests.schema import COLUMN_DESCRIPTIONS, SCHEMA, SPLITS, validate
 from dfd_core.manifests.splits import SplitSpec
@@ -19,6 +19,7 @@ __all__ = [
     "SplitSpec",
     "build_manifest",
     "digest_of",
+    "keep",
     "prepare",
     "preview",
     "reals_of",

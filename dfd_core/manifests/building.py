@@ -105,6 +105,7 @@ def assemble(name: str, draft: Draft, probes: list[Probe], split: SplitSpec) -> 
         "width": [found.width for found in probes],
         "height": [found.height for found in probes],
         "size_bytes": [found.size_bytes for found in probes],
+        "augmentation": [None] * len(draft),
     }
     table = pa.table(columns, schema=SCHEMA).sort_by([("dataset", "ascending"), ("path", "ascending")])
     return validate(table)

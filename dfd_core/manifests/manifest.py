@@ -17,7 +17,7 @@ from dfd_core.manifests.building import assemble, draft_dataset, log_notes
 from dfd_core.manifests.drafts import Draft, unused_families
 from dfd_core.manifests.probe_cache import known_probes, remember_probes
 from dfd_core.manifests.probing import probe
-from dfd_core.manifests.schema import SPLITS
+from dfd_core.manifests.schema import AUGMENTATION, IMPORTED, SPLITS, completed, validate
 from dfd_core.manifests.splits import SplitSpec
 from dfd_core.provenance import provenance
 from dfd_core.specs import content_hash, readable_key
@@ -27,6 +27,7 @@ REVISION = 2
 """Grows whenever the same files give other rows."""
 FOLDER = "manifests"
 _DIGESTED = ["sample_id", "label", "generator", "family", "source", "category", "split", "group"]
+_DIGESTED_AT_ONCE = 2**16
 
 
 class Manifest:
@@ -51,7 +52,7 @@ class Manifest:
     @functools.cached_property
     def table(self) -> pa.Table:
         """The rows, with the columns of `SCHEMA`, sorted by path."""
-        return self.store.read_table(self.path)
+        return completed(self.store.read_table(self.path))
 
     @functools.cached_property
     def frame(self) -> pd.DataFrame:
@@ -96,7 +97,7 @@ class Manifest:
                     **{split: int((part["split"] == split).sum()) for split in SPLITS},
                     "n": len(part),
                     "n_duplicates": int(part["duplicate"].sum()),
-                    "n_unreadable": int(part["format"].isna().sum()),
+                    "n_unreadable": int(part["unreadable"].sum()),
                 }
             )
         return rows
@@ -149,6 +150,27 @@ def prepare(
     return manifest
 
 
+def keep(store: Store, name: str, content: str, table: pa.Table, **facts: Any) -> Manifest:
+    """Writes a manifest that was not made from files, or finds the one that exists.
+
+    Args:
+        store: Where.
+        name: The dataset's name.
+        content: 12 hexadecimal digits that change with the rows.
+        table: The rows, in any order.
+        facts: Kept in its provenance; `notes` among them.
+
+    Raises:
+        ManifestError: The table is no manifest.
+    """
+    manifest = Manifest(store, name, readable_key(name, content))
+    if not store.exists(manifest.path):
+        table = validate(table).sort_by([("dataset", "ascending"), ("path", "ascending")])
+        facts = {"digest": digest_of(table), "counts": _counts(table.to_pandas()), "notes": [], **facts}
+        store.write_table(manifest.path, table, provenance(**facts))
+    return manifest
+
+
 def preview(
     source: CatalogueSource | FolderSource | TableSource, split: SplitSpec, store: Store
 ) -> tuple[Manifest, pa.Table, int]:
@@ -178,11 +200,16 @@ def _look_up(acquired: FolderSource | TableSource, split: SplitSpec, store: Stor
 def digest_of(table: pa.Table) -> str:
     """SHA-256 over the rows of a manifest that changes with samples, labels, origins, splits and groups.
 
-    The order of the rows, the files' places and the dataset's name don't matter.
+    The order of the rows, the files' places and the dataset's name don't matter. The column `augmentation` counts only
+    where it says something, so that manifests without it keep their digests.
     """
-    columns = [table[name].to_pylist() for name in _DIGESTED]
-    rows = sorted("\t".join(repr(value) for value in row) for row in zip(*columns, strict=True))
-    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+    table = completed(table)
+    names = _DIGESTED if table[AUGMENTATION].null_count == table.num_rows else [*_DIGESTED, AUGMENTATION]
+    rows: list[str] = []
+    for batch in table.select(names).to_batches(_DIGESTED_AT_ONCE):
+        columns = [column.to_pylist() for column in batch.columns]
+        rows += ("\t".join(repr(value) for value in row) for row in zip(*columns, strict=True))
+    return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
 
 
 def _key(source: FolderSource | TableSource, split: SplitSpec, draft: Draft) -> str:
@@ -196,18 +223,19 @@ def _key(source: FolderSource | TableSource, split: SplitSpec, draft: Draft) -> 
 
 
 def _marked(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with a column that says which rows repeat the bytes of an earlier one."""
-    repeated = frame.duplicated(["dataset", "sample_id"]) & frame["format"].notna()
-    return frame.assign(duplicate=repeated)
+    """The frame with columns that say which rows repeat the bytes of an earlier one, and which have no header."""
+    unreadable = frame["format"].isna() & ~frame["url"].str.startswith(IMPORTED)
+    return frame.assign(duplicate=frame.duplicated(["dataset", "sample_id"]) & ~unreadable, unreadable=unreadable)
 
 
 def _counts(frame: pd.DataFrame) -> dict[str, int]:
+    marked = _marked(frame)
     return {
         "samples": len(frame),
         "real": int((frame["label"] == 0).sum()),
         "generated": int((frame["label"] == 1).sum()),
         **{split: int((frame["split"] == split).sum()) for split in SPLITS},
         "groups": int(frame["group"].nunique()),
-        "duplicates": int(_marked(frame)["duplicate"].sum()),
-        "unreadable": int(frame["format"].isna().sum()),
+        "duplicates": int(marked["duplicate"].sum()),
+        "unreadable": int(marked["unreadable"].sum()),
     }

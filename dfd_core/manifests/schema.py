@@ -29,18 +29,36 @@ _COLUMNS: tuple[tuple[str, pa.DataType, bool, str], ...] = (
     ("width", pa.int32(), True, "pixels, from the header"),
     ("height", pa.int32(), True, "pixels, from the header"),
     ("size_bytes", pa.int64(), False, "bytes"),
+    (
+        "augmentation",
+        pa.string(),
+        True,
+        "the only one that an imported sample has vectors for; null where it may be any",
+    ),
 )
+
+IMPORTED = "imported:"
+"""How the address of a sample begins that came as a vector, without a file."""
 
 SCHEMA = pa.schema(
     [pa.field(name, kind, nullable=nullable, metadata={"description": text}) for name, kind, nullable, text in _COLUMNS]
 )
 COLUMN_DESCRIPTIONS = {name: text for name, _, _, text in _COLUMNS}
+AUGMENTATION = "augmentation"
+"""The one column that a manifest on disk may lack: those made before there was an import have none."""
 
 
 def some(names: Sequence[str], limit: int = 3) -> str:
     """The first few of some names, for a message: `a, b, c and 4 more`."""
     shown = ", ".join(names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+
+
+def completed(table: pa.Table) -> pa.Table:
+    """A manifest's table with the column `augmentation`, null in manifests that were written without it."""
+    if AUGMENTATION in table.column_names:
+        return table
+    return table.append_column(SCHEMA.field(AUGMENTATION), pa.nulls(table.num_rows, pa.string()))
 
 
 def validate(table: pa.Table) -> pa.Table:
@@ -65,6 +83,7 @@ def validate(table: pa.Table) -> pa.Table:
 
 
 def _cast(table: pa.Table) -> pa.Table:
+    table = completed(table)
     missing = [name for name in SCHEMA.names if name not in table.column_names]
     if missing:
         raise ManifestError(

@@ -33,10 +33,10 @@ from dfd_core.manifests.listing import Files, beside, open_url
 from dfd_core.manifests.schema import REAL, some
 
 UNKNOWN = "unknown"
-_LABELS = {"0": 0, "0.0": 0, "real": 0, "0_real": 0, "natural": 0} | dict.fromkeys(
+LABEL_WORDS = {"0": 0, "0.0": 0, "real": 0, "0_real": 0, "natural": 0} | dict.fromkeys(
     ("1", "1.0", "fake", "1_fake", "generated", "synthetic", "ai"), 1
 )
-_SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"} | dict.fromkeys(
+SPLIT_WORDS = {"train": "train", "training": "train", "test": "test", "testing": "test"} | dict.fromkeys(
     ("validation", "val", "valid", "dev"), "validation"
 )
 _COLUMNS = ("path", "url", "label", "generator", "source", "category", "split", "group", "family")
@@ -59,14 +59,14 @@ def draft_table(source: TableSource) -> Draft:
     count = table.num_rows
     nothing: Column = [None] * count
     draft = Draft(files=_files(source.table, columns))
-    draft.labels = _translated(source.table, "label", columns["label"], _LABELS, "0 (real) or 1 (generated)")
+    draft.labels = _translated(source.table, "label", columns["label"], LABEL_WORDS, "0 (real) or 1 (generated)")
     check_both_classes(draft.labels, f"The table {source.table}", _HINT)
     stated = columns.get("generator", [UNKNOWN] * count)
     draft.generators, draft.sources = _origins(source, draft.labels, stated, columns.get("source", nothing))
     draft.categories = columns.get("category", nothing)
     draft.groups = columns.get("group", nothing)
     if "split" in columns:
-        draft.splits = _translated(source.table, "split", columns["split"], _SPLITS, "train, validation or test")
+        draft.splits = _translated(source.table, "split", columns["split"], SPLIT_WORDS, "train, validation or test")
     overrides = {**source.families, **_stated_families(source.table, draft, columns.get("family", nothing))}
     draft.families = families(draft.generators, overrides)
     draft.notes = _notes(source, draft, columns, found)

@@ -5,7 +5,7 @@ import pytest
 
 from dfd_core.datasets.sources import CatalogueSource, FolderSource, TableSource
 from dfd_core.errors import ManifestError
-from dfd_core.manifests import Manifest, SplitSpec, prepare, probing
+from dfd_core.manifests import Manifest, SplitSpec, digest_of, prepare, probing
 from dfd_core.storage import Store
 
 PATHS = [f"{place}/{i:03}.png" for i in range(20) for place in ("ffhq/real", "stylegan/fake", "mystery/fake")]
@@ -178,3 +178,11 @@ def test_a_dataset_of_the_catalogue_is_acquired_first(store, reads):
 def test_a_store_in_memory(tmp_path, memory, put):
     manifest = prepare(mine(put(tmp_path, PATHS)), SplitSpec(), Store(memory))
     assert prepare(mine(str(tmp_path)), SplitSpec(), Store(memory)).table.equals(manifest.table)
+
+
+def test_a_manifest_from_before_there_were_imports_is_read(folder, store):
+    manifest = prepare(mine(folder), SplitSpec(), store)
+    store.write_table(manifest.path, manifest.table.drop_columns(["augmentation"]), manifest.provenance)
+    old = Manifest(store, "mine", manifest.key)
+    assert old.table.equals(manifest.table)
+    assert digest_of(old.table) == old.digest

@@ -2,6 +2,7 @@ import pyarrow as pa
 import pytest
 
 from dfd_core.errors import ManifestError
+from dfd_core.manifests.manifest import digest_of
 from dfd_core.manifests.schema import COLUMN_DESCRIPTIONS, SCHEMA, validate
 
 
@@ -10,6 +11,7 @@ def row(number: int, **changes):
         "sample_id": f"{number:064x}", "dataset": "d", "path": f"{number}.png", "url": f"/d/{number}.png", "label": 0,
         "generator": "real", "family": "real", "source": "s", "category": None, "split": "train",
         "group": f"g{number}", "format": "PNG", "width": 1, "height": 1, "size_bytes": 10,
+        "augmentation": None,
     }  # fmt: skip
     return {**values, **changes}
 
@@ -24,6 +26,15 @@ def table(*rows):
 def test_a_good_table_gets_the_exact_types_and_order():
     given = table(row(1), row(2, **FAKE, width=None))
     assert validate(given.select(SCHEMA.names[::-1])).schema.equals(SCHEMA)
+
+
+def test_a_table_from_before_there_were_imports_is_completed_and_keeps_its_digest():
+    new = validate(table(row(1), row(2, **FAKE)))
+    old = new.drop_columns(["augmentation"])
+    assert validate(old).equals(new)
+    assert digest_of(old) == digest_of(new)
+    assert digest_of(old) == "42cd1ddafc7d06de496d6a9cdb979f7cd1af79369a191a44d6f77ce75d58e046"
+    assert digest_of(validate(table(row(1, augmentation="blur"), row(2, **FAKE)))) != digest_of(new)
 
 
 def test_every_column_is_described():
