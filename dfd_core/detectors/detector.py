@@ -125,7 +125,7 @@ def fit(spec: DetectorSpec, X: np.ndarray, y: np.ndarray, notes: tuple[str, ...]
         )
     if spec.shuffle_labels:
         y = np.random.default_rng(spec.seed).permutation(y)
-    reducer = REDUCERS[spec.reducer.name].build(spec.reducer.parsed_options())
+    reducer = REDUCERS[spec.reducer.name].build(spec.reducer.parsed_options(), spec.seed)
     if reducer is not None:
         reducer.fit(X.astype(np.float64))
     card = CLASSIFIERS[spec.classifier.name]
