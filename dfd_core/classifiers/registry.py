@@ -1,15 +1,14 @@
-"""The classifiers there are: a new one is one entry here."""
+"""What a classifier is to the rest: a card in a registry, and a name with options in a configuration."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
 
-from dfd_core.choices import Choice, NoOptions
+from dfd_core.choices import Choice
 from dfd_core.registry import Registry
 from dfd_core.specs import Spec
 
@@ -29,6 +28,8 @@ class ClassifierCard:
         dtype: The type of the vectors that it is given.
         notes: What a reader of the results must know of a fitted one, from itself and its training rows (N, D), (N,).
         trusted: Names of the types, beyond scikit-learn's, that a saved one may hold.
+        shared_option: The option whose values all come from one search of the same bank, if there is one; the
+            classifier is then a `BankClassifier`, and the option is its `k`.
     """
 
     title: str
@@ -37,6 +38,7 @@ class ClassifierCard:
     dtype: Literal["float32", "float64"]
     notes: Callable[[Any, np.ndarray, np.ndarray], tuple[str, ...]] = _no_notes
     trusted: tuple[str, ...] = ()
+    shared_option: Literal["k"] | None = None
 
 
 CLASSIFIERS: Registry[ClassifierCard] = Registry("classifier")
@@ -51,53 +53,12 @@ class ClassifierSpec(Choice):
         return CLASSIFIERS[name].options
 
 
-class LogisticRegressionOptions(Spec):
-    """Options of `logistic_regression`.
+def notes_of(module: str) -> Callable[[Any, np.ndarray, np.ndarray], tuple[str, ...]]:
+    """The function `notes` of a module of this room, which is imported when it is called."""
 
-    Attributes:
-        C: Inverse strength of the L2 penalty.
-        max_iter: L-BFGS steps after which the fit gives up and says so.
-    """
+    def notes(model: Any, X: np.ndarray, y: np.ndarray) -> tuple[str, ...]:
+        from importlib import import_module
 
-    C: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-    max_iter: Annotated[int, Field(ge=1)] = 5000
+        return tuple(import_module(f"{__package__}.{module}").notes(model, X, y))
 
-
-def _logistic_regression(options: LogisticRegressionOptions, seed: int) -> Any:
-    from dfd_core.classifiers.logistic_regression import build
-
-    return build(options.C, options.max_iter, seed)
-
-
-def _convergence_notes(model: Any, X: np.ndarray, y: np.ndarray) -> tuple[str, ...]:
-    from dfd_core.classifiers.logistic_regression import convergence_notes
-
-    return convergence_notes(model, X, y)
-
-
-def _nearest_neighbour(_: NoOptions, __: int) -> Any:
-    from dfd_core.classifiers.nearest_neighbour import NearestNeighbour
-
-    return NearestNeighbour()
-
-
-CLASSIFIERS.add(
-    "logistic_regression",
-    ClassifierCard(
-        "linear probe: L2-penalised logistic regression, run until it has converged",
-        LogisticRegressionOptions,
-        _logistic_regression,
-        dtype="float64",
-        notes=_convergence_notes,
-    ),
-)
-CLASSIFIERS.add(
-    "nearest_neighbour",
-    ClassifierCard(
-        "the nearer of two banks, real and fake, by cosine to its nearest member",
-        NoOptions,
-        _nearest_neighbour,
-        dtype="float32",
-        trusted=("dfd_core.classifiers.nearest_neighbour.NearestNeighbour",),
-    ),
-)
+    return notes

@@ -1,4 +1,4 @@
-"""Fitting and scoring classifiers together where they share a computation."""
+"""Several classifiers on the same rows: what is the same for all of them is computed once."""
 
 from __future__ import annotations
 
@@ -11,21 +11,63 @@ from dfd_core.classifiers.registry import CLASSIFIERS, ClassifierSpec
 
 
 def sharing_groups(specs: Sequence[ClassifierSpec]) -> list[list[int]]:
-    """Indices of classifiers that share one computation; the others stand alone."""
-    return [[index] for index in range(len(specs))]
+    """Positions of classifiers that one computation serves, together; each other one alone. In order of appearance.
+
+    All k of one nearest-neighbour search are such a group.
+    """
+    groups: dict[str, list[int]] = {}
+    for position, spec in enumerate(specs):
+        shared = CLASSIFIERS[spec.name].shared_option
+        rest = {name: value for name, value in spec.options.items() if name != shared}
+        key = f"{position}" if shared is None else ClassifierSpec(name=spec.name, options=rest).label()
+        groups.setdefault(key, []).append(position)
+    return list(groups.values())
 
 
 def fit_group(specs: Sequence[ClassifierSpec], X: np.ndarray, y: np.ndarray, seed: int) -> list[Any]:
-    """Fitted classifiers, one for each spec."""
-    cards = [CLASSIFIERS[spec.name] for spec in specs]
-    return [
-        card.build(spec.parsed_options(), seed).fit(np.asarray(X, dtype=card.dtype), y)
-        for card, spec in zip(cards, specs, strict=True)
-    ]
+    """Fits classifiers of one group; each is what it would be if fitted alone.
+
+    Args:
+        specs: The classifiers, one group of `sharing_groups`.
+        X: (N, D) training rows.
+        y: (N,) 0 real, 1 fake.
+        seed: Seeds what draws.
+
+    Returns:
+        The fitted classifiers, in the order of `specs`.
+
+    Raises:
+        ValueError: A k is larger than there are rows.
+    """
+    card = CLASSIFIERS[specs[0].name]
+    rows = np.asarray(X, dtype=card.dtype)
+    models = [card.build(spec.parsed_options(), seed) for spec in specs]
+    if card.shared_option is None:
+        return [model.fit(rows, y) for model in models]
+    first = models[0].fit(rows, y)
+    return [first, *(first.twin(model.k) for model in models[1:])]
 
 
 def score_group(models: Sequence[Any], X: np.ndarray) -> list[np.ndarray]:
-    """(N,) float64 of each model."""
-    return [
-        np.asarray(model.predict_proba(np.asarray(X, dtype=np.float64))[:, 1], dtype=np.float64) for model in models
-    ]
+    """Scores rows with fitted classifiers; each gives what it would give alone.
+
+    Args:
+        models: Fitted classifiers. Those with the same banks are served by one search.
+        X: (M, D) rows of float32 or float64.
+
+    Returns:
+        For each classifier (M,) float64, the second column of its `predict_proba`.
+    """
+    wide = np.asarray(X, dtype=np.float64)  # those that want float32 round for themselves
+    found: list[np.ndarray | None] = [None] * len(models)
+    for position, model in enumerate(models):
+        if found[position] is not None:
+            continue
+        if not hasattr(model, "has_banks_of"):
+            found[position] = np.asarray(model.predict_proba(wide)[:, 1], dtype=np.float64)
+            continue
+        kin = [i for i, other in enumerate(models) if hasattr(other, "banks_") and model.has_banks_of(other)]
+        neighbours = model.search(wide, max(models[i].depth for i in kin))
+        for i in kin:
+            found[i] = models[i].probabilities(neighbours)[:, 1]
+    return [score for score in found if score is not None]

@@ -8,6 +8,7 @@ import zipfile
 from typing import Any
 
 from dfd_core.classifiers import CLASSIFIERS
+from dfd_core.reducers import REDUCERS
 
 _SCHEMA = "schema.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -25,11 +26,12 @@ def from_bytes(data: bytes) -> Any:
     """Reads what `to_bytes` wrote.
 
     Raises:
-        Exception: Whatever skops finds wrong; among it types beyond scikit-learn's that no classifier's card names.
+        Exception: Whatever skops finds wrong; among it types beyond scikit-learn's that no card names.
     """
     import skops.io
 
-    return skops.io.loads(data, trusted=[name for _, card in CLASSIFIERS.items() for name in card.trusted])
+    cards = [card for registry in (CLASSIFIERS, REDUCERS) for _, card in registry.items()]
+    return skops.io.loads(data, trusted=sorted({name for card in cards for name in card.trusted}))
 
 
 def _without_addresses(data: bytes) -> bytes:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.utils.estimator_checks import check_estimator
 
-from dfd_core.classifiers import nearest_neighbour
+from dfd_core.classifiers import search
 from dfd_core.classifiers.nearest_neighbour import NearestNeighbour
 
 
@@ -27,8 +27,8 @@ def test_it_agrees_with_the_whole_matrix_of_similarities_however_it_is_cut(seed,
     similarity = cosine_similarity(queries.astype(np.float64), X.astype(np.float64))
     expected = similarity[:, y == 1].max(axis=1) - similarity[:, y == 0].max(axis=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nearest_neighbour, "QUERY_BLOCK", query_block)
-        patch.setattr(nearest_neighbour, "BANK_BLOCK", bank_block)
+        patch.setattr(search, "QUERY_BLOCK", query_block)
+        patch.setattr(search, "BANK_BLOCK", bank_block)
         model = NearestNeighbour().fit(X, y)
         decision = model.decision_function(queries)
     np.testing.assert_allclose(decision, expected, atol=1e-6)
@@ -41,7 +41,7 @@ def test_it_agrees_with_the_whole_matrix_of_similarities_however_it_is_cut(seed,
 def test_blocks_do_not_change_a_single_bit(monkeypatch):
     X, y = data(3, n=200, d=33)
     whole = NearestNeighbour().fit(X, y).predict_proba(X + 0.1)
-    monkeypatch.setattr(nearest_neighbour, "BANK_BLOCK", 7)
+    monkeypatch.setattr(search, "BANK_BLOCK", 7)
     np.testing.assert_array_equal(NearestNeighbour().fit(X, y).predict_proba(X + 0.1), whole)
 
 
