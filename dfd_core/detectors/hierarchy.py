@@ -78,7 +78,14 @@ class Hierarchy(BaseEstimator):  # type: ignore[misc]
     def __init__(self, spec: HierarchySpec) -> None:
         self.spec = spec
 
-    def fit(self, X: np.ndarray, label: np.ndarray, family: np.ndarray, generator: np.ndarray) -> Self:
+    def fit(
+        self,
+        X: np.ndarray,
+        label: np.ndarray,
+        family: np.ndarray,
+        generator: np.ndarray,
+        group: np.ndarray | None = None,
+    ) -> Self:
         """Fits all decisions.
 
         Args:
@@ -86,22 +93,25 @@ class Hierarchy(BaseEstimator):  # type: ignore[misc]
             label: (N,) 0 real, 1 generated.
             family: (N,) family of each generated row; those of reals don't count.
             generator: (N,) likewise.
+            group: (N,) rows of one group are held out together where a threshold is found; without it each is its own.
 
         Raises:
             EvaluationError: Rows that can't be trained on, or subfamilies that don't fit them.
         """
         X = checked(X, f"the training rows of {self.spec.name}")
         fake = generated_rows(label, len(X), self.spec.name)
+        group = np.arange(len(X)) if group is None else np.asarray(group)
         kinds = families_of(generator[fake], family[fake])
         names = merged(self.spec.merge, kinds, trained=True)
-        name = np.array([names[one] for one in generator[fake]], dtype=object)
         families = {names[one]: kind for one, kind in sorted(kinds.items())}
-        nodes = [self._node("real", None, (REAL, GENERATED), X, np.where(fake, GENERATED, REAL))]
-        nodes.append(self._node("family", None, tuple(sorted(set(families.values()))), X[fake], family[fake]))
-        for kind in nodes[1].summary.names:
-            own = family[fake] == kind
+        own = np.array([names[one] if made else REAL for one, made in zip(generator, fake, strict=True)], dtype=object)
+        nodes = [self._node("real", None, (REAL, GENERATED), (X, np.where(fake, GENERATED, REAL), group))]
+        kinds_of_all = tuple(sorted(set(families.values())))
+        nodes.append(self._node("family", None, kinds_of_all, (X[fake], family[fake], group[fake])))
+        for kind in kinds_of_all:
+            inside = fake & (family == kind)
             within = tuple(sorted(one for one in families if families[one] == kind))
-            nodes.append(self._node("generator", kind, within, X[fake][own], name[own]))
+            nodes.append(self._node("generator", kind, within, (X[inside], own[inside], group[inside])))
         self.summary_ = HierarchySummary(
             spec=self.spec,
             dimension=X.shape[1],
@@ -192,18 +202,20 @@ class Hierarchy(BaseEstimator):  # type: ignore[misc]
         self.n_features_in_ = self.summary_.dimension
         return self
 
-    def _node(self, level: Level, family: str | None, names: tuple[str, ...], X: np.ndarray, name: np.ndarray) -> Node:
+    def _node(
+        self, level: Level, family: str | None, names: tuple[str, ...], rows: tuple[np.ndarray, np.ndarray, np.ndarray]
+    ) -> Node:
+        """One decision between names, from its rows' vectors, names and groups."""
         summary = NodeSummary(
             level=level,
             family=family,
             names=names,
-            n_train=(),
             chosen=self.spec.at(level),
-            unknown_below=self.spec.unknown_below[level],
-            kind="trivial",
+            threshold=self.spec.unknown_below[level],
         )
+        X, name, group = rows
         place = {one: code for code, one in enumerate(names)}
-        return fit_node(summary, X, np.array([place[one] for one in name], dtype=np.int64), self.spec.seed)
+        return fit_node(summary, X, np.array([place[one] for one in name], dtype=np.int64), group, self.spec.seed)
 
     def _asked(self, level: Level, family: str | None) -> Node:
         check_is_fitted(self)

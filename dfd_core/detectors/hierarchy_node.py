@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from dfd_core.classifiers import CLASSIFIERS, ClassifierSpec
 from dfd_core.detectors.hierarchy_spec import UNKNOWN, Level, LevelSpec
+from dfd_core.detectors.hierarchy_threshold import held_out, lost_share, lowest_kept
 from dfd_core.errors import EvaluationError
 from dfd_core.reducers import REDUCERS
 from dfd_core.specs import Spec
@@ -25,7 +27,9 @@ class NodeSummary(Spec):
         names: The C classes, in the order of the columns of its scores.
         n_train: Training rows of each.
         chosen: Reducer and classifier.
-        unknown_below: The score below which the answer is `unknown`.
+        threshold: What was asked of the score below which the answer is `unknown`.
+        unknown_below: That score.
+        n_held_out: The training rows that it was found with; 0 where it was given.
         kind: Whether one classifier decides, or one for each class against the rest; `trivial` where there is only one
             class, which then gets score 1 from everything.
         notes: What a reader of its results must know.
@@ -34,15 +38,21 @@ class NodeSummary(Spec):
     level: Level
     family: str | None
     names: tuple[str, ...]
-    n_train: tuple[int, ...]
     chosen: LevelSpec
-    unknown_below: float
-    kind: Kind
+    threshold: str
+    n_train: tuple[int, ...] = ()
+    unknown_below: float = 0.0
+    n_held_out: int = 0
+    kind: Kind = "trivial"
     notes: tuple[str, ...] = ()
 
     def what(self) -> str:
         """The decision in words."""
         return f"level {self.level}" + (f" within {self.family}" if self.family else "")
+
+    def rows(self, counts: Sequence[int]) -> str:
+        """How many rows there are of each class, in words."""
+        return ", ".join(f"{n} {name}" for n, name in zip(counts, self.names, strict=True))
 
 
 @dataclass(frozen=True)
@@ -105,24 +115,44 @@ class Node:
         return names, top
 
 
-def fit_node(summary: NodeSummary, X: np.ndarray, codes: np.ndarray, seed: int) -> Node:
-    """Fits reducer and classifiers of one decision.
+def fit_node(summary: NodeSummary, X: np.ndarray, codes: np.ndarray, groups: np.ndarray, seed: int) -> Node:
+    """Fits reducer and classifiers of one decision, and finds its threshold.
 
     Args:
-        summary: What to make; `kind`, `n_train` and `notes` are filled in.
+        summary: What to make; what is found out is filled in.
         X: (N, D) float32, finite.
         codes: (N,) the place of each row's class in `summary.names`, each there.
-        seed: Seeds reducer and classifiers.
+        groups: (N,) rows of one group are held out together.
+        seed: Seeds reducer and classifiers, and chooses what is held out.
 
     Raises:
-        EvaluationError: A classifier can't be fitted on these rows.
+        EvaluationError: A classifier can't be fitted on these rows, or they are too few to find the threshold.
     """
-    n_classes = len(summary.names)
-    counts = tuple(np.bincount(codes, minlength=n_classes).tolist())
-    if n_classes == 1:
+    counts = tuple(np.bincount(codes, minlength=len(summary.names)).tolist())
+    share = lost_share(summary.threshold)
+    known: dict[str, Any] = {"n_train": counts, "unknown_below": 0.0 if share else float(summary.threshold)}
+    if len(summary.names) == 1:
         note = f"{summary.what()} is trivial: {summary.names[0]} is its only class and gets score 1"
-        return Node(summary.model_copy(update={"kind": "trivial", "n_train": counts, "notes": (note,)}), None, [])
-    chosen = summary.chosen
+        return Node(summary.model_copy(update={**known, "notes": (note,)}), None, [])
+    if share:
+        out = held_out(codes, groups, seed)
+        if not out.any():
+            raise EvaluationError(
+                f"{summary.what()} has too few rows to hold some out for the threshold {summary.threshold} "
+                f"({summary.rows(counts)}). Give it a score from 0 to 1 under `unknown_below`."
+            )
+        trial = _fitted(summary, X[~out], codes[~out], seed)
+        top = trial.scores(X[out]).max(axis=1)
+        known |= {"unknown_below": lowest_kept(top, share), "n_held_out": len(top)}
+    node = _fitted(summary, X, codes, seed)
+    notes = node.summary.notes
+    if share and len(top) * share < 1:
+        notes += (f"{summary.what()}: the threshold {summary.threshold} was found with only {len(top)} rows",)
+    return replace(node, summary=node.summary.model_copy(update={**known, "notes": notes}))
+
+
+def _fitted(summary: NodeSummary, X: np.ndarray, codes: np.ndarray, seed: int) -> Node:
+    n_classes, chosen = len(summary.names), summary.chosen
     reducer = REDUCERS[chosen.reducer.name].build(chosen.reducer.parsed_options())
     kind: Kind = "one classifier" if n_classes == 2 or _is_multiclass(chosen.classifier, seed) else "one versus rest"
     targets = [codes] if kind == "one classifier" else [codes == code for code in range(n_classes)]
@@ -132,15 +162,15 @@ def fit_node(summary: NodeSummary, X: np.ndarray, codes: np.ndarray, seed: int) 
         prepared = _prepared(reducer, X, chosen.classifier)
         models = [_build(chosen.classifier, seed).fit(prepared, target.astype(np.int64)) for target in targets]
     except (ValueError, np.linalg.LinAlgError) as error:
-        rows = ", ".join(f"{n} {name}" for name, n in zip(summary.names, counts, strict=True))
         raise EvaluationError(
-            f"{chosen.classifier.label()} can't be fitted at {summary.what()} on {rows}: {error}. Choose another "
-            "classifier for this level, or merge generators that have too few rows."
+            f"{chosen.classifier.label()} can't be fitted at {summary.what()} on "
+            f"{summary.rows(np.bincount(codes, minlength=n_classes).tolist())}: {error}. Choose another classifier for this level, or merge "
+            "generators that have too few rows."
         ) from error
     fits = zip(models, targets, strict=True)
     notes = dict.fromkeys(note for fit in fits for note in _notes(chosen.classifier, *fit, prepared))
     found = tuple(f"{summary.what()}: {note}" for note in notes)
-    return Node(summary.model_copy(update={"kind": kind, "n_train": counts, "notes": found}), reducer, models)
+    return Node(summary.model_copy(update={"kind": kind, "notes": found}), reducer, models)
 
 
 def coupled(scores: np.ndarray) -> np.ndarray:

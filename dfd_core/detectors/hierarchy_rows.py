@@ -19,7 +19,7 @@ class HierarchyRows:
         label: 0 real, 1 generated.
         family: The generator's family; those of reals don't count.
         generator: What made the sample; likewise.
-        group: Samples of one group are drawn together for intervals.
+        group: Samples of one group stay together, in what is held out and in intervals; names differ between datasets.
         sample_id: Each once.
     """
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, field_validator
 
 from dfd_core.classifiers import ClassifierSpec
+from dfd_core.detectors.hierarchy_threshold import Threshold
 from dfd_core.errors import EvaluationError
 from dfd_core.reducers import ReducerSpec
 from dfd_core.specs import Spec
@@ -17,8 +18,7 @@ Level = Literal["real", "family", "generator"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 REAL, GENERATED, UNKNOWN = "real", "generated", "unknown"
 RESERVED = (REAL, GENERATED, UNKNOWN)
-Share = Annotated[float, Field(ge=0, le=1)]
-UNKNOWN_BELOW: Mapping[Level, float] = {"real": 0.5, "family": 0.7, "generator": 0.5}
+UNKNOWN_BELOW: Mapping[Level, str] = {"real": "0.5", "family": "5pct", "generator": "5pct"}
 
 
 class LevelSpec(Spec):
@@ -42,11 +42,11 @@ class HierarchySpec(Spec):
         levels: What decides at single levels.
         merge: Names of subfamilies, each with the glob patterns of the generators that count as one, such as
             `glide: [glide_*]`.
-        unknown_below: By level, the score below which the answer there is `unknown`; one number holds for all three. A
-            score of 0.5 is the border between "this class" and "one of the others" for every classifier, so at 0.5
-            the first level always answers, and a generator must be more likely than all its siblings together. Of two
-            families one always reaches 0.5, which is why families need 0.7. That suits probabilities; the scores of
-            `nearest_neighbour` stay within a few hundredths of 0.5, and need a number there.
+        unknown_below: By level, the score below which the answer there is `unknown`; one threshold holds for all. A
+            number is such a score; 0.5 is the border between a class and all others, so with it the first level always
+            answers. `5pct` is the score that 5 % of known samples miss, found for each decision with a trial that is
+            fitted without a fifth of its training rows. Scores of some classifiers are probabilities, those of others
+            lie within a few hundredths of 0.5: no number suits all of them, a share does.
         seed: Seeds reducers and classifiers.
     """
 
@@ -54,7 +54,7 @@ class HierarchySpec(Spec):
     default: LevelSpec = LevelSpec()
     levels: dict[Level, LevelSpec] = {}
     merge: dict[str, tuple[str, ...]] = {}
-    unknown_below: dict[Level, Share] = dict(UNKNOWN_BELOW)
+    unknown_below: dict[Level, Threshold] = dict(UNKNOWN_BELOW)
     seed: int = 0
 
     @field_validator("unknown_below", mode="before")

@@ -112,7 +112,7 @@ def fit_and_evaluate_hierarchy(
         EvaluationError: Rows that can't be trained on or tested, or subfamilies that don't fit them.
     """
     train = train.in_order(f"the training rows of {spec.name}")
-    hierarchy = Hierarchy(spec).fit(train.X, train.label, train.family, train.generator)
+    hierarchy = Hierarchy(spec).fit(train.X, train.label, train.family, train.generator, train.group)
     for name, rows in tests.items():
         both = np.intersect1d(train.sample_id, rows.sample_id)
         if len(both):

@@ -14,15 +14,19 @@ from dfd_core.errors import EvaluationError
 each = pytest.mark.parametrize("classifier", list(CLASSIFIERS))
 
 
-def node(n_classes, classifier="logistic_regression", unknown_below=0.5, noise=1.0, n=60):
-    rng = np.random.default_rng(0)
+def data(n_classes, noise=1.0, n=60, seed=0):
     codes = np.arange(n * n_classes) % n_classes
-    X = (rng.normal(size=(len(codes), 8)) * noise + 8 * np.eye(8)[codes]).astype(np.float32)
+    X = np.random.default_rng(seed).normal(size=(len(codes), 8)) * noise + 8 * np.eye(8)[codes]
+    return X.astype(np.float32), codes
+
+
+def node(n_classes, classifier="logistic_regression", threshold="0.5", noise=1.0, n=60):
+    X, codes = data(n_classes, noise, n)
     summary = NodeSummary(
-        level="generator", family="gan", names=tuple("abcdefgh"[:n_classes]), n_train=(), kind="trivial",
-        chosen=LevelSpec(classifier=classifier), unknown_below=unknown_below,
+        level="generator", family="gan", names=tuple("abcdefgh"[:n_classes]),
+        chosen=LevelSpec(classifier=classifier), threshold=threshold,
     )  # fmt: skip
-    return fit_node(summary, X, codes, seed=0), X, codes
+    return fit_node(summary, X, codes, np.arange(len(X)), seed=0), X, codes
 
 
 @each
@@ -60,7 +64,7 @@ def test_one_class_is_trivial_and_says_so():
 
 
 def test_below_the_threshold_the_answer_is_unknown_and_at_it_is_not():
-    fitted, _, _ = node(2, unknown_below=0.75)
+    fitted, _, _ = node(2, threshold="0.75")
     names, top = fitted.answer(np.array([[0.75, 0.25], [0.26, 0.74], [0.5, 0.5]]))
     assert names.tolist() == ["a", UNKNOWN, UNKNOWN]
     assert top.tolist() == [0.75, 0.74, 0.5]
@@ -91,3 +95,24 @@ def test_scores_that_are_no_numbers_are_refused():
     fitted.models[0].coef_[:] = np.nan
     with pytest.raises(EvaluationError, match="180 of 180 rows scores that are not finite"):
         fitted.scores(X)
+
+
+@each
+def test_a_share_loses_that_share_of_known_samples(classifier):
+    fitted, _, _ = node(3, classifier, threshold="10pct", noise=3.0, n=500)
+    fresh = data(3, noise=3.0, n=2000, seed=1)[0]
+    lost = np.mean(fitted.answer(fitted.scores(fresh))[0] == UNKNOWN)
+    assert fitted.summary.n_held_out == 300
+    assert abs(lost - 0.1) < 4 * np.sqrt(0.1 * 0.9 / 300)
+
+
+def test_a_threshold_that_needs_more_rows_than_there_are():
+    with pytest.raises(EvaluationError, match=r"too few rows .* 5pct \(4 a, 4 b\)"):
+        node(2, threshold="5pct", n=4)
+    assert "found with only 4 rows" in node(2, threshold="5pct", n=10)[0].summary.notes[0]
+
+
+def test_a_classifier_that_can_not_be_fitted_says_where():
+    summary = node(2)[0].summary
+    with pytest.raises(EvaluationError, match="logistic_regression can't be fitted at level generator within gan on 4"):
+        fit_node(summary, np.zeros((4, 0)), np.zeros(4, dtype=int), np.arange(4), seed=0)

@@ -20,8 +20,11 @@ def test_a_level_has_its_own_classifier_or_the_default():
 
 def test_a_threshold_holds_for_one_level_or_for_all():
     assert HierarchySpec(name="h").unknown_below == UNKNOWN_BELOW
-    assert HierarchySpec(name="h", unknown_below=0.9).unknown_below == dict.fromkeys(LEVELS, 0.9)
-    assert HierarchySpec(name="h", unknown_below={"family": 0.9}).unknown_below == {**UNKNOWN_BELOW, "family": 0.9}
+    assert HierarchySpec(name="h", unknown_below=0.9).unknown_below == dict.fromkeys(LEVELS, "0.9")
+    assert HierarchySpec(name="h", unknown_below={"family": "1pct"}).unknown_below == {
+        **UNKNOWN_BELOW,
+        "family": "1pct",
+    }
 
 
 @pytest.mark.parametrize(
@@ -32,6 +35,10 @@ def test_a_threshold_holds_for_one_level_or_for_all():
         {"unknown_below": {"family": -0.1}},
         {"unknown_below": {"kind": 0.5}},
         {"unknown_below": "many"},
+        {"unknown_below": "0pct"},
+        {"unknown_below": "100pct"},
+        {"unknown_below": "nan"},
+        {"unknown_below": True},
         {"levels": {"kind": {}}},
         {"merge": {"glide": []}},
         {"merge": {"glide": [""]}},
