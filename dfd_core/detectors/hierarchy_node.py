@@ -162,9 +162,10 @@ def _fitted(summary: NodeSummary, X: np.ndarray, codes: np.ndarray, seed: int) -
         prepared = _prepared(reducer, X, chosen.classifier)
         models = [_build(chosen.classifier, seed).fit(prepared, target.astype(np.int64)) for target in targets]
     except (ValueError, np.linalg.LinAlgError) as error:
+        counts = np.bincount(codes, minlength=n_classes).tolist()
         raise EvaluationError(
             f"{chosen.classifier.label()} can't be fitted at {summary.what()} on "
-            f"{summary.rows(np.bincount(codes, minlength=n_classes).tolist())}: {error}. Choose another classifier for this level, or merge "
+            f"{summary.rows(counts)}: {error}. Choose another classifier for this level, or merge "
             "generators that have too few rows."
         ) from error
     fits = zip(models, targets, strict=True)

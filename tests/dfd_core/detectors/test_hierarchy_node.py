@@ -77,7 +77,7 @@ def test_the_highest_score_stands_and_the_others_share_what_is_left(scores):
     winner = scores.argmax(axis=1)
     np.testing.assert_array_equal(found[rows, winner], scores[rows, winner])
     fits = scores.sum(axis=1) <= 1
-    np.testing.assert_allclose(found[fits], scores[fits], rtol=1e-12)
+    np.testing.assert_allclose(found[fits], scores[fits], atol=1e-12)
     np.testing.assert_allclose(found[~fits].sum(axis=1), 1, rtol=1e-9)
     assert (found <= scores + 1e-12).all()
 
