@@ -15,6 +15,9 @@ from dfd_core.errors import EvaluationError
 from dfd_core.reducers import REDUCERS
 from dfd_core.specs import Spec
 
+FEWEST_LOST = 3
+"""Held-out rows that a threshold should lose; one found with fewer is noted."""
+
 Kind = Literal["one classifier", "one versus rest", "trivial"]
 
 
@@ -146,7 +149,7 @@ def fit_node(summary: NodeSummary, X: np.ndarray, codes: np.ndarray, groups: np.
         known |= {"unknown_below": lowest_kept(top, share), "n_held_out": len(top)}
     node = _fitted(summary, X, codes, seed)
     notes = node.summary.notes
-    if share and len(top) * share < 1:
+    if share and len(top) * share < FEWEST_LOST:
         notes += (f"{summary.what()}: the threshold {summary.threshold} was found with only {len(top)} rows",)
     return replace(node, summary=node.summary.model_copy(update={**known, "notes": notes}))
 

@@ -21,10 +21,10 @@ import pyarrow as pa
 
 from dfd_core.detectors.hierarchy import Hierarchy, HierarchyPrediction, HierarchySummary
 from dfd_core.detectors.hierarchy_rows import HierarchyRows
-from dfd_core.detectors.hierarchy_spec import LEVELS, REAL, UNKNOWN, HierarchySpec, Level
+from dfd_core.detectors.hierarchy_spec import LEVELS, UNKNOWN, HierarchySpec, Level
 from dfd_core.errors import EvaluationError
 from dfd_core.evaluation.hierarchy_confusion import Confusion, count
-from dfd_core.evaluation.hierarchy_measures import Resampling, measure
+from dfd_core.evaluation.hierarchy_measures import Answers, Resampling, measure
 from dfd_core.evaluation.hierarchy_truth import Truth, answers_at, truths
 from dfd_core.provenance import provenance
 from dfd_core.storage import Store
@@ -105,7 +105,7 @@ def fit_and_evaluate_hierarchy(
     Args:
         spec: The hierarchy.
         train: Its training rows.
-        tests: Test sets by name; they share no sample with the training rows.
+        tests: Test sets by name; they share neither samples nor groups with the training rows.
         resampling: How intervals are made; without it there are none.
 
     Raises:
@@ -114,12 +114,13 @@ def fit_and_evaluate_hierarchy(
     train = train.in_order(f"the training rows of {spec.name}")
     hierarchy = Hierarchy(spec).fit(train.X, train.label, train.family, train.generator, train.group)
     for name, rows in tests.items():
-        both = np.intersect1d(train.sample_id, rows.sample_id)
-        if len(both):
-            raise EvaluationError(
-                f"{len(both)} samples of the test {name} are training rows of {spec.name}, the first {both[0]}. Leave "
-                "them out of the test."
-            )
+        for what, known, asked in (("samples", train.sample_id, rows.sample_id), ("groups", train.group, rows.group)):
+            both = sorted(set(known.tolist()) & set(asked.tolist()), key=str)
+            if both:
+                raise EvaluationError(
+                    f"{len(both)} {what} of the test {name} are among the training rows of {spec.name}, the first "
+                    f"{both[0]}. Leave them out of the test."
+                )
     return evaluate_hierarchy(hierarchy, tests, resampling)
 
 
@@ -131,59 +132,59 @@ def evaluate_hierarchy(
     Raises:
         EvaluationError: There is no test set, or one that can't be used.
     """
-    name, parts, predictions, confusions = hierarchy.spec.name, [], [], []
+    name = hierarchy.spec.name
     if not tests:
         raise EvaluationError(f"There is no test set for {name}.")
+    parts: list[dict[str, Any]] = []
+    predictions, confusions = [], []
     for test, unordered in tests.items():
         rows = unordered.in_order(f"the test {test} of {name}")
         if not len(rows.X):
             raise EvaluationError(f"The test {test} of {name} has no rows.")
-        truth = truths(hierarchy.summary_, rows)
-        prediction = hierarchy.predict(rows.X)
-        weights = None if resampling is None else resampling.draw(_strata(rows), rows.group)
-        level = 0.95 if resampling is None else resampling.level
-        for cell in _cells(hierarchy, rows, truth, prediction):
-            own = None if weights is None else weights[:, cell.places]
-            head = {"hierarchy": name, "test": test, **cell.key, "note": _note(hierarchy.summary_, cell)}
-            found = measure(cell.right, cell.answers == UNKNOWN, cell.kinds, own, level)
-            parts += [{**head, **one._asdict()} for one in found]
+        truth, prediction = truths(hierarchy.summary_, rows), hierarchy.predict(rows.X)
+        head = {"hierarchy": name, "test": test}
+        parts += [head | part for part in _measured(hierarchy, rows, truth, prediction, resampling)]
         predictions.append(_predictions(test, rows, prediction))
-        for one in LEVELS:
-            confusions.append(
-                count((name, test, one), truth[one], prediction.label[one], answers_at(hierarchy.summary_, one))
-            )
+        for level in LEVELS:
+            known = answers_at(hierarchy.summary_, level)
+            confusions.append(count((name, test, level), truth[level], prediction.label[level], known))
     table = pa.Table.from_pylist(parts, schema=HIERARCHY_SCHEMA)
     return HierarchyResult(hierarchy, table, pa.concat_tables(predictions), tuple(confusions))
 
 
-@dataclass(frozen=True)
-class _Cell:
-    """What rows of the table are made of: places (n,) in the test, and for each what it is and what was said."""
-
-    key: dict[str, str]
-    places: np.ndarray
-    answers: np.ndarray
-    right: np.ndarray
-    kinds: np.ndarray
+def _measured(
+    hierarchy: Hierarchy,
+    rows: HierarchyRows,
+    truth: Mapping[Level, list[Truth]],
+    prediction: HierarchyPrediction,
+    resampling: Resampling | None,
+) -> Iterator[dict[str, Any]]:
+    """The rows of the table for one test set."""
+    draws = None if resampling is None else resampling.draws(rows.label, rows.group)
+    level = 0.0 if resampling is None else resampling.level
+    for key, answers in _cells(hierarchy, rows, truth, prediction):
+        note = _note(hierarchy.summary_, key["level"], answers)
+        yield from ({**key, "note": note, **one._asdict()} for one in measure(answers, draws, level))
 
 
 def _cells(
     hierarchy: Hierarchy, rows: HierarchyRows, truth: Mapping[Level, list[Truth]], prediction: HierarchyPrediction
-) -> Iterator[_Cell]:
+) -> Iterator[tuple[dict[str, str], Answers]]:
+    """What the rows of the table are made of, and what they are called."""
     seen = np.array([one.seen for one in truth["generator"]])
     route = np.ones(len(rows.X), dtype=bool)
     for level in LEVELS:
         wanted = np.array([one.right for one in truth[level]], dtype=object)
         kinds = np.array([one.name for one in truth[level]])
         route = route & (prediction.label[level] == wanted)
-        places, answers = _given_the_parent(hierarchy, level, rows, prediction)
-        alone = (places, answers, answers == wanted[places])
+        places, said = _given_the_parent(hierarchy, level, rows, prediction)
+        alone = (places, said, said == wanted[places])
         whole = (np.arange(len(rows.X)), prediction.label[level], route)
         for scope, (among, said, right) in (("level", alone), ("end_to_end", whole)):
             for generators, chosen in (("seen", seen[among]), ("unseen", ~seen[among])):
                 own = among[chosen]
-                key = {"level": level, "scope": scope, "generators": generators}
-                yield _Cell(key, own, said[chosen], right[chosen], kinds[own])
+                answers = Answers(own, right[chosen], said[chosen] == UNKNOWN, kinds[own])
+                yield {"level": level, "scope": scope, "generators": generators}, answers
 
 
 def _given_the_parent(
@@ -203,14 +204,9 @@ def _given_the_parent(
     return np.concatenate(places), np.concatenate(answers)
 
 
-def _note(summary: HierarchySummary, cell: _Cell) -> str:
-    notes = [note for node in summary.nodes if node.level == cell.key["level"] for note in node.notes]
-    return "; ".join(notes if len(cell.places) else [*notes, "the test has no such samples"])
-
-
-def _strata(rows: HierarchyRows) -> np.ndarray:
-    """(N,) what is drawn apart: reals, and each generator's samples."""
-    return np.where(rows.label == 1, rows.generator, REAL).astype(str)
+def _note(summary: HierarchySummary, level: str, answers: Answers) -> str:
+    notes = [note for node in summary.nodes if node.level == level for note in node.notes]
+    return "; ".join(notes if len(answers.places) else [*notes, "the test has no such samples"])
 
 
 def _predictions(test: str, rows: HierarchyRows, prediction: HierarchyPrediction) -> pa.Table:
