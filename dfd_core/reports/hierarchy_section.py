@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -96,13 +95,13 @@ def _picture(confusion: Confusion) -> Picture:
 
 def _mistakes(confusion: Confusion) -> str:
     """The most frequent mistake in words, for those who can't see the picture."""
-    names: Sequence[str] = [name for name, _ in confusion.columns]
+    names = [name for name, _ in confusion.columns]
     wrong = np.array(confusion.counts)
-    for place, row in enumerate(confusion.rows):
-        wrong[place, names.index(row.right)] = 0
+    for counts, row in zip(wrong, confusion.rows, strict=True):
+        counts[names.index(row.right)] = 0
     if not wrong.any():
         return "no mistakes"
-    place, answer = np.unravel_index(wrong.argmax(), wrong.shape)
+    place, answer = divmod(int(wrong.argmax()), len(names))
     row = confusion.rows[place]
     stranger = "" if row.seen else " (never seen)"
     return f"most often {row.name}{stranger} is taken for {names[answer]}, {wrong.max()} times"
