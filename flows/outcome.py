@@ -18,6 +18,7 @@ from dfd_core.storage import Store
 from flows.terminal import format_table
 
 BEST = 20
+SHOWN = ["train", "test", "transform", "backbone", "reducer", "classifier", "n", "accuracy", "auroc"]
 Outcome = tuple[str, str]
 """The address of what was made, and a text about it."""
 
@@ -113,15 +114,16 @@ def _tabled(config: RunConfig, path: str) -> Outcome:
     beside = Store(store.url().rsplit("/", 1)[0])
     address = beside.write_bytes("accuracy.csv", frame.to_csv(index=False).encode())
     columns = ["train", "test", "transform", "reducer", "classifier", "n", "accuracy", "auroc"]
-    best = frame.sort_values("accuracy", ascending=False, kind="stable")[columns].head(BEST)
+    best = frame.sort_values("accuracy", ascending=False, kind="stable").head(BEST)
+    rows = [{name: _short(value) for name, value in zip(SHOWN, row, strict=True)} for row in best[SHOWN].to_numpy()]
     failed = int((frame["status"] == "failed").sum())
-    rows = [
-        {key: f"{value:.4f}" if isinstance(value, float) else value for key, value in row.items()}
-        for row in best.to_dict("records")
-    ]
     lines = [f"The {len(rows)} best of {len(frame)} cells, by accuracy on their test set:", format_table(rows)]
     lines += [f"{failed} cells failed; the column note says why."] if failed else []
     return address, "\n".join(lines)
+
+
+def _short(value: Any) -> Any:
+    return f"{value:.4f}" if isinstance(value, float) else value
 
 
 def _reported(config: RunConfig, folder: str) -> Outcome:

@@ -156,7 +156,7 @@ def fit_node(summary: NodeSummary, X: np.ndarray, codes: np.ndarray, groups: np.
 
 def _fitted(summary: NodeSummary, X: np.ndarray, codes: np.ndarray, seed: int) -> Node:
     n_classes, chosen = len(summary.names), summary.chosen
-    reducer = REDUCERS[chosen.reducer.name].build(chosen.reducer.parsed_options())
+    reducer = REDUCERS[chosen.reducer.name].build(chosen.reducer.parsed_options(), seed)
     kind: Kind = "one classifier" if n_classes == 2 or _is_multiclass(chosen.classifier, seed) else "one versus rest"
     targets = [codes] if kind == "one classifier" else [codes == code for code in range(n_classes)]
     try:

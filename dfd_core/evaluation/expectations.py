@@ -185,7 +185,7 @@ def expectations_of(results: pd.DataFrame, tolerance: float) -> tuple[Expectatio
     measured = results[results["value"].notna()]
     if measured.empty:
         raise ConfigError(f"None of the {len(results)} rows of the results has a value to expect.")
-    rows = [{name: _plain(value) for name, value in row.items()} for row in measured[columns].to_dict("records")]
+    rows = [{str(name): _plain(value) for name, value in row.items()} for row in measured[columns].to_dict("records")]
     common = {name: rows[0][name] for name in columns if all(row[name] == rows[0][name] for row in rows)}
     found: dict[str, Expectation] = {}
     for row, value in zip(rows, measured["value"].tolist(), strict=True):

@@ -55,16 +55,6 @@ class FeatureSet(Spec):
     decode: DecodePolicy = DecodePolicy()
 
     @property
-    def augmentation_name(self) -> str:
-        """The augmentation's name."""
-        return self.augmentation.name
-
-    @property
-    def backbone_label(self) -> str:
-        """The backbone's label."""
-        return self.backbone.label
-
-    @property
     def folder(self) -> str:
         """The folder of its files in the store."""
         pixels = self.augmentation.key()

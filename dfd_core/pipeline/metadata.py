@@ -90,7 +90,7 @@ def _write(store: Store, one: MetadataSet, table: FeatureTable, missing: set[str
     failed = sorted(missing & table.failed.keys())
     indices, unknown = table.rows(ids)
     assert not unknown.any(), "a file has neither a header nor a status"
-    rows = [(sample_id, OK, None) for sample_id in ids]
+    rows: list[tuple[str, str, str | None]] = [(sample_id, OK, None) for sample_id in ids]
     rows += [(sample_id, table.failed[sample_id], "its header can't be read") for sample_id in failed]
     X = np.concatenate([table.X[indices], np.zeros((len(failed), len(FEATURE_NAMES)), dtype=np.float32)])
     name = shard_name(one.dataset, "".join(row[0] for row in rows).encode())
