@@ -260,6 +260,7 @@ def changed(one, **fields):
         (rows(TRAINED), changed(rows(TRAINED, 1), sample_id="0-real-000"), "1 samples of the test odd are among"),
         (rows(TRAINED), changed(rows(TRAINED, 1), group="0-real-000"), "1 groups of the test odd are among"),
         (rows(TRAINED), chosen(rows(TRAINED, 1), []), "has no rows"),
+        (rows(TRAINED), changed(rows(TRAINED, 1), group=None), "1 of 420 samples have no group"),
     ],
 )
 def test_rows_that_can_not_be_used_are_refused(train, test, message):
