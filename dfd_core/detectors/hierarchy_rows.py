@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from dfd_core.detectors.hierarchy_spec import RESERVED
 from dfd_core.errors import EvaluationError
@@ -50,6 +51,10 @@ class HierarchyRows:
             )
         if not np.isin(label, (0, 1)).all():
             raise EvaluationError(f"{what} have labels {np.unique(label).tolist()}; only 0 and 1 have a meaning.")
+        for name, column in (("group", group), ("sample_id", sample_id)):
+            nameless = int(pd.isna(column).sum())
+            if nameless:
+                raise EvaluationError(f"{what}: {nameless} of {len(X)} samples have no {name}; give each one.")
         order = np.argsort(sample_id, kind="stable")
         sample_id = sample_id[order]
         twice = np.flatnonzero(sample_id[1:] == sample_id[:-1])

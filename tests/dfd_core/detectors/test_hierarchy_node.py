@@ -103,7 +103,10 @@ def test_a_share_loses_that_share_of_known_samples(classifier):
     fresh = data(3, noise=3.0, n=2000, seed=1)[0]
     lost = np.mean(fitted.answer(fitted.scores(fresh))[0] == UNKNOWN)
     assert fitted.summary.n_held_out == 300
-    assert abs(lost - 0.1) < 4 * np.sqrt(0.1 * 0.9 / 300)
+    error = np.sqrt(0.1 * 0.9 / 300)
+    assert lost < 0.1 + 4 * error  # where scores take few values, such as shares of neighbours, fewer are lost
+    if classifier == "logistic_regression":
+        assert lost > 0.1 - 4 * error
 
 
 def test_a_threshold_that_needs_more_rows_than_there_are():
