@@ -18,6 +18,7 @@ from dfd_core.datasets.acquire import resolve as check_options
 from dfd_core.datasets.sources import CatalogueSource, DatasetName, DatasetSource
 from dfd_core.errors import ConfigError, UnknownNameError
 from dfd_core.evaluation import EvaluationSpec, ProtocolSpec
+from dfd_core.evaluation.hierarchy_jobs import RunHierarchySpec
 from dfd_core.evaluation.protocols import MATCHED
 from dfd_core.features.importing_sources import ImportSource
 from dfd_core.features.spec import ExtractionSpec
@@ -43,6 +44,7 @@ class RunConfig(Spec):
         backbones: Frozen networks.
         extraction: How features are extracted.
         reducers: What stands between features and classifier.
+        hierarchies: Hierarchies real or generated -> family -> generator, on every backbone.
         combinations: Backbones whose vectors are concatenated, beside each alone.
         classifiers: What is trained on each training set.
         shortcut_probe: What is trained on the files' metadata alone, so that a shortcut shows; null for nothing.
@@ -66,6 +68,7 @@ class RunConfig(Spec):
         "logistic_regression",
         "nearest_neighbour",
     )
+    hierarchies: tuple[RunHierarchySpec, ...] = ()
     combinations: tuple[Annotated[tuple[str, ...], Field(min_length=2)], ...] = ()
     shortcut_probe: ClassifierSpec | None = "random_forest"  # type: ignore[assignment]
     protocol: ProtocolSpec = ProtocolSpec()
@@ -82,6 +85,7 @@ class RunConfig(Spec):
         _distinct("backbones", (backbone.model_dump_json() for backbone in self.backbones))
         _distinct("reducers", (reducer.label() for reducer in self.reducers))
         _distinct("classifiers", (classifier.label() for classifier in self.classifiers))
+        _distinct("hierarchies", (hierarchy.name for hierarchy in self.hierarchies))
         _distinct("combinations", ("+".join(labels) for labels in self.combinations))
         for source in self.datasets:
             if isinstance(source, CatalogueSource):

@@ -103,6 +103,8 @@ def train_and_evaluate(config: RunConfig, inputs: RunInputs) -> str:
     progress = _Lines("Fitted {done} of {total} detectors", len(missing_jobs(Store(config.store), jobs, retry)))
     for name, error in pipeline.train(config, inputs, jobs, engine, progress.add).failed:
         logger.warning("%s failed: %s", name, error)
+    if config.hierarchies:
+        pipeline.train_hierarchies(config, inputs, engine)
     progress = _Lines("Evaluated {done} of {total} detectors", len(jobs))
     return pipeline.tabulate(config, inputs, engine, progress.add)
 

@@ -8,7 +8,7 @@ from dfd_core.config import RunConfig
 from dfd_core.pipeline import RunInputs
 from flows.extract import find_inputs
 from tasks.run_states import cancellable_flow
-from tasks.steps import fit_detectors, tabulate_results
+from tasks.steps import fit_detectors, fit_hierarchies, tabulate_results
 
 
 @flow(name="train-and-evaluate", flow_run_name="train and evaluate {config.name}")
@@ -25,4 +25,6 @@ def train_and_evaluate_flow(config: RunConfig, inputs: RunInputs | None = None) 
     """
     inputs = inputs or find_inputs(config)
     fit_detectors(config, inputs)
+    if config.hierarchies:
+        fit_hierarchies(config, inputs)
     return tabulate_results(config, inputs)

@@ -160,6 +160,18 @@ def fit_detectors(config: RunConfig, inputs: RunInputs) -> None:
         table_artifact("failed-detectors", rows, "Detectors without scores")
 
 
+@task(**task_options(), task_run_name="fit hierarchies")
+@cancellable_task
+def fit_hierarchies(config: RunConfig, inputs: RunInputs) -> None:
+    """Fits and measures every hierarchy that has no results yet, in parallel."""
+    logger = get_run_logger()
+    settings = EngineSettings.from_environment()
+    total = len(pipeline.plan_run_hierarchies(config, inputs))
+    with ray_session(settings), CountProgress("hierarchies", "hierarchies", logger, total) as progress:
+        fitted = pipeline.train_hierarchies(config, inputs, RayEngine(settings), progress.advance)
+    logger.info("Fitted %d of %d hierarchies; the others were in the store", fitted, total)
+
+
 @task(**task_options(), task_run_name="tabulate results")
 @cancellable_task
 def tabulate_results(config: RunConfig, inputs: RunInputs) -> str:

@@ -115,8 +115,8 @@ class ParquetVectors:
             self._refuse(np.asarray(other), first, f"vectors of another width than {self.width}, that of row 1,")
         flat = column.flatten()
         if flat.null_count:
-            absent = np.asarray(flat.is_null()).reshape(-1, self.width).any(axis=1)
-            self._refuse(absent, first, "vectors with absent numbers")
+            absent = np.asarray(flat.is_null()).reshape(-1, self.width)
+            self._refuse(np.logical_or.reduce(absent, axis=1), first, "vectors with absent numbers")
         return np.asarray(flat.to_numpy(zero_copy_only=False)).reshape(len(column), self.width)
 
     def _wide(self, batch: pa.RecordBatch, first: int) -> np.ndarray:

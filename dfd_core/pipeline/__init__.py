@@ -3,7 +3,15 @@
 Flows call these functions one by one, and so does `in_process`. What carries out the heavy work is an `Engine`.
 """
 
-from dfd_core.pipeline.detectors import Trained, plan_training, results_path, tabulate, train
+from dfd_core.pipeline.detectors import (
+    Trained,
+    plan_run_hierarchies,
+    plan_training,
+    results_path,
+    tabulate,
+    train,
+    train_hierarchies,
+)
 from dfd_core.pipeline.engine import Engine, Result
 from dfd_core.pipeline.features import Failure, check_features, plan_features
 from dfd_core.pipeline.inputs import RunInputs, all_rows, find_inputs, samples_of, with_imports
@@ -22,6 +30,7 @@ __all__ = [
     "check_features",
     "find_inputs",
     "plan_features",
+    "plan_run_hierarchies",
     "plan_training",
     "read_metadata",
     "report",
@@ -29,5 +38,6 @@ __all__ = [
     "samples_of",
     "tabulate",
     "train",
+    "train_hierarchies",
     "with_imports",
 ]

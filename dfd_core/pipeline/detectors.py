@@ -21,6 +21,7 @@ from dfd_core.evaluation.cells import (
     sharing_a_reducer,
 )
 from dfd_core.evaluation.grid import DetectorJob, GridSpec, missing_jobs, plan_detectors
+from dfd_core.evaluation.hierarchy_jobs import HierarchyJob, fit_hierarchy, plan_hierarchies
 from dfd_core.pipeline.engine import Engine
 from dfd_core.pipeline.inputs import RunInputs, samples_of
 from dfd_core.pipeline.metadata import metadata_sets
@@ -105,6 +106,35 @@ def train(
     if missing and len(failed) == len(jobs):
         raise EvaluationError(f"All {len(failed)} detectors failed. First: {failed[0][0]}: {failed[0][1]}")
     return Trained(len(missing) - len(failed), tuple(failed))
+
+
+def plan_run_hierarchies(config: RunConfig, inputs: RunInputs) -> list[HierarchyJob]:
+    """Every hierarchy of a run, finished or not."""
+    manifests, _ = inputs.open(config)
+    digests = {name: manifest.digest for name, manifest in manifests.items()}
+    rules = (config.protocol, config.evaluation.bootstrap)
+    return plan_hierarchies(Store(config.store), digests, vectors_of(config, inputs), config.hierarchies, rules)
+
+
+def train_hierarchies(
+    config: RunConfig, inputs: RunInputs, engine: Engine, on_hierarchies: Callable[[int], None] = lambda _: None
+) -> int:
+    """Fits and measures the hierarchies that have no results yet.
+
+    Returns:
+        How many there were.
+
+    Raises:
+        EvaluationError: One can't be fitted.
+    """
+    store, samples = Store(config.store), samples_of(config, inputs.open(config)[0])
+    todo = [job for job in plan_run_hierarchies(config, inputs) if not job.is_done(store)]
+    for label, own in vectors_of(config, inputs).items():
+        jobs = [job for job in todo if job.backbone == label]
+        if jobs:
+            bench = Bench(store, samples, load_bank(store, own), config.protocol)
+            _raise_first(engine.map(fit_hierarchy, bench, jobs, lambda *_: on_hierarchies(1)))
+    return len(todo)
 
 
 def _raise_first(errors: Mapping[int, Exception]) -> None:
