@@ -1,4 +1,4 @@
-"""Fetching one file: in parts side by side, again where something breaks, and under its final name only once it is right."""
+"""Fetching one file: in parts side by side, again where something breaks, under its final name once it is right."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def download(
 ) -> Downloaded:
     """Fetches a file; what an earlier call fetched and kept is not fetched again.
 
-    Beside the target lie `.<name>.partial`, `.<name>.journal` and `.<name>.lock` meanwhile. Two processes may ask for the
-    same file: the second waits for the first. A target that is there already is hashed, and stands.
+    Beside the target lie `.<name>.partial`, `.<name>.journal` and `.<name>.lock` meanwhile. Two processes may ask for
+    the same file: the second waits for the first. A target that is there already is hashed, and stands.
 
     Args:
         origin: Where from; closed afterwards.
@@ -147,8 +147,8 @@ class _Run:
         if sha256 is not None and digest != sha256:
             self.forget()
             raise DownloadError(
-                f"{self.origin.address} has the SHA-256 {digest}, and should have {sha256}: it was replaced, or damaged "
-                "on the way. What was fetched is removed. If the new file is to be trusted, `dfd datasets remove "
+                f"{self.origin.address} has the SHA-256 {digest}, and should have {sha256}: it was replaced, or "
+                "damaged on the way. What was fetched is removed. If the new file is to be trusted, `dfd datasets remove "
                 "--forget` drops the recorded digest."
             )
         with self.partial.open("rb+") as file:
@@ -231,7 +231,8 @@ class _Run:
         if failures >= self.how.attempts or asked > longest:
             wish = f" It asks to be left alone for {asked:.0f} s." if asked > longest else f" {failures} attempts."
             raise UnreachableError(
-                f"{self.origin.address} can't be downloaded now: {fault}.{wish} The same command goes on where this ended."
+                f"{self.origin.address} can't be downloaded now: {fault}.{wish} The same command goes on where this "
+                "ended."
             ) from fault
         seconds = max(asked, min(longest, self.how.first_wait_s * 2.0 ** (failures - 1)))
         logger.info("%s: %s; attempt %d follows in %.1f s", self.origin.address, fault, failures + 1, seconds)
@@ -269,8 +270,8 @@ class _Run:
         free = shutil.disk_usage(self.target.parent).free
         if needed > free:
             raise StoreFullError(
-                f"{self.origin.address} needs {needed:,} more bytes in {self.target.parent}, where {free:,} are free. Free "
-                "some space and give the same command again: what is fetched is kept."
+                f"{self.origin.address} needs {needed:,} more bytes in {self.target.parent}, where {free:,} are free. "
+                "Free some space and give the same command again: what is fetched is kept."
             )
 
 
@@ -293,8 +294,8 @@ def digest_of(path: Path, checkpoint: Checkpoint | None = None) -> str:
 def _check_size(origin: Origin, facts: Facts, expected: Expected) -> None:
     if None not in (facts.size, expected.size) and facts.size != expected.size:
         raise DownloadError(
-            f"{origin.address} has {facts.size} bytes, and should have {expected.size}: it was replaced. See whether the "
-            "dataset's page tells of another version."
+            f"{origin.address} has {facts.size} bytes, and should have {expected.size}: it was replaced. See whether "
+            "the dataset's page tells of another version."
         )
 
 

@@ -1,7 +1,7 @@
 """Which parts of a partial file are there and right: a line for each, beside the file.
 
-The first line says of which file they are parts. A line is written in one piece after its part, and a part counts only if
-its bytes still have the line's digest: so neither a torn line nor a page that never reached the disk can do harm.
+The first line says of which file they are parts. A line is written in one piece after its part, and a part counts only
+if its bytes still have the line's digest: so neither a torn line nor a page that never reached the disk can do harm.
 """
 
 from __future__ import annotations

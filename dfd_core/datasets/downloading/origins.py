@@ -15,7 +15,7 @@ from dfd_core.errors import DownloadError
 
 TIMEOUT_S = 60.0
 _PIECE = 2**20
-_STAMPS = ("ETag", "etag", "md5Hash", "checksum", "sha", "blob_id", "mtime", "LastModified", "last_modified", "modified")
+_STAMPS = ("ETag", "etag", "md5Hash", "checksum", "sha", "blob_id", "mtime", "LastModified", "last_modified")
 _PASSING = {408, 425, 429, 500, 502, 503, 504, 509, 520, 521, 522, 523, 524, 529}
 _WHY = {
     401: "it asks for a login. Log in with the provider's own client, or set its token in the environment",
@@ -98,7 +98,11 @@ class HttpOrigin:
     stamps_every_range = True
 
     def __init__(
-        self, url: str, headers: Mapping[str, str] | None = None, sha256: str | None = None, timeout_s: float = TIMEOUT_S
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        sha256: str | None = None,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         self.address, self.sha256 = url, sha256
         # bytes must come as they are stored: an encoding on the way would make lengths and ranges meaningless
@@ -218,8 +222,8 @@ def _check_is_no_page(answer: httpx.Response, address: str) -> None:
     """Logins, quotas and virus warnings come as pages with status 200, and must not be taken for archives."""
     if answer.headers.get("Content-Type", "").startswith("text/html"):
         raise DownloadError(
-            f"{address} answers with a web page instead of a file: a login, a quota that is used up, or a question. Open "
-            "it in a browser; where that works, put the file into the folder that `dfd datasets show` names."
+            f"{address} answers with a web page instead of a file: a login, a quota that is used up, or a question. "
+            "Open it in a browser; where that works, put the file into the folder that `dfd datasets show` names."
         )
 
 
