@@ -245,4 +245,3 @@ def kind_of(name: str) -> str | None:
     if last.isdecimal():
         name = stem
     return next((kind for suffix, kind in SUFFIXES.items() if name.lower().endswith(suffix)), None)
-

@@ -22,7 +22,7 @@ class Limits(Spec):
 
     Attributes:
         members: Files in it.
-        ratio: Unpacked bytes for a packed one, of a member of more than 1 MiB and of all together; images hardly shrink.
+        ratio: Unpacked bytes for a packed one, of a member of more than 1 MiB and of all; images hardly shrink.
         member_bytes: Unpacked bytes of one member.
     """
 
@@ -90,8 +90,8 @@ class Gate:
     def refused(self, path: str, why: str) -> ArchiveError:
         """The error for a member."""
         return ArchiveError(
-            f"The archive {self.archive} is not unpacked because of its member {path!r}: {why}. If you trust it, unpack "
-            "it yourself and name the folder under `folders:`."
+            f"The archive {self.archive} is not unpacked because of its member {path!r}: {why}. If you trust it, "
+            "unpack it yourself and name the folder under `folders:`."
         )
 
     def _inside(self, path: str, name: str) -> str:

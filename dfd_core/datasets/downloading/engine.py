@@ -148,8 +148,8 @@ class _Run:
             self.forget()
             raise DownloadError(
                 f"{self.origin.address} has the SHA-256 {digest}, and should have {sha256}: it was replaced, or "
-                "damaged on the way. What was fetched is removed. If the new file is to be trusted, `dfd datasets remove "
-                "--forget` drops the recorded digest."
+                "damaged on the way. What was fetched is removed. If the new file is to be trusted, `dfd datasets "
+                "remove --forget` drops the recorded digest."
             )
         with self.partial.open("rb+") as file:
             os.fsync(file.fileno())

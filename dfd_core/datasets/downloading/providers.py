@@ -98,7 +98,9 @@ def _asked(address: str, ask: Any) -> Any:
 def _parsed(address: str) -> tuple[str, str | None, str]:
     match = _HUB.fullmatch(address)
     if match is None:
-        raise DownloadError(f"{address!r} is not an address; on the hub it is hf://datasets/OWNER/NAME[@REVISION]/PATH.")
+        raise DownloadError(
+            f"{address!r} is not an address; on the hub it is hf://datasets/OWNER/NAME[@REVISION]/PATH."
+        )
     return match[1], match[2], match[3]
 
 

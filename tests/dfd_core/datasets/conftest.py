@@ -50,9 +50,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             refusal = now.refuse.pop(0) if now.refuse else None
             now.on_answer(now.answers)
         if now.redirect and self.path != "/there":
-            return self._plain(302, {"Location": {"/file": "/between"}.get(self.path, "/there")})
+            self._plain(302, {"Location": {"/file": "/between"}.get(self.path, "/there")})
+            return
         if refusal:
-            return self._plain(*refusal)
+            self._plain(*refusal)
+            return
         content, wanted = now.content, self.headers.get("Range")
         start, stop, status = 0, len(content), 200
         fresh = self.headers.get("If-Range") in (None, now.stamp)
@@ -60,7 +62,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             first, _, last = wanted.removeprefix("bytes=").partition("-")
             start, stop, status = int(first), min(int(last) + 1 if last else len(content), len(content)), 206
             if start >= len(content):
-                return self._plain(416, {"Content-Range": f"bytes */{len(content)}"})
+                self._plain(416, {"Content-Range": f"bytes */{len(content)}"})
+                return
         self.send_response(status)
         if now.stamp:
             self.send_header("ETag", now.stamp)

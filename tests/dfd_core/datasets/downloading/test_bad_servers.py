@@ -36,7 +36,7 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_file_comes_whole(way, serve, content, tmp_path):
-    address, behaviour = serve(content, **WAYS[way])
+    address, _ = serve(content, **WAYS[way])
     digest = hashlib.sha256(content).hexdigest()
     found = fetch(address, tmp_path, size=len(content), sha256=digest)
     assert (tmp_path / "file").read_bytes() == content
