@@ -1,8 +1,9 @@
-"""`dfd datasets prepare|status|verify|remove`: getting datasets, looking after them, and one's own under a name."""
+"""`dfd datasets prepare|add|status|verify|remove`: getting datasets, looking after them, and one's own under a name."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -29,6 +30,7 @@ DEFAULT_STORE = "dfd-store"
 def register(app: typer.Typer) -> None:
     """Adds the commands to `dfd datasets`."""
     app.command(epilog="Example: dfd datasets prepare deepfakeface --sample 100")(prepare)
+    app.command(epilog="Example: dfd datasets add mine --folder s3://bucket/images --keep")(add)
     app.command(epilog="Example: dfd datasets status")(status)
     app.command(epilog="Example: dfd datasets verify deepfakeface")(verify)
     app.command(epilog="Example: dfd datasets remove deepfakeface --archives")(remove)
@@ -41,27 +43,39 @@ def prepare(
     seed: Seed = 0,
     max_bytes: MaxBytes = None,
     in_place: InPlace = False,
+) -> None:
+    """Gets a dataset and builds its manifest.
+
+    Downloads, checks, unpacks or reads in place; what is there is not fetched again.
+    """
+    chosen = {"sample": sample, "seed": seed, "max_bytes": max_bytes, "in_place": in_place}
+    options = {key: value for key, value in chosen.items() if value}
+    _prepare({"catalogue": name, "name": name, "options": options}, store)
+
+
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="How it is to be called.")],
+    store: Store = DEFAULT_STORE,
     folder: Folders = None,
     table: Table = None,
     generator: Generator = None,
     keep: Keep = False,
 ) -> None:
-    """Gets a dataset and builds its manifest; what is there is not fetched again."""
-    from dfd_core.datasets import own_cards
-    from dfd_core.manifests import SplitSpec
-    from dfd_core.manifests import prepare as prepare_manifest
+    """Makes a folder, a bucket or a table of one's own a dataset.
+
+    Its files stay where they are. With --keep, `datasets: [NAME]` is enough in configurations that use the store.
+    """
+    from dfd_core.datasets import DATASETS, own_cards
     from dfd_core.storage import Store as OpenStore
 
-    opened = OpenStore(store)
-    chosen = {"sample": sample, "seed": seed, "max_bytes": max_bytes, "in_place": in_place}
-    source = _source(name, chosen, {"folders": folder, "table": table, "generator": generator})
-    manifest = prepare_manifest(source, SplitSpec(), opened, _Line())
+    if name in DATASETS:
+        raise ConfigError(f"The catalogue has a dataset named {name!r}. Give yours another name.")
+    given: dict[str, Any] = {"folders": folder and [_place(one) for one in folder], "generator": generator}
+    given["table"] = table and _place(table)
+    values = {key: value for key, value in given.items() if value}
+    source = _prepare({"name": name, **values}, store)
     if keep:
-        if source.__class__.__name__ == "CatalogueSource":
-            raise ConfigError("--keep is for a --folder or --table of one's own; the catalogue has its cards.")
-        print(f"Kept as {own_cards.keep(source, opened)}")
-    print(format_table(manifest.summary()))
-    print(opened.url(manifest.path))
+        print(own_cards.keep(source, OpenStore(store)))
 
 
 def status(store: Store = DEFAULT_STORE) -> None:
@@ -99,31 +113,27 @@ def remove(name: Name, store: Store = DEFAULT_STORE, archives: Archives = False,
         print(f"removed {place}")
 
 
-def _source(name: str, chosen: dict[str, Any], own: dict[str, Any]) -> Any:
+def _prepare(values: dict[str, Any], store: str) -> Any:
     from pydantic import TypeAdapter, ValidationError
 
     from dfd_core.datasets import DatasetSource
+    from dfd_core.manifests import SplitSpec
+    from dfd_core.manifests import prepare as prepare_manifest
+    from dfd_core.storage import Store as OpenStore
 
-    given = {key: value for key, value in own.items() if value}
-    options = {key: value for key, value in chosen.items() if value}
-    if "folders" in given or "table" in given:
-        if options:
-            raise ConfigError(f"A folder or table of one's own has no {', '.join(options)}.")
-        values = {"name": name, **{key: _absolute(value) for key, value in given.items()}}
-    else:
-        values = {"catalogue": name, "name": name, "options": options}
     try:
-        return TypeAdapter(DatasetSource).validate_python(values)
+        source = TypeAdapter(DatasetSource).validate_python(values)
     except ValidationError as error:
-        raise ConfigError(f"{name}: {error}") from error
+        raise ConfigError(f"{values['name']}: {error}") from error
+    opened = OpenStore(store)
+    manifest = prepare_manifest(source, SplitSpec(), opened, _Line())
+    print(format_table(manifest.summary()))
+    print(opened.url(manifest.path))
+    return source
 
 
-def _absolute(value: Any) -> Any:
-    from pathlib import Path
-
-    if isinstance(value, list):
-        return [one if is_url(one) else str(Path(one).resolve()) for one in value]
-    return value
+def _place(location: str) -> str:
+    return location if is_url(location) else str(Path(location).resolve())
 
 
 class _Line:

@@ -217,7 +217,7 @@ class DatasetCard(Spec):
 
 def _described(name: str, schema: Mapping[str, Any]) -> str:
     words = {"minimum": "from", "maximum": "to", "multipleOf": "a multiple of", "default": "by default"}
-    choice = next((one for one in schema.get("anyOf", []) if one.get("type") != "null"), {})
+    choice: Mapping[str, Any] = next((one for one in schema.get("anyOf", []) if one.get("type") != "null"), {})
     known = {**choice, **schema}
     facts = [str(known["type"]), *(f"{word} {known[key]}" for key, word in words.items() if known.get(key) is not None)]
     return f"{name} ({', '.join(facts)})"

@@ -17,7 +17,7 @@ class PublishedOptions(Spec):
             Parquet files only what is needed is fetched, where the server answers ranges.
         seed: Another one draws another sample.
         max_bytes: How much may be downloaded of any archive for a sample, and of all archives together without one.
-        drawn_splits: Draw splits by group although the publisher fixed some, for instance where the same file is in two.
+        drawn_splits: Draw splits by group although the publisher fixed some, as where the same file is in two.
         in_place: Images are read out of tar and uncompressed zip archives, which are kept and not unpacked.
     """
 

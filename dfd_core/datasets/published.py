@@ -21,6 +21,7 @@ from dfd_core.datasets.downloading import Fetching, expand
 from dfd_core.datasets.options import PublishedOptions
 from dfd_core.datasets.rules import Row, Sample, classify
 from dfd_core.errors import DatasetError, DownloadError
+from dfd_core.specs import is_url
 from dfd_core.storage import Store
 
 logger = logging.getLogger(__name__)
@@ -165,6 +166,8 @@ class _Work:
     def _kept(self, archive: Archive) -> str:
         """The address of an archive in the store; a remote one gets it only now."""
         part = archive.parts[0]
+        if not is_url(part.address) or part.address.startswith(f"{self.store.url()}/"):
+            return part.address  # a person put it there
         if not self.store.is_local and not self.store.exists(shelf.place(part)):
             remote = self.store.url(shelf.place(part))
             self.store.fs.put_file(str(shelf.local_path(part, self.store)), self.store.fs._strip_protocol(remote))

@@ -138,7 +138,7 @@ def can_be_read_in_parts(archive: Archive) -> bool:
 
 
 def _open(archive: Archive, files: list[BinaryIO]) -> Container:
-    file: BinaryIO = files[0] if len(files) == 1 else io.BufferedReader(Joined(files))  # type: ignore[assignment]
+    file: BinaryIO = files[0] if len(files) == 1 else io.BufferedReader(Joined(files))
     if archive.rows is not None:
         from dfd_core.datasets.archives.parquet_rows import ParquetContainer
 

@@ -19,6 +19,7 @@ COMMANDS = [
     (), ("run",), ("prepare",), ("extract",), ("evaluate",), ("report",), ("config",), ("config", "show"),
     *((plural, *more) for plural in ("datasets", "backbones", "augmentations", "classifiers", "reducers")
       for more in ((), ("list",), ("show",))),
+    *(("datasets", command) for command in ("prepare", "add", "status", "verify", "remove")),
     ("server",), ("server", "start"), ("server", "status"), ("server", "stop"),
 ]  # fmt: skip
 

@@ -200,7 +200,7 @@ class TarContainer(Container):
             with tarfile.open(fileobj=self.file, mode="r|gz" if self.compressed else "r:") as tar:
                 for info in tar:
                     yield info, tar
-                    tar.members = []  # else it keeps all of them
+                    tar.members.clear()  # type: ignore[attr-defined] # else it keeps all of them
             self._check_end()
         except (*_DAMAGED, OSError) as error:
             raise self.damaged(error) from error

@@ -41,7 +41,7 @@ class SliceFileSystem(AbstractFileSystem):  # type: ignore[misc]
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
         """Size of the part, and whatever tells a changed archive."""
-        _, length, url = _parsed(path)
+        _offset, length, url = _parsed(path)
         if url not in self.seen:
             fs, inner = fsspec.core.url_to_fs(url)
             self.seen[url] = dict(fs.info(inner))
@@ -56,7 +56,7 @@ class SliceFileSystem(AbstractFileSystem):  # type: ignore[misc]
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **_: Any) -> bytes:
         """Bytes of the part; fewer where the file ends before."""
         offset, length, url = _parsed(path)
-        first, last, _ = slice(start, end).indices(length)
+        first, last, _step = slice(start, end).indices(length)
         fs, inner = fsspec.core.url_to_fs(url)
         return bytes(fs.cat_file(inner, start=offset + first, end=offset + max(first, last)))
 

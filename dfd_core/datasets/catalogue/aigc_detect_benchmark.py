@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dfd_core.datasets.cards import ByHand, DatasetCard, Family, Formats, Rule
+from dfd_core.datasets.cards import ByHand, DatasetCard, Formats, Rule
+from dfd_core.datasets.families import Family
 from dfd_core.datasets.options import PublishedOptions
 
 _GENERATORS: dict[str, Family] = {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dfd_core.datasets.cards import Archive, DatasetCard, Family, Formats, Part, Rows, Rule
+from dfd_core.datasets.cards import Archive, DatasetCard, Formats, Part, Rows, Rule
+from dfd_core.datasets.families import Family
 from dfd_core.datasets.options import PublishedOptions
 
 _HUB = "hf://datasets/ComplexDataLab/OpenFake/core"

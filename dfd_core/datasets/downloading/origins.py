@@ -243,7 +243,8 @@ def _content_range(answer: httpx.Response) -> tuple[int, int, int | None]:
 
 
 def _stamp(answer: httpx.Response) -> str | None:
-    return answer.headers.get("ETag") or answer.headers.get("Last-Modified")
+    found: str | None = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
+    return found
 
 
 def _retry_after(answer: httpx.Response) -> float | None:

@@ -68,7 +68,6 @@ def expand(address: str) -> list[str]:
 
 def _hub(address: str) -> Origin:
     import huggingface_hub
-    from huggingface_hub.utils import build_hf_headers
 
     repo, revision, path = _parsed(address)
     found = _asked(address, lambda api: api.get_paths_info(repo, [path], repo_type="dataset", revision=revision))
@@ -77,7 +76,7 @@ def _hub(address: str) -> Origin:
     sha256 = found[0].lfs.sha256 if found[0].lfs else None
     endpoint = os.environ.get("HF_ENDPOINT")
     url = huggingface_hub.hf_hub_url(repo, path, repo_type="dataset", revision=revision, endpoint=endpoint)
-    return HttpOrigin(url, build_hf_headers(), sha256)
+    return HttpOrigin(url, huggingface_hub.HfApi()._build_hf_headers(), sha256)
 
 
 def _asked(address: str, ask: Any) -> Any:

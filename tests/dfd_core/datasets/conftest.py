@@ -1,12 +1,15 @@
 """HTTP servers of this machine that behave badly, one way each."""
 
 import http.server
+import os
 import random
 import threading
 import time
+import uuid
 from collections import Counter
 from email.utils import formatdate
 
+import fsspec
 import pytest
 
 
@@ -137,3 +140,28 @@ def content():
 def http_date():
     """The date some seconds from now, as HTTP writes it."""
     return lambda seconds: formatdate(time.time() + seconds, usegmt=True)
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """An S3-compatible server of this machine."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_server, monkeypatch):
+    """An empty bucket's address."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setitem(fsspec.config.conf, "s3", {"endpoint_url": s3_server})
+    fsspec.filesystem("s3").clear_instance_cache()
+    name = f"dfd-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    fsspec.filesystem("s3").mkdir(name)
+    return f"s3://{name}"
