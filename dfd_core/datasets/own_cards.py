@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
+from dfd_core.datasets.catalogue import DATASETS
 from dfd_core.datasets.sources import CatalogueSource, DatasetSource, FolderSource, TableSource
 from dfd_core.errors import ConfigError
 from dfd_core.storage import Store
@@ -28,7 +29,7 @@ def own_card(source: DatasetSource, store: Store) -> FolderSource | TableSource 
     if not isinstance(source, CatalogueSource):
         return source
     path = f"{FOLDER}/{source.catalogue}.yaml"
-    if "/" in source.catalogue or not store.exists(path):
+    if source.catalogue in DATASETS or "/" in source.catalogue or not store.exists(path):
         return None
     if source.options:
         raise ConfigError(f"{source.catalogue} is a dataset of one's own ({store.url(path)}) and has no options.")
