@@ -15,6 +15,7 @@ from dfd_core.augmentations import Augmentation
 from dfd_core.backbones import BackboneSpec
 from dfd_core.classifiers import ClassifierSpec
 from dfd_core.datasets.acquire import resolve as check_options
+from dfd_core.datasets.own_cards import own_card
 from dfd_core.datasets.sources import CatalogueSource, DatasetName, DatasetSource
 from dfd_core.errors import ConfigError, UnknownNameError
 from dfd_core.evaluation import EvaluationSpec, ProtocolSpec
@@ -26,6 +27,7 @@ from dfd_core.manifests import SplitSpec
 from dfd_core.reducers import ReducerSpec
 from dfd_core.reports import ReportSpec
 from dfd_core.specs import Location, Spec
+from dfd_core.storage import Store
 
 Many = Field(min_length=1)
 
@@ -88,7 +90,7 @@ class RunConfig(Spec):
         _distinct("hierarchies", (hierarchy.name for hierarchy in self.hierarchies))
         _distinct("combinations", ("+".join(labels) for labels in self.combinations))
         for source in self.datasets:
-            if isinstance(source, CatalogueSource):
+            if isinstance(source, CatalogueSource) and own_card(source, Store(self.store)) is None:
                 check_options(source)
         names = {augmentation.name for augmentation in self.augmentations}
         for key in ("train_augmentations", "test_augmentations") if not self.features else ():

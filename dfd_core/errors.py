@@ -7,7 +7,10 @@
     │   ├── ConfigError          a configuration that can't be read or is not valid
     │   └── UnknownNameError     a name that no registry has
     ├── DatasetError             a dataset that can't be acquired or has not what is needed
-    │   └── ManifestError        a manifest that can't be built or contradicts itself
+    │   ├── ManifestError        a manifest that can't be built or contradicts itself
+    │   ├── ArchiveError         an archive that is damaged, or not safe to unpack
+    │   └── DownloadError        a file that can't be downloaded, or is not what it should be
+    │       └── UnreachableError a server that did not give it this time; worth another attempt
     ├── StoreError               a store that can't be read or written
     │   └── StoreFullError       no space left
     ├── WeightsError             weights that are missing, changed or don't fit
@@ -64,6 +67,18 @@ class DatasetError(DfdError):
 
 class ManifestError(DatasetError):
     """A manifest that can't be built or contradicts itself."""
+
+
+class ArchiveError(DatasetError):
+    """An archive that is damaged, or has a member that would not be safe to unpack."""
+
+
+class DownloadError(DatasetError):
+    """A file that can't be downloaded, or has another size or digest than it should have."""
+
+
+class UnreachableError(DownloadError):
+    """A server that did not give a file this time."""
 
 
 class StoreError(DfdError):

@@ -13,6 +13,7 @@ import yaml
 
 from dfd_core.registry import Registry
 from dfd_core.specs import Spec
+from flows import datasets_commands
 from flows.terminal import format_table
 
 Row = Mapping[str, Any]
@@ -99,9 +100,10 @@ def _option_lines(options: type[Spec]) -> list[str]:
 
 datasets = catalogue(
     "dataset", "datasets", "simulated", _datasets,
-    lambda name, card: {"name": name, "what": card.title, "generators": len(card.generators), "size": card.size_hint},
+    datasets_commands.readme_row,
     lambda _, card: {**_plain(card), "options": card.accepted_options()},
 )  # fmt: skip
+datasets_commands.register(datasets)
 backbones = catalogue(
     "backbone", "backbones", "clip_vit_b16", _backbones,
     lambda name, card: {

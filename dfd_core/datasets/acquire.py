@@ -6,6 +6,7 @@ import time
 
 from dfd_core.datasets.cards import DatasetCard, Progress
 from dfd_core.datasets.catalogue import DATASETS
+from dfd_core.datasets.own_cards import own_card
 from dfd_core.datasets.sources import CatalogueSource, DatasetSource, FolderSource, TableSource
 from dfd_core.provenance import provenance
 from dfd_core.specs import Spec
@@ -13,19 +14,20 @@ from dfd_core.storage import Store
 
 IMAGES = "images"
 MARKER = "dataset.json"
+TABLE = "images.parquet"
 
 
 def acquire(source: DatasetSource, store: Store, progress: Progress | None = None) -> FolderSource | TableSource:
     """Sees to it that a dataset's files are there.
 
-    A dataset of the catalogue goes into `datasets/<name>-<hash>/images/` of the store; files that are there already are
-    kept. A marker with provenance is written last, beside `images`, so where it is missing the dataset is incomplete.
-    One's own folders and tables are returned as they are, unread.
+    A dataset of the catalogue goes into `datasets/<name>-<hash>/images/` of the store, its archives into `archives/`;
+    files that are there already are kept. A marker with provenance is written last, beside `images`, so where it is
+    missing the dataset is incomplete. One's own folders and tables are returned as they are, unread.
 
     Args:
         source: The dataset as a configuration names it.
         store: Where datasets of the catalogue are kept.
-        progress: Called with the number of finished files and of all.
+        progress: Called with the number of finished files and of all, or of bytes; may raise to stop.
 
     Returns:
         Where the files are.
@@ -33,14 +35,22 @@ def acquire(source: DatasetSource, store: Store, progress: Progress | None = Non
     Raises:
         UnknownNameError: The catalogue has no such dataset.
         ConfigError: The dataset's card does not accept the options.
+        DatasetError: It can't be downloaded or unpacked, or a person has to act first.
         StoreError: The store can't be read or written; the same call goes on where this one ended.
     """
-    if not isinstance(source, CatalogueSource):
-        return source
+    own = own_card(source, store)
+    if own is not None:
+        return own
+    source = _of_the_catalogue(source)
     card, options = resolve(source)
     folder = card.folder(options)
     started = time.monotonic()
-    made = card.make(options, store, f"{folder}/{IMAGES}", progress)
+    if card.make is not None:
+        made = card.make(options, store, f"{folder}/{IMAGES}", progress)
+    else:
+        from dfd_core.datasets import published
+
+        made = published.make(card, options, store, f"{folder}/{IMAGES}", progress)  # type: ignore[arg-type]
     if made or not store.exists(f"{folder}/{MARKER}"):
         facts = {"dataset": card.name, "revision": card.revision, "options": options.model_dump(mode="json")}
         seconds = round(time.monotonic() - started, 3)
@@ -50,17 +60,25 @@ def acquire(source: DatasetSource, store: Store, progress: Progress | None = Non
 
 def locate(source: DatasetSource, store: Store) -> FolderSource | TableSource:
     """Where `acquire` puts a dataset's files, or finds them; makes nothing."""
-    if not isinstance(source, CatalogueSource):
-        return source
+    own = own_card(source, store)
+    if own is not None:
+        return own
+    source = _of_the_catalogue(source)
     card, options = resolve(source)
+    if card.make is None:
+        table = store.url(f"{card.folder(options)}/{TABLE}")
+        return TableSource(name=source.name, table=table, families=dict(card.generators))
     folder = f"{card.folder(options)}/{IMAGES}"
-    return FolderSource(name=source.name, folders=(store.url(folder),), layout="generator", families=card.generators)
+    return FolderSource(
+        name=source.name, folders=(store.url(folder),), layout="generator", families=dict(card.generators)
+    )
 
 
 def is_acquired(source: DatasetSource, store: Store) -> bool:
     """Whether `acquire` has nothing left to make, as far as its marker tells."""
-    if not isinstance(source, CatalogueSource):
+    if own_card(source, store) is not None:
         return True
+    source = _of_the_catalogue(source)
     card, options = resolve(source)
     return store.exists(f"{card.folder(options)}/{MARKER}")
 
@@ -77,3 +95,9 @@ def resolve(source: CatalogueSource) -> tuple[DatasetCard, Spec]:
     """
     card = DATASETS[source.catalogue]
     return card, card.read_options(source.options)
+
+
+def _of_the_catalogue(source: DatasetSource) -> CatalogueSource:
+    if not isinstance(source, CatalogueSource):
+        raise AssertionError(f"{source.name} names its own files")
+    return source

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import fsspec
 
+import dfd_core.datasets.archives.slices  # noqa: F401 - makes fsspec know slice://
 from dfd_core.errors import ImageError, StoreError
 from dfd_core.features.statuses import CHANGED, MISSING
 from dfd_core.specs import is_url

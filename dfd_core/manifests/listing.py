@@ -16,6 +16,7 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+import dfd_core.datasets.archives.slices  # noqa: F401 - makes fsspec know slice://
 from dfd_core.errors import ManifestError
 
 IMAGE_SUFFIXES = frozenset(

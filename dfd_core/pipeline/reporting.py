@@ -95,7 +95,7 @@ def catalogue_notes(config: RunConfig) -> tuple[str, ...]:
     return tuple(
         f"Dataset {source.name} · {DATASETS[source.catalogue].title}."
         for source in config.datasets
-        if isinstance(source, CatalogueSource)
+        if isinstance(source, CatalogueSource) and source.catalogue in DATASETS
     )
 
 

@@ -19,7 +19,8 @@ COMMANDS = [
     (), ("run",), ("prepare",), ("extract",), ("evaluate",), ("report",), ("config",), ("config", "show"),
     *((plural, *more) for plural in ("datasets", "backbones", "augmentations", "classifiers", "reducers")
       for more in ((), ("list",), ("show",))),
-    ("features",), ("features", "import"), ("features", "list"), ("check",),
+    ("features",), ("features", "import"), ("features", "list"), ("check",), ("grid",),
+    *(("datasets", command) for command in ("prepare", "add", "status", "verify", "remove")),
     ("server",), ("server", "start"), ("server", "status"), ("server", "stop"),
 ]  # fmt: skip
 

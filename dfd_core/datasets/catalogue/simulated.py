@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from dfd_core.datasets.cards import DatasetCard, Progress
+from dfd_core.datasets.cards import DatasetCard, Formats, Progress
 from dfd_core.datasets.families import family_of
 from dfd_core.datasets.simulation.generators import GENERATORS
 from dfd_core.specs import Spec
@@ -70,9 +70,17 @@ CARD = DatasetCard(
         "CC BY 2.0, https://www.flickr.com/photos/vultilion/6056698931/",
     ),
     licence="CC BY 2.0 (the photographs that crops are taken from); all else is computed",
+    page="https://github.com/scikit-learn/scikit-learn/tree/main/sklearn/datasets/images",
+    size_bytes=0,
+    reals=("sim_photographs", "sim_dead_leaves"),
+    pairing="all",
+    splits="80/10/10, drawn",
+    formats=Formats(real=("JPEG",), fake=("JPEG",)),
+    traps=("Crops of the same two photographs are in all splits and both classes.",),
     size_hint="3,500 images, about 28 MB, made in about 30 s of CPU time",
     generators={name: family_of(name) for name in GENERATORS},
     revision=1,
     options=SimulatedOptions,
     make=make,
 )
+CARDS = (CARD,)

@@ -12,6 +12,16 @@ def test_every_card_is_complete(name):
     assert all((card.title, card.description, card.licence, card.size_hint, card.sources, card.generators))
     assert set(card.generators.values()) <= set(FAMILY_NAMES)
     assert card.read_options({}) == card.options()
+    assert card.page.startswith("https://")
+    assert card.reals
+    assert all((card.formats.real, card.formats.fake, card.splits))
+    assert all((*card.traps, *card.reals))
+    for archive in card.archives:
+        for part in archive.parts:
+            assert part.address.startswith(("https://", "hf://datasets/", "gdrive://", "kaggle://"))
+            assert part.name
+    if set(card.formats.real) != set(card.formats.fake):
+        assert any("format" in trap for trap in card.traps) or name == "celeba", "a trap that must be said"
 
 
 def test_options_are_read_and_checked():
@@ -34,6 +44,22 @@ def test_every_option_has_its_own_folder():
     folders.add(card.model_copy(update={"revision": card.revision + 1}).folder(card.read_options({})))
     assert len(folders) == len(changes) + 1
     assert all(folder.startswith("datasets/simulated-") for folder in folders)
+
+
+def test_a_card_forbids_what_it_does_not_know():
+    from pydantic import ValidationError
+
+    card = DATASETS["deepfakeface"]
+    values = {name: getattr(card, name) for name in type(card).model_fields}
+    for wrong in ({"licens": "x"}, {"rules": ()}, {"archives": ()}, {"generators": {"x": "text"}}):
+        with pytest.raises(ValidationError):
+            type(card)(**{**values, **wrong})
+    from dfd_core.datasets.cards import Part, Rule
+
+    with pytest.raises(ValidationError, match="mean nothing"):
+        Rule(pattern="(?P<lable>x)", label=0)
+    with pytest.raises(ValidationError):
+        Part(address="https://x", sha256="ABC")
 
 
 def test_a_card_can_be_shown_as_json():

@@ -1,0 +1,58 @@
+"""The parts of a split archive (`.7z.001`, `.zip.001`, `.tar.00`) as one file that can be read from anywhere."""
+
+from __future__ import annotations
+
+import bisect
+import io
+import itertools
+from collections.abc import Sequence
+from typing import BinaryIO
+
+
+class Joined(io.RawIOBase):
+    """Files one after another as one.
+
+    Args:
+        files: Open files that can seek; closed with this.
+    """
+
+    def __init__(self, files: Sequence[BinaryIO]) -> None:
+        self.files = list(files)
+        sizes = [file.seek(0, io.SEEK_END) for file in self.files]
+        self.starts = list(itertools.accumulate([0, *sizes]))
+        self.at = 0
+
+    def seekable(self) -> bool:
+        """It can."""
+        return True
+
+    def readable(self) -> bool:
+        """It can be."""
+        return True
+
+    def tell(self) -> int:
+        """Where the next byte is read."""
+        return self.at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Goes somewhere else."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.at, io.SEEK_END: self.starts[-1]}[whence]
+        self.at = max(0, base + offset)
+        return self.at
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Reads on, at most to the end of a part."""
+        part = bisect.bisect_right(self.starts, self.at) - 1
+        if part >= len(self.files):
+            return 0
+        self.files[part].seek(self.at - self.starts[part])
+        data = self.files[part].read(min(len(buffer), self.starts[part + 1] - self.at))
+        buffer[: len(data)] = data
+        self.at += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        """Closes all parts."""
+        for file in self.files:
+            file.close()
+        super().close()

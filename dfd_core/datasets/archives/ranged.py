@@ -1,0 +1,116 @@
+"""A file on the network that is read in ranges, so that of a large archive only what is wanted is fetched."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
+
+from dfd_core.datasets.downloading.engine import Checkpoint, Fetching
+from dfd_core.datasets.downloading.origins import Origin, SourceChanged, TransientFault
+from dfd_core.errors import DownloadError, UnreachableError
+
+_BLOCK = 2**18
+_KEPT = 64
+T = TypeVar("T")
+
+
+class Ranged(io.RawIOBase):
+    """An origin as a file that can be read from anywhere.
+
+    Args:
+        origin: Where from; closed with this.
+        how: Attempts and waiting.
+        max_bytes: How much may be fetched in all.
+        checkpoint: Called before every request; raises to stop.
+
+    Raises:
+        DownloadError: It can't be had, does not answer ranges, or more would be fetched than may be.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        how: Fetching = Fetching(),  # noqa: B008 - immutable
+        max_bytes: int | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
+        self.origin, self.how, self.max_bytes, self.checkpoint = origin, how, max_bytes, checkpoint
+        self.fetched = self.at = 0
+        self.blocks: OrderedDict[int, bytes] = OrderedDict()
+        self.facts = self._patiently(origin.facts)
+        if self.facts.size is None or not self.facts.ranges:
+            raise DownloadError(f"{origin.address} can only be downloaded whole: its server does not answer ranges.")
+        self.size = self.facts.size
+
+    def seekable(self) -> bool:
+        """It can."""
+        return True
+
+    def readable(self) -> bool:
+        """It can be."""
+        return True
+
+    def tell(self) -> int:
+        """Where the next byte is read."""
+        return self.at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Goes somewhere else."""
+        self.at = max(0, {io.SEEK_SET: 0, io.SEEK_CUR: self.at, io.SEEK_END: self.size}[whence] + offset)
+        return self.at
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Reads on, at most to the end of a block."""
+        if self.at >= self.size:
+            return 0
+        number, inside = divmod(self.at, _BLOCK)
+        data = self._block(number)[inside : inside + len(buffer)]
+        buffer[: len(data)] = data
+        self.at += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self.origin.close()
+        super().close()
+
+    def _block(self, number: int) -> bytes:
+        if number not in self.blocks:
+            start = number * _BLOCK
+            stop = min(start + _BLOCK, self.size)
+            if self.max_bytes is not None and self.fetched + stop - start > self.max_bytes:
+                raise DownloadError(
+                    f"{self.origin.address}: {self.fetched:,} bytes were read, and more would pass --max-bytes "
+                    f"{self.max_bytes:,}. Raise it, or take a smaller --sample."
+                )
+            self.blocks[number] = self._patiently(lambda: self._whole(start, stop))
+            self.fetched += stop - start
+            if len(self.blocks) > _KEPT:
+                self.blocks.popitem(last=False)
+        self.blocks.move_to_end(number)
+        return self.blocks[number]
+
+    def _whole(self, start: int, stop: int) -> bytes:
+        data = b"".join(self.origin.read(start, stop, self.facts))
+        if len(data) != stop - start:
+            raise TransientFault("the connection ended early")
+        return data
+
+    def _patiently(self, act: Callable[[], T]) -> T:
+        for attempt in range(self.how.attempts):
+            if self.checkpoint is not None:
+                self.checkpoint()
+            try:
+                return act()
+            except SourceChanged as change:
+                raise UnreachableError(f"{change}. Give the same command again.") from change
+            except TransientFault as found:
+                fault = found
+            seconds = max(fault.wait_s or 0.0, self.how.first_wait_s * 2.0**attempt)
+            if seconds > self.how.longest_wait_s:
+                break
+            time.sleep(seconds)
+        raise UnreachableError(f"{self.origin.address} can't be read now: {fault}") from fault

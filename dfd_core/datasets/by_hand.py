@@ -1,0 +1,65 @@
+"""Datasets behind a licence or a login: a person puts their files into a folder, here they are found."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import NamedTuple
+
+from dfd_core.datasets.archives.containers import kind_of
+from dfd_core.datasets.cards import Archive, DatasetCard, Part
+from dfd_core.datasets.rules import IMAGE
+from dfd_core.errors import DatasetError
+from dfd_core.storage import Store
+
+FOLDER = "by_hand"
+
+
+class Found(NamedTuple):
+    """What was put there.
+
+    Attributes:
+        images: Path below the folder and address of each loose image.
+        archives: What is packed, with parts joined.
+    """
+
+    images: list[tuple[str, str]]
+    archives: list[Archive]
+
+
+def folder(card: DatasetCard) -> str:
+    """Where in a store a person puts a dataset's files."""
+    return f"{FOLDER}/{card.name}"
+
+
+def look(card: DatasetCard, store: Store) -> Found:
+    """Lists what a person has put into the folder.
+
+    Raises:
+        DatasetError: Nothing is there; the message says which page, what to accept, and where to put what.
+    """
+    root = store.url(folder(card))
+    store.fs.invalidate_cache()
+    base = store.fs._strip_protocol(root)
+    paths = sorted(str(path).removeprefix(base).lstrip("/") for path in store.fs.find(base))
+    images = [(path, f"{root}/{path}") for path in paths if IMAGE.search(path)]
+    archives: dict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        if kind_of(path) not in (None, "parquet"):
+            archives[re.sub(r"\.\d+$", "", path)].append(path)
+    if not images and not archives and card.by_hand is not None:
+        raise DatasetError(
+            f"{card.name} can't be downloaded without you. 1. Open {card.by_hand.page} 2. {card.by_hand.accept} "
+            f"3. Put {card.by_hand.files} into {root} 4. Give the same command again. Licence: {card.licence}."
+        )
+    return Found(images, [_archive(name, parts, root) for name, parts in archives.items()])
+
+
+def _archive(name: str, parts: list[str], root: str) -> Archive:
+    kind = kind_of(parts[0])
+    label = (
+        re.sub(r"[^A-Za-z0-9._-]+", "_", re.sub(r"\.(zip|tar|tar\.gz|tgz|7z)$", "", name)).lstrip("._-") or "archive"
+    )
+    return Archive.model_validate(
+        {"name": label, "kind": kind, "parts": [Part(address=f"{root}/{part}") for part in parts]}
+    )

@@ -1,0 +1,21 @@
+"""Downloading: from an address to a file whose every byte was checked, however often the way there breaks.
+
+`providers` turns an address into an origin (`origins`), which gives ranges of bytes; `engine.download` fetches them
+side by side and keeps in a `journal` which are done.
+"""
+
+from dfd_core.datasets.downloading.engine import Downloaded, Fetching, download
+from dfd_core.datasets.downloading.origins import Facts, FsspecOrigin, HttpOrigin, Origin
+from dfd_core.datasets.downloading.providers import expand, open_origin
+
+__all__ = [
+    "Downloaded",
+    "Facts",
+    "Fetching",
+    "FsspecOrigin",
+    "HttpOrigin",
+    "Origin",
+    "download",
+    "expand",
+    "open_origin",
+]

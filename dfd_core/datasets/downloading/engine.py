@@ -1,0 +1,325 @@
+"""Fetching one file: in parts side by side, again where something breaks, under its final name once it is right."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Annotated, NamedTuple, TypeVar
+
+import filelock
+from pydantic import Field
+
+from dfd_core.datasets.cards import Progress
+from dfd_core.datasets.downloading.journal import Journal
+from dfd_core.datasets.downloading.origins import Facts, Origin, SourceChanged, TransientFault
+from dfd_core.errors import DownloadError, StoreFullError, UnreachableError
+from dfd_core.specs import Spec
+
+logger = logging.getLogger(__name__)
+Checkpoint = Callable[[], object]
+"""Called at least every second; raises to stop the download, which goes on later where it ended."""
+T = TypeVar("T")
+_TICK_S = 0.2
+_BLOCK = 2**20
+_RESTARTS = 3
+
+
+class Fetching(Spec):
+    """How to download.
+
+    Attributes:
+        connections: Parts that are fetched at a time.
+        chunk_bytes: Size of a part; what is lost of each connection when the process is killed.
+        attempts: How often in a row a part may fail without a new byte.
+        first_wait_s: Before the second attempt; doubled each time.
+        longest_wait_s: Between two attempts; a server that asks for more is left alone.
+    """
+
+    connections: Annotated[int, Field(ge=1, le=32)] = 4
+    chunk_bytes: Annotated[int, Field(ge=2**10)] = 2**23
+    attempts: Annotated[int, Field(ge=1)] = 8
+    first_wait_s: Annotated[float, Field(ge=0)] = 0.5
+    longest_wait_s: Annotated[float, Field(ge=0)] = 300.0
+
+
+class Expected(NamedTuple):
+    """What is known of a file before it is fetched; `None` where nothing is."""
+
+    size: int | None = None
+    sha256: str | None = None
+
+
+class Downloaded(NamedTuple):
+    """A file that is there and right.
+
+    Attributes:
+        size: Bytes.
+        sha256: Digest of all of it.
+        stamp: The server's own mark of this content.
+        fetched: Bytes that this call had to fetch.
+    """
+
+    size: int
+    sha256: str
+    stamp: str | None
+    fetched: int
+
+
+def download(
+    origin: Origin,
+    target: Path,
+    expected: Expected = Expected(),  # noqa: B008 - immutable
+    how: Fetching = Fetching(),  # noqa: B008 - immutable
+    progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Downloaded:
+    """Fetches a file; what an earlier call fetched and kept is not fetched again.
+
+    Beside the target lie `.<name>.partial`, `.<name>.journal` and `.<name>.lock` meanwhile. Two processes may ask for
+    the same file: the second waits for the first. A target that is there already is hashed, and stands.
+
+    Args:
+        origin: Where from; closed afterwards.
+        target: Where to, on a local disk.
+        expected: What it must be.
+        how: Connections, attempts, waiting.
+        progress: Told bytes that are there, and of how many (0 where nobody knows).
+        checkpoint: Called at least every second from this thread.
+
+    Raises:
+        DownloadError: It can't be had, or is not what it should be.
+        UnreachableError: It could not be had this time.
+        StoreFullError: There is not enough space.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    run = _Run(origin, target, how, progress or _ignore, checkpoint or _ignore)
+    with contextlib.closing(origin), _alone(target.with_name(f".{target.name}.lock"), run.checkpoint):
+        if target.exists():  # another process fetched it meanwhile
+            return Downloaded(target.stat().st_size, digest_of(target, run.checkpoint), None, 0)
+        for _ in range(_RESTARTS):
+            try:
+                return run.fetch(expected)
+            except SourceChanged as change:
+                logger.warning("%s. Its download starts over.", change)
+                run.forget()
+        raise DownloadError(f"{origin.address} changes while it is downloaded, {_RESTARTS} times by now. Try later.")
+
+
+class _Run:
+    """One download under way."""
+
+    def __init__(
+        self, origin: Origin, target: Path, how: Fetching, progress: Callable[..., object], checkpoint: Checkpoint
+    ) -> None:
+        self.origin, self.target, self.how = origin, target, how
+        self.progress, self.checkpoint = progress, checkpoint
+        self.partial = target.with_name(f".{target.name}.partial")
+        self.journal_path = target.with_name(f".{target.name}.journal")
+        self.stop = threading.Event()
+        self.lock = threading.Lock()
+        self.fetched = 0
+
+    def fetch(self, expected: Expected) -> Downloaded:
+        self.stop.clear()
+        facts = self._watched(lambda: self._patiently(self.origin.facts), lambda: 0, 0)
+        sha256 = expected.sha256 or facts.sha256
+        _check_size(self.origin, facts, expected)
+        before = self.fetched
+        if facts.ranges and facts.size is not None:
+            self._fetch_parts(facts)
+        else:
+            self._watched(lambda: self._fetch_stream(facts), lambda: self.fetched - before, facts.size or 0)
+        if not self.origin.stamps_every_range and self.origin.facts().stamp != facts.stamp:
+            raise SourceChanged(f"{self.origin.address} was changed while it was read")
+        size = self.partial.stat().st_size
+        digest = digest_of(self.partial, self.checkpoint)
+        if size != (facts.size if expected.size is None else expected.size) and facts.size is not None:
+            self.forget()
+            raise DownloadError(f"{self.origin.address} gave {size} bytes instead of {facts.size}. Try again later.")
+        if sha256 is not None and digest != sha256:
+            self.forget()
+            raise DownloadError(
+                f"{self.origin.address} has the SHA-256 {digest}, and should have {sha256}: it was replaced, or "
+                "damaged on the way. What was fetched is removed. If the new file is to be trusted, `dfd datasets "
+                "remove --forget` drops the recorded digest."
+            )
+        with self.partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        self.partial.replace(self.target)
+        self.journal_path.unlink(missing_ok=True)
+        return Downloaded(size, digest, facts.stamp, self.fetched)
+
+    def forget(self) -> None:
+        self.partial.unlink(missing_ok=True)
+        self.journal_path.unlink(missing_ok=True)
+
+    def _fetch_parts(self, facts: Facts) -> None:
+        journal = Journal(self.journal_path, self.partial, facts, self.how.chunk_bytes)
+        if not journal.fits:
+            logger.warning("%s has changed since its download began; it starts over", self.origin.address)
+        there, before = journal.bytes_done(), self.fetched
+        self._check_space(journal.size - there)
+        file = os.open(self.partial, os.O_RDWR | os.O_CREAT, 0o644)
+        pool = ThreadPoolExecutor(self.how.connections, thread_name_prefix="dfd-download")
+        try:
+            os.ftruncate(file, journal.size)
+            parts = [pool.submit(self._fetch_part, journal, file, facts, i) for i in journal.missing()]
+            self._await(parts, lambda: there + self.fetched - before, journal.size)
+        finally:
+            self.stop.set()
+            pool.shutdown(cancel_futures=True)
+            os.close(file)
+
+    def _fetch_part(self, journal: Journal, file: int, facts: Facts, chunk: int) -> None:
+        start, stop = journal.span(chunk)
+        at, digest, failures = start, hashlib.sha256(), 0
+        while at < stop:
+            before, fault = at, TransientFault("the connection ended early")
+            try:
+                for piece in self.origin.read(at, stop, facts):
+                    if self.stop.is_set():
+                        raise _Stopped
+                    _write_at(file, piece, at)
+                    digest.update(piece)
+                    at += len(piece)
+                    self._count(len(piece))
+            except TransientFault as found:
+                fault = found
+            if at < stop:
+                failures = 1 if at > before else failures + 1
+                self._wait(failures, fault)
+        journal.add(chunk, digest.hexdigest())
+
+    def _fetch_stream(self, facts: Facts) -> None:
+        """Without ranges there is one way: from the beginning, and again from the beginning."""
+        self.journal_path.unlink(missing_ok=True)
+        self._check_space(facts.size or 0)
+
+        def once() -> None:
+            at = 0
+            with self.partial.open("wb") as file:
+                for piece in self.origin.read(0, None, facts):
+                    if self.stop.is_set():
+                        raise _Stopped
+                    at += file.write(piece)
+                    self._count(len(piece))
+            if facts.size is not None and at != facts.size:
+                raise TransientFault(f"{at} of {facts.size} bytes came")
+
+        self._patiently(once)
+
+    def _patiently(self, act: Callable[[], T]) -> T:
+        failures = 0
+        while True:
+            try:
+                return act()
+            except TransientFault as fault:
+                failures += 1
+                self._wait(failures, fault)
+
+    def _wait(self, failures: int, fault: TransientFault) -> None:
+        longest = self.how.longest_wait_s
+        asked = fault.wait_s or 0.0
+        if failures >= self.how.attempts or asked > longest:
+            wish = f" It asks to be left alone for {asked:.0f} s." if asked > longest else f" {failures} attempts."
+            raise UnreachableError(
+                f"{self.origin.address} can't be downloaded now: {fault}.{wish} The same command goes on where this "
+                "ended."
+            ) from fault
+        seconds = max(asked, min(longest, self.how.first_wait_s * 2.0 ** (failures - 1)))
+        logger.info("%s: %s; attempt %d follows in %.1f s", self.origin.address, fault, failures + 1, seconds)
+        if self.stop.wait(seconds):
+            raise _Stopped
+
+    def _watched(self, act: Callable[[], T], done: Callable[[], int], total: int) -> T:
+        """Acts in another thread, so that this one can be asked to stop whatever the network does."""
+        with ThreadPoolExecutor(1, thread_name_prefix="dfd-download") as pool:
+            future = pool.submit(act)
+            try:
+                self._await([future], done, total)
+            finally:
+                self.stop.set()
+            self.stop.clear()
+            return future.result()
+
+    def _await(self, futures: list[Future[T]], done: Callable[[], int], total: int) -> None:
+        left = set(futures)
+        while True:
+            finished, left = wait(left, timeout=_TICK_S, return_when=FIRST_EXCEPTION)
+            for future in finished:
+                future.result()
+            self.checkpoint()
+            if total:
+                self.progress(min(done(), total), total)
+            if not left:
+                return
+
+    def _count(self, count: int) -> None:
+        with self.lock:
+            self.fetched += count
+
+    def _check_space(self, needed: int) -> None:
+        free = shutil.disk_usage(self.target.parent).free
+        if needed > free:
+            raise StoreFullError(
+                f"{self.origin.address} needs {needed:,} more bytes in {self.target.parent}, where {free:,} are free. "
+                "Free some space and give the same command again: what is fetched is kept."
+            )
+
+
+class _Stopped(Exception):  # noqa: N818 - another thread has the error
+    """Somebody else failed, or the download is to stop."""
+
+
+def digest_of(path: Path, checkpoint: Checkpoint | None = None) -> str:
+    """SHA-256 of a local file, in hexadecimal."""
+    digest, last = hashlib.sha256(), time.monotonic()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            if checkpoint is not None and time.monotonic() - last > _TICK_S:
+                checkpoint()
+                last = time.monotonic()
+    return digest.hexdigest()
+
+
+def _check_size(origin: Origin, facts: Facts, expected: Expected) -> None:
+    if None not in (facts.size, expected.size) and facts.size != expected.size:
+        raise DownloadError(
+            f"{origin.address} has {facts.size} bytes, and should have {expected.size}: it was replaced. See whether "
+            "the dataset's page tells of another version."
+        )
+
+
+def _write_at(file: int, piece: bytes, at: int) -> None:
+    view = memoryview(piece)
+    while view:
+        written = os.pwrite(file, view, at)
+        view, at = view[written:], at + written
+
+
+@contextlib.contextmanager
+def _alone(path: Path, checkpoint: Checkpoint) -> Iterator[None]:
+    lock = filelock.FileLock(path)
+    while True:
+        try:
+            lock.acquire(timeout=_TICK_S)
+            break
+        except filelock.Timeout:
+            checkpoint()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _ignore(*_: object) -> None:
+    return None

@@ -1,0 +1,91 @@
+"""What a store has of datasets: listing, checking and removing it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dfd_core.datasets import own_cards, shelf
+from dfd_core.datasets.acquire import MARKER
+from dfd_core.datasets.cards import Part
+from dfd_core.datasets.catalogue import DATASETS
+from dfd_core.datasets.own_cards import FOLDER as CARDS
+from dfd_core.errors import DatasetError
+from dfd_core.storage import Store
+
+
+def rows(store: Store) -> list[dict[str, Any]]:
+    """A row for each dataset: of the catalogue what is there or half there, and one's own cards."""
+    found = []
+    made = {store.read_json(f"datasets/{key}/{MARKER}")["dataset"]: key for key in _complete(store)}
+    begun = {key.rpartition("-")[0] for key in store.names("datasets")}
+    for name, card in DATASETS.items():
+        parts = [part for archive in card.archives for part in archive.parts]
+        there = sum(shelf.local_path(part, store).exists() for part in parts)
+        partial = sum(1 for part in parts if _partial(part, store))
+        if name in made or name in begun or there or partial:
+            state = "ready" if name in made else "not complete"
+            archives = f"{there} of {len(parts)}" + (f", {partial} half fetched" if partial else "")
+            found.append({"name": name, "state": state, "archives": archives if parts else "none needed"})
+    return found + [{"name": name, "state": "own", "archives": "none needed"} for name in own_cards.own_cards(store)]
+
+
+def verify_archives(name: str, store: Store) -> list[str]:
+    """What is wrong with a dataset's archives, by the digests that were recorded."""
+    if name not in DATASETS:
+        return []
+    parts = _parts(name)
+    return [problem for part in parts if (problem := shelf.verify_part(part, store)) is not None]
+
+
+def remove(name: str, store: Store, *, archives: bool, forget: bool) -> list[str]:
+    """Removes a dataset's images, or one's own card; manifests, features and files elsewhere stay.
+
+    Args:
+        name: Which.
+        store: Where.
+        archives: Its archives too, where no other dataset that is there uses them.
+        forget: The recorded digests of its archives too, so that a replaced file is accepted.
+
+    Returns:
+        The places that were removed.
+
+    Raises:
+        DatasetError: There is nothing of it.
+    """
+    removed = []
+    if own_cards.forget(name, store):
+        removed.append(store.url(f"{CARDS}/{name}.yaml"))
+    for key in store.names("datasets"):
+        if key.rpartition("-")[0] == name:
+            removed.append(_drop(f"datasets/{key}", store))
+    if name in DATASETS:
+        left = {key.rpartition("-")[0] for key in store.names("datasets")} & set(DATASETS)
+        used = {part.address for other in left for part in _parts(other)}
+        for part in _parts(name):
+            if archives and part.address not in used and shelf.local_path(part, store).exists():
+                shelf.local_path(part, store).unlink()
+                removed.append(str(shelf.local_path(part, store)))
+            if forget and store.exists(f"{shelf.place(part)}.json"):
+                removed.append(_drop(f"{shelf.place(part)}.json", store))
+    if not removed:
+        raise DatasetError(f"There is nothing of {name} in {store.url()}. `dfd datasets status` lists what is there.")
+    return removed
+
+
+def _parts(name: str) -> list[Part]:
+    return [part for archive in DATASETS[name].archives for part in archive.parts]
+
+
+def _complete(store: Store) -> list[str]:
+    return [key for key in store.names("datasets") if store.exists(f"datasets/{key}/{MARKER}")]
+
+
+def _partial(part: Part, store: Store) -> bool:
+    path = shelf.local_path(part, store)
+    return path.with_name(f".{path.name}.partial").exists()
+
+
+def _drop(path: str, store: Store) -> str:
+    url = store.url(path)
+    store.fs.rm(store.fs._strip_protocol(url), recursive=True)
+    return url

@@ -1,0 +1,223 @@
+"""From a card of the catalogue to images and a table of them: download, unpack or read in place, sample."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from dfd_core.datasets import by_hand, shelf
+from dfd_core.datasets.archives.containers import Container, Member
+from dfd_core.datasets.archives.parquet_rows import suffix_of
+from dfd_core.datasets.archives.slices import slice_url
+from dfd_core.datasets.cards import Archive, DatasetCard, Part, Progress
+from dfd_core.datasets.downloading import Fetching, expand
+from dfd_core.datasets.options import PublishedOptions
+from dfd_core.datasets.rules import Row, Sample, classify
+from dfd_core.errors import DatasetError, DownloadError
+from dfd_core.specs import is_url
+from dfd_core.storage import Store
+
+logger = logging.getLogger(__name__)
+_COLUMNS = ("generator", "source", "category", "split", "group")
+
+
+class _Image(NamedTuple):
+    path: str
+    url: str | None
+    row: Row
+
+
+def archives_of(card: DatasetCard) -> list[Archive]:
+    """A card's archives, with an archive for each file that a `*` stands for.
+
+    Raises:
+        DownloadError: The hub has no such file, or does not answer.
+    """
+    found = []
+    for archive in card.archives:
+        addresses = expand(archive.parts[0].address) if len(archive.parts) == 1 else []
+        if len(addresses) <= 1:
+            found.append(archive)
+            continue
+        for i, address in enumerate(addresses):
+            update = {"name": f"{archive.name}-{i:05d}", "parts": (Part(address=address),)}
+            found.append(archive.model_copy(update=update))
+    return found
+
+
+def make(card: DatasetCard, options: PublishedOptions, store: Store, folder: str, progress: Progress | None) -> int:
+    """Gets a published dataset: images below a folder or in their archives, and beside it a table of them, last.
+
+    Args:
+        card: Which.
+        options: What was chosen.
+        store: Where archives and images go.
+        folder: Where in it the images go.
+        progress: Told bytes while downloading and images while unpacking; may raise to stop.
+
+    Returns:
+        How many images were written or found in place; 0 where the table is there already.
+
+    Raises:
+        DatasetError: An archive can't be had or must not be unpacked, a person has to act first, or a class is missing.
+        StoreError: The store can't be read or written.
+    """
+    table = f"{folder.rpartition('/')[0]}/images.parquet"
+    if store.exists(table):
+        return 0
+    work = _Work(card, options, store, folder, progress)
+    images = list(work.by_hand()) if card.by_hand else []
+    archives = _affordable(card, options)
+    if options.sample is not None:
+        random.Random(options.seed).shuffle(archives)  # noqa: S311 - no secret
+    for archive in archives:
+        if work.sample.is_full(card):
+            break
+        images += work.images_of(archive)
+    if not {0, 1} <= {image.row.label for image in images}:
+        raise DatasetError(
+            f"{card.name}: {len(images)} images were found, not of both classes. The publisher's layout may have "
+            f"changed; see {card.page}, and name the unpacked folder under `folders:`."
+        )
+    store.write_table(table, _table(sorted(images), options.drawn_splits))
+    return len(images)
+
+
+class _Work:
+    """One dataset being made."""
+
+    def __init__(
+        self, card: DatasetCard, options: PublishedOptions, store: Store, folder: str, progress: Progress | None
+    ) -> None:
+        self.card, self.options, self.store, self.folder = card, options, store, folder
+        self.progress = progress or (lambda *_: None)
+        self.sample = Sample(options.sample, options.seed)
+        self.how = Fetching()
+        self.told = (0, 0)
+
+    def by_hand(self) -> Iterator[_Image]:
+        """What a person has put into the folder for it."""
+        found = by_hand.look(self.card, self.store)
+        loose = [(Member(path, 0, url, False), row) for path, url in found.images if (row := classify(self.card, path))]
+        for member, row in self.sample.draw("", loose):
+            yield _Image(member.path, member.name, row)
+        for archive in found.archives:
+            yield from self.images_of(archive)
+
+    def images_of(self, archive: Archive) -> Iterator[_Image]:
+        """The wanted images of one archive, unpacked or in place."""
+        paths = [shelf.local_path(part, self.store) for part in archive.parts]
+        there = all(path.exists() for path in paths)
+        if self.options.sample and not there and not self.options.in_place and shelf.can_be_read_in_parts(archive):
+            try:
+                container = shelf.open_remote(archive, self.how, self.options.max_bytes, self._checkpoint)
+            except DownloadError as error:
+                if "downloaded whole" not in str(error):
+                    raise
+                logger.warning("%s All of it is fetched for the sample.", error)
+                container = self._fetched(archive)
+        else:
+            container = self._fetched(archive)
+        with container:
+            found = [
+                (member, row)
+                for member in container.members()
+                if (row := classify(self.card, f"{archive.name}/{member.path}"))
+            ]
+            if not found:
+                logger.warning("%s: no image in %s fits the card's rules", self.card.name, archive.name)
+            drawn = self.sample.draw(archive.name, found)
+            yield from (
+                self._in_place(archive, container, drawn)
+                if self.options.in_place
+                else self._unpacked(archive, container, drawn)
+            )
+
+    def _fetched(self, archive: Archive) -> Container:
+        paths = shelf.fetch_archive(archive, self.store, self.how, self._tell, self._checkpoint)
+        return shelf.open_local(archive, paths)
+
+    def _unpacked(self, archive: Archive, container: Container, drawn: list[tuple[Member, Row]]) -> Iterator[_Image]:
+        rows = {member.name: row for member, row in drawn}
+        for done, (member, data) in enumerate(container.read([member for member, _ in drawn]), start=1):
+            path = f"{archive.name}/{member.path}"
+            if path.endswith(".img"):
+                path = path.removesuffix(".img") + suffix_of(data)
+            _write(self.store, f"{self.folder}/{path}", data)
+            self._tell(done, len(drawn))
+            yield _Image(f"{self.folder.rpartition('/')[2]}/{path}", None, rows[member.name])
+
+    def _in_place(self, archive: Archive, container: Container, drawn: list[tuple[Member, Row]]) -> Iterator[_Image]:
+        packed = next((member for member, _ in drawn if not member.plain), None)
+        if packed is not None or len(archive.parts) > 1 or archive.inside is not None:
+            what = f"{packed.path!r} is compressed in it" if packed else "it comes in parts or is packed twice"
+            raise DatasetError(f"{archive.name} can't be read in place: {what}. Leave `in_place` out to unpack it.")
+        url = self._kept(archive)
+        for member, row in drawn:
+            yield _Image(f"{archive.name}/{member.path}", slice_url(container.offset(member), member.size, url), row)
+
+    def _kept(self, archive: Archive) -> str:
+        """The address of an archive in the store; a remote one gets it only now."""
+        part = archive.parts[0]
+        if not is_url(part.address) or part.address.startswith(f"{self.store.url()}/"):
+            return part.address  # a person put it there
+        if not self.store.is_local and not self.store.exists(shelf.place(part)):
+            remote = self.store.url(shelf.place(part))
+            self.store.fs.put_file(str(shelf.local_path(part, self.store)), self.store.fs._strip_protocol(remote))
+        return self.store.url(shelf.place(part))
+
+    def _tell(self, done: int, total: int) -> None:
+        self.told = (done, total)
+        self.progress(done, total)
+
+    def _checkpoint(self) -> None:
+        self.progress(*self.told)
+
+
+def _affordable(card: DatasetCard, options: PublishedOptions) -> list[Archive]:
+    """The archives that may be downloaded; without a sample all of them, or an error that says what they need."""
+    archives = archives_of(card) if card.archives else []
+    needed = card.size_bytes
+    if options.max_bytes is not None and options.sample is None and needed > options.max_bytes:
+        raise DatasetError(
+            f"{card.name} has about {needed:,} bytes to download, more than --max-bytes {options.max_bytes:,}. Raise "
+            "it, or take some images of each class with --sample."
+        )
+    return archives
+
+
+def _table(images: list[_Image], drawn_splits: bool) -> pa.Table:
+    columns: dict[str, Any] = {"path": [image.path for image in images]}
+    if any(image.url for image in images):
+        columns["url"] = [image.url or image.path for image in images]
+    columns["label"] = [image.row.label for image in images]
+    for name in _COLUMNS:
+        values = [getattr(image.row, name) for image in images]
+        if name == "split" and (drawn_splits or not all(values)):
+            continue  # a publisher's split counts only where it has all images
+        columns[name] = pa.array(values, pa.string())
+    return pa.table(columns)
+
+
+def _write(store: Store, path: str, data: bytes) -> None:
+    """Writes an image under its final name once it is whole; the table is written last, so none is flushed alone."""
+    if not store.is_local:
+        store.write_bytes(path, data)
+        return
+    target = Path(store.root) / path
+    if target.exists() and target.stat().st_size == len(data):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".partial-{uuid.uuid4().hex}")
+    try:
+        partial.write_bytes(data)
+        os.replace(partial, target)  # noqa: PTH105
+    finally:
+        partial.unlink(missing_ok=True)

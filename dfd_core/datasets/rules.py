@@ -1,0 +1,90 @@
+"""From the paths in an archive to what is known of its images, and a sample of each class."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from dfd_core.datasets.archives.containers import Member
+from dfd_core.datasets.cards import DatasetCard
+
+IMAGE = re.compile(r"\.(png|jpe?g|webp|bmp|tiff?|gif|img)$", re.IGNORECASE)
+_HIDDEN = re.compile(r"(^|/)(\.|__MACOSX/)")
+_SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
+
+
+class Row(NamedTuple):
+    """What is known of an image; fields as the columns of a table."""
+
+    label: int
+    generator: str | None
+    source: str | None
+    category: str | None
+    split: str | None
+    group: str | None
+
+    @property
+    def kind(self) -> tuple[int, str | None]:
+        """The class that samples are drawn from: a generator or a source of reals."""
+        return self.label, self.generator or self.source
+
+
+def classify(card: DatasetCard, path: str) -> Row | None:
+    """What a card's rules say of a path; `None` where it is no image, or no rule matches."""
+    if not IMAGE.search(path) or _HIDDEN.search(path):
+        return None
+    for rule in card.rules:
+        match = re.fullmatch(rule.pattern, path)
+        if match is None:
+            continue
+        said = {key: card.names.get(value, value) for key, value in match.groupdict().items() if value}
+        split = said.get("split", rule.split)
+        return Row(
+            label=rule.label,
+            generator=said.get("generator", rule.generator) if rule.label else None,
+            source=None if rule.label else said.get("source", rule.source),
+            category=said.get("category"),
+            split=_SPLITS[split.lower()] if split else None,
+            group=said.get("group"),
+        )
+    return None
+
+
+class Sample:
+    """Draws the same images of each class, whatever order they come in.
+
+    Args:
+        count: Images of each class; `None` for all.
+        seed: Another one draws others.
+    """
+
+    def __init__(self, count: int | None, seed: int) -> None:
+        self.count, self.seed = count, seed
+        self.taken: dict[tuple[int, str | None], int] = defaultdict(int)
+
+    def draw(self, archive: str, rows: Iterable[tuple[Member, Row]]) -> list[tuple[Member, Row]]:
+        """The images of an archive that are wanted, after those of earlier archives."""
+        kinds: dict[tuple[int, str | None], list[tuple[Member, Row]]] = defaultdict(list)
+        for member, row in rows:
+            kinds[row.kind].append((member, row))
+        drawn = []
+        for kind, found in kinds.items():
+            left = len(found) if self.count is None else self.count - self.taken[kind]
+            some = found if left >= len(found) else heapq.nsmallest(left, found, lambda one: self._lot(archive, one[0]))
+            self.taken[kind] += len(some)
+            drawn += some
+        return drawn
+
+    def is_full(self, card: DatasetCard) -> bool:
+        """Whether every class that the card names has all its images."""
+        if self.count is None:
+            return False
+        kinds = [(1, name) for name in card.generators] + [(0, name) for name in card.reals]
+        return all(self.taken[kind] >= self.count for kind in kinds)
+
+    def _lot(self, archive: str, member: Member) -> bytes:
+        return hashlib.sha256(f"{self.seed}/{archive}/{member.path}".encode()).digest()

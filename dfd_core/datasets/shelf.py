@@ -1,0 +1,147 @@
+"""The shelf: where in a store downloaded archives lie, with what was recorded of them; datasets share it."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from dfd_core.datasets.archives.containers import Container, kind_of, open_container
+from dfd_core.datasets.archives.gate import Limits
+from dfd_core.datasets.archives.joined import Joined
+from dfd_core.datasets.archives.ranged import Ranged
+from dfd_core.datasets.cards import Archive, Part, Progress
+from dfd_core.datasets.downloading import Fetching, download, open_origin
+from dfd_core.datasets.downloading.engine import Checkpoint, Expected, digest_of
+from dfd_core.errors import ArchiveError, DownloadError
+from dfd_core.provenance import provenance
+from dfd_core.specs import content_hash, is_url
+from dfd_core.storage import Store
+
+FOLDER = "archives"
+_INNER = Limits(member_bytes=2**43)
+
+
+def place(part: Part) -> str:
+    """Where in a store a part lies."""
+    return f"{FOLDER}/{content_hash(part.address)}/{part.name}"
+
+
+def local_path(part: Part, store: Store) -> Path:
+    """Where on this machine a part lies: where a person put it, in the store, or in a cache beside a remote store."""
+    if not is_url(part.address):
+        return Path(part.address)
+    if store.is_local:
+        return Path(store.root) / place(part)
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "dfd" / place(part)
+
+
+def record(part: Part, store: Store) -> dict[str, Any]:
+    """What was recorded when the part was first downloaded; empty before."""
+    path = f"{place(part)}.json"
+    return dict(store.read_json(path)) if store.exists(path) else {}
+
+
+def fetch_archive(
+    archive: Archive,
+    store: Store,
+    how: Fetching = Fetching(),  # noqa: B008 - immutable
+    progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> list[Path]:
+    """Sees to it that all parts of an archive are on the shelf; what is there is not fetched again.
+
+    Args:
+        archive: From a card, without `*`.
+        store: Where the shelf is.
+        how: Connections, attempts, waiting.
+        progress: Told bytes of the part that is being fetched, and of how many.
+        checkpoint: Called at least every second; raises to stop.
+
+    Returns:
+        Where the parts lie on this machine.
+
+    Raises:
+        DownloadError: A part can't be had, or has another digest than stated or recorded.
+        StoreError: The store can't be read or written.
+    """
+    return [_fetch_part(part, store, how, progress, checkpoint) for part in archive.parts]
+
+
+def _fetch_part(
+    part: Part, store: Store, how: Fetching, progress: Progress | None, checkpoint: Checkpoint | None
+) -> Path:
+    known, path = record(part, store), local_path(part, store)
+    if path.exists() and known and path.stat().st_size == known["size"]:
+        return path
+    if path.exists() and known:
+        raise DownloadError(f"{path} has {path.stat().st_size} bytes, recorded are {known['size']}. Remove it.")
+    expected = Expected(part.size_bytes, part.sha256 or known.get("sha256"))
+    found = download(open_origin(part.address), path, expected, how, progress, checkpoint)
+    if found.sha256 != (expected.sha256 or found.sha256):  # it was put there by somebody else
+        raise DownloadError(f"{path} has the SHA-256 {found.sha256} and should have {expected.sha256}. Remove it.")
+    if not known:
+        facts = {"address": part.address, "size": found.size, "sha256": found.sha256, "stamp": found.stamp}
+        store.write_json(f"{place(part)}.json", provenance(**facts))
+    return path
+
+
+def verify_part(part: Part, store: Store, checkpoint: Checkpoint | None = None) -> str | None:
+    """What is wrong with a part on the shelf; `None` where nothing is, or it is not there."""
+    known, path = record(part, store), local_path(part, store)
+    if not path.exists():
+        return None
+    if not known:
+        return f"{path} has no record"
+    digest = digest_of(path, checkpoint)
+    return None if digest == known["sha256"] else f"{path} has the SHA-256 {digest}, recorded is {known['sha256']}"
+
+
+def open_local(archive: Archive, paths: list[Path]) -> Container:
+    """Opens an archive whose parts lie on this machine; of one that is packed twice the inner one.
+
+    Raises:
+        ArchiveError: It is damaged, or its inner archive is not in it.
+    """
+    container = _open(archive, [path.open("rb") for path in paths])
+    if archive.inside is None:
+        return container
+    target = paths[0].parent / f"{archive.name}-inside"
+    with container:
+        if not target.exists():
+            outer = open_container(archive.name, container.file, archive.kind, _INNER)
+            member = next((one for one in outer.members() if one.path == archive.inside), None)
+            if member is None:
+                raise ArchiveError(f"There is no {archive.inside} in the archive {archive.name}.")
+            partial = target.with_name(f".{target.name}.partial")
+            with partial.open("wb") as file:
+                outer.copy(member, file)
+            partial.replace(target)
+    return open_container(archive.inside, target.open("rb"), kind_of(archive.inside) or "zip")
+
+
+def open_remote(archive: Archive, how: Fetching, max_bytes: int | None, checkpoint: Checkpoint | None) -> Container:
+    """Opens an archive where it is, to read parts of it.
+
+    Raises:
+        DownloadError: It can't be read in ranges, or not now.
+    """
+    files = [Ranged(open_origin(part.address), how, max_bytes, checkpoint) for part in archive.parts]
+    return _open(archive, [io.BufferedReader(file) for file in files])
+
+
+def can_be_read_in_parts(archive: Archive) -> bool:
+    """Whether a sample of it needs no more than some ranges."""
+    return archive.kind in ("zip", "tar", "parquet") and archive.inside is None
+
+
+def _open(archive: Archive, files: list[BinaryIO]) -> Container:
+    file: BinaryIO = files[0] if len(files) == 1 else io.BufferedReader(Joined(files))
+    if archive.rows is not None:
+        from dfd_core.datasets.archives.parquet_rows import ParquetContainer
+
+        return ParquetContainer(archive.name, file, Limits(ratio=10**6), archive.rows)
+    limits = Limits() if archive.inside is None else _INNER
+    return open_container(archive.name, file, archive.kind, limits)

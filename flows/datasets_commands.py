@@ -1,0 +1,162 @@
+"""`dfd datasets prepare|add|status|verify|remove`: getting datasets, looking after them, and one's own under a name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dfd_core.errors import ConfigError, DatasetError
+from dfd_core.specs import is_url
+from flows.terminal import format_table
+
+Store = Annotated[str, typer.Option("--store", metavar="URL", help="Where datasets are kept.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the catalogue, or of a dataset of one's own.")]
+Sample = Annotated[int | None, typer.Option("--sample", min=1, help="Only so many images of each class.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Another one draws another sample.")]
+MaxBytes = Annotated[int | None, typer.Option("--max-bytes", min=1, help="Never download more.")]
+InPlace = Annotated[bool, typer.Option("--in-place", help="Read images out of tar and uncompressed zip archives.")]
+Folders = Annotated[list[str] | None, typer.Option("--folder", metavar="URL", help="A folder or bucket of one's own.")]
+Table = Annotated[str | None, typer.Option("--table", metavar="URL", help="A table of one's own.")]
+Generator = Annotated[str | None, typer.Option("--generator", help="What made the fakes, where no folder says it.")]
+Keep = Annotated[bool, typer.Option("--keep", help="Keep one's own as a card in the store: later its name is enough.")]
+Archives = Annotated[bool, typer.Option("--archives", help="Its archives too, unless another dataset uses them.")]
+Forget = Annotated[bool, typer.Option("--forget", help="The recorded digests of its archives too.")]
+DEFAULT_STORE = "dfd-store"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands to `dfd datasets`."""
+    app.command(epilog="Example: dfd datasets prepare deepfakeface --sample 100")(prepare)
+    app.command(epilog="Example: dfd datasets add mine --folder s3://bucket/images --keep")(add)
+    app.command(epilog="Example: dfd datasets status")(status)
+    app.command(epilog="Example: dfd datasets verify deepfakeface")(verify)
+    app.command(epilog="Example: dfd datasets remove deepfakeface --archives")(remove)
+
+
+def prepare(
+    name: Name,
+    store: Store = DEFAULT_STORE,
+    sample: Sample = None,
+    seed: Seed = 0,
+    max_bytes: MaxBytes = None,
+    in_place: InPlace = False,
+) -> None:
+    """Gets a dataset and builds its manifest.
+
+    Downloads, checks, unpacks or reads in place; what is there is not fetched again.
+    """
+    chosen = {"sample": sample, "seed": seed, "max_bytes": max_bytes, "in_place": in_place}
+    options = {key: value for key, value in chosen.items() if value}
+    _prepare({"catalogue": name, "name": name, "options": options}, store)
+
+
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="How it is to be called.")],
+    store: Store = DEFAULT_STORE,
+    folder: Folders = None,
+    table: Table = None,
+    generator: Generator = None,
+    keep: Keep = False,
+) -> None:
+    """Makes a folder, a bucket or a table of one's own a dataset.
+
+    Its files stay where they are. With --keep, `datasets: [NAME]` is enough in configurations that use the store.
+    """
+    from dfd_core.datasets import DATASETS, own_cards
+    from dfd_core.storage import Store as OpenStore
+
+    if name in DATASETS:
+        raise ConfigError(f"The catalogue has a dataset named {name!r}. Give yours another name.")
+    given: dict[str, Any] = {"folders": folder and [_place(one) for one in folder], "generator": generator}
+    given["table"] = table and _place(table)
+    values = {key: value for key, value in given.items() if value}
+    source = _prepare({"name": name, **values}, store)
+    if keep:
+        print(own_cards.keep(source, OpenStore(store)))
+
+
+def status(store: Store = DEFAULT_STORE) -> None:
+    """Lists the datasets of a store: what is there, and what is half fetched."""
+    from dfd_core.datasets import inventory
+    from dfd_core.storage import Store as OpenStore
+
+    print(format_table(inventory.rows(OpenStore(store))))
+
+
+def verify(name: Name, store: Store = DEFAULT_STORE) -> None:
+    """Reads all files of a dataset again and compares them with its manifests, and its archives with their record."""
+    from dfd_core.datasets import inventory
+    from dfd_core.manifests.verifying import verify_files
+    from dfd_core.storage import Store as OpenStore
+
+    opened = OpenStore(store)
+    wrong = inventory.verify_archives(name, opened)
+    checked, bad = verify_files(name, opened, _Line())
+    for line in (*wrong, *bad):
+        print(line)
+    print(
+        f"{checked} files of {name} read, {len(bad)} are not what the manifest says; {len(wrong)} archives are wrong."
+    )
+    if wrong or bad:
+        raise DatasetError(f"{name} is damaged: `dfd datasets remove {name} --archives`, then prepare it again.")
+
+
+def remove(name: Name, store: Store = DEFAULT_STORE, archives: Archives = False, forget: Forget = False) -> None:
+    """Removes a dataset's files from a store, or one's own card; never files outside it."""
+    from dfd_core.datasets import inventory
+    from dfd_core.storage import Store as OpenStore
+
+    for place in inventory.remove(name, OpenStore(store), archives=archives, forget=forget):
+        print(f"removed {place}")
+
+
+def _prepare(values: dict[str, Any], store: str) -> Any:
+    from pydantic import TypeAdapter, ValidationError
+
+    from dfd_core.datasets import DatasetSource
+    from dfd_core.manifests import SplitSpec
+    from dfd_core.manifests import prepare as prepare_manifest
+    from dfd_core.storage import Store as OpenStore
+
+    try:
+        source = TypeAdapter(DatasetSource).validate_python(values)
+    except ValidationError as error:
+        raise ConfigError(f"{values['name']}: {error}") from error
+    opened = OpenStore(store)
+    manifest = prepare_manifest(source, SplitSpec(), opened, _Line())
+    print(format_table(manifest.summary()))
+    print(opened.url(manifest.path))
+    return source
+
+
+def _place(location: str) -> str:
+    return location if is_url(location) else str(Path(location).resolve())
+
+
+class _Line:
+    """A line on a terminal that moves; nothing in a file."""
+
+    def __init__(self) -> None:
+        self.shown = ""
+
+    def __call__(self, done: int, total: int) -> None:
+        line = f"{100 * done // max(total, 1):3d} %  {done:,} of {total:,}"
+        if sys.stderr.isatty() and line != self.shown:
+            print(f"\r{line}\x1b[K", end="\n" if done >= total else "", file=sys.stderr, flush=True)
+        self.shown = line
+
+
+def readme_row(name: str, card: Any) -> dict[str, Any]:
+    """A card's line in the list of datasets."""
+    ways = "made" if card.make else "by hand" if not card.archives else "download" if not card.by_hand else "both"
+    return {
+        "name": name,
+        "what": card.title,
+        "generators": len(card.generators),
+        "size": card.size_hint,
+        "how": ways,
+        "formats (real / fake)": f"{'+'.join(card.formats.real)} / {'+'.join(card.formats.fake)}",
+    }

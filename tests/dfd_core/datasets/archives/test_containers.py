@@ -1,0 +1,146 @@
+import io
+import random
+import tarfile
+import zipfile
+
+import pytest
+
+from dfd_core.datasets.archives.containers import kind_of, open_container
+from dfd_core.datasets.archives.joined import Joined
+from dfd_core.datasets.archives.ranged import Ranged
+from dfd_core.datasets.archives.slices import slice_url
+from dfd_core.datasets.downloading import Fetching, HttpOrigin
+from dfd_core.errors import ArchiveError, DownloadError, ImageError
+from dfd_core.features.reading import read_original
+from dfd_core.manifests.listing import Files
+from dfd_core.manifests.probing import probe_bytes
+
+FILES = {f"{kind}/{i:03d}.png": random.Random(f"{kind}{i}").randbytes(3000) for kind in "ab" for i in range(20)}
+
+
+def packed(kind, files=FILES):
+    file = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, data in files.items():
+                archive.writestr(name, data, zipfile.ZIP_DEFLATED if name.startswith("b") else zipfile.ZIP_STORED)
+    elif kind == "7z":
+        py7zr = pytest.importorskip("py7zr")
+        with py7zr.SevenZipFile(file, "w") as archive:
+            for name, data in files.items():
+                archive.writestr(data, name)
+    else:
+        with tarfile.open(fileobj=file, mode="w:gz" if kind == "tar.gz" else "w") as archive:
+            for name, data in files.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+    return file.getvalue()
+
+
+def read_all(file, kind):
+    with open_container("x", file, kind) as container:
+        return list(container.read(container.members()))
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "7z"])
+@pytest.mark.parametrize("parts", [1, 5])
+def test_members_come_as_they_went_in_whole_or_split(kind, parts):
+    data = packed(kind)
+    step = -(-len(data) // parts)
+    file = io.BufferedReader(Joined([io.BytesIO(data[i : i + step]) for i in range(0, len(data), step)]))
+    with open_container("x", file, kind) as container:
+        members = container.members()
+        assert {member.path: member.size for member in members} == dict.fromkeys(FILES, 3000)
+        assert {member.path: data for member, data in container.read(members)} == FILES
+        some = [member for member in members if member.path.endswith("7.png")]
+        assert {member.path: data for member, data in container.read(some)}.keys() == {m.path for m in some}
+        copied = io.BytesIO()
+        container.copy(members[3], copied)
+        assert copied.getvalue() == FILES[members[3].path]
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "7z"])
+@pytest.mark.parametrize("part", [0.3, 0.93])
+def test_an_archive_that_was_cut_is_damaged(kind, part):
+    data = packed(kind)
+    with pytest.raises(ArchiveError, match="damaged or cut"):
+        read_all(io.BytesIO(data[: int(part * len(data))]), kind)
+
+
+@pytest.mark.parametrize("kind", ["zip", "7z"])
+def test_flipped_bytes_are_found(kind):
+    data = bytearray(packed(kind))
+    data[9000:9004] = b"oops"
+    with pytest.raises(ArchiveError, match="damaged"):
+        read_all(io.BytesIO(bytes(data)), kind)
+
+
+def test_who_stops_reading_a_7z_early_waits_for_nobody():
+    with open_container("x.7z", io.BytesIO(packed("7z")), "7z") as container:
+        reading = container.read(container.members())
+        next(reading)
+        reading.close()
+
+
+def test_an_encrypted_7z_is_refused():
+    py7zr = pytest.importorskip("py7zr")
+    file = io.BytesIO()
+    with py7zr.SevenZipFile(file, "w", password="secret") as archive:
+        archive.writestr(b"1", "a.png")
+    with pytest.raises(ArchiveError, match=r"'a.png'.*encrypted"):
+        open_container("x.7z", io.BytesIO(file.getvalue()), "7z").members()
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_images_are_read_in_place(kind, tmp_path):
+    path = tmp_path / f"x.{kind}"
+    path.write_bytes(packed(kind))
+    with open_container("x", path.open("rb"), kind) as container:
+        members = [member for member in container.members() if member.plain]
+        assert len(members) == (20 if kind == "zip" else 40)
+        urls = {slice_url(container.offset(m), m.size, str(path)): FILES[m.path] for m in members}
+    for url, data in urls.items():
+        assert read_original(url, probe_bytes(data).sample_id) == data
+    files = Files(paths=list(map(str, range(len(urls)))), urls=list(urls))
+    files.locate()
+    assert files.sizes == [3000] * len(urls)
+    assert len(set(files.stamps)) == 1
+    assert files.stamps[0]
+    path.write_bytes(packed(kind)[:5000])
+    with pytest.raises(ImageError, match="changed"):
+        read_original(list(urls)[-1], probe_bytes(urls[list(urls)[-1]]).sample_id)
+    path.unlink()
+    with pytest.raises(ImageError, match="missing"):
+        read_original(next(iter(urls)), "0" * 64)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_a_few_members_of_a_large_archive_cost_a_few_ranges(kind, serve):
+    large = {name: random.Random(name).randbytes(200_000) for name in FILES}
+    address, behaviour = serve(packed(kind, large), cut_after=100_000, cuts=3)
+    file = Ranged(HttpOrigin(address), Fetching(first_wait_s=0.01))
+    with open_container("x", io.BufferedReader(file), kind) as container:
+        wanted = [m for m in container.members() if m.path == "a/004.png"]
+        behaviour.sent = 0
+        ((_, data),) = container.read(wanted)
+    assert data == large["a/004.png"]
+    assert behaviour.sent < 1_200_000
+
+
+def test_a_limit_of_bytes_and_a_server_without_ranges_are_errors(serve):
+    data = packed("zip", {name: bytes(200_000) for name in FILES} | {"z.png": random.Random(0).randbytes(10**6)})
+    address, _ = serve(data)
+    with pytest.raises(DownloadError, match="--max-bytes 300,000"):
+        read_all(io.BufferedReader(Ranged(HttpOrigin(address), max_bytes=300_000)), "zip")
+    address, _ = serve(data, ranges=False)
+    with pytest.raises(DownloadError, match="only be downloaded whole"):
+        Ranged(HttpOrigin(address))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("a.7z.001", "7z"), ("a.zip.002", "zip"), ("a.tar.00", "tar"), ("A.TGZ", "tar.gz"), ("a.png", None)],
+)
+def test_kinds_by_name(name, kind):
+    assert kind_of(name) == kind

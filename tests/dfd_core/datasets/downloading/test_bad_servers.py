@@ -1,0 +1,208 @@
+"""Whatever a server does, a file is whole and right under its final name, or it is not there."""
+
+import hashlib
+import threading
+import time
+
+import pytest
+
+from dfd_core.datasets.downloading import Fetching, HttpOrigin, download
+from dfd_core.datasets.downloading.engine import Expected
+from dfd_core.errors import DownloadError, UnreachableError
+
+QUICK = Fetching(chunk_bytes=2**16, first_wait_s=0.01, attempts=6, longest_wait_s=3)
+
+
+def fetch(address, folder, how=QUICK, timeout_s=10.0, **expected):
+    return download(HttpOrigin(address, timeout_s=timeout_s), folder / "file", Expected(**expected), how)
+
+
+def nothing_but_hidden_files(folder):
+    return all(path.name.startswith(".") for path in folder.iterdir())
+
+
+WAYS = {
+    "plain": {},
+    "no_ranges": {"ranges": False},
+    "no_stamp": {"stamp": None},
+    "weak_stamp": {"stamp": 'W/"1"'},
+    "cut_in_the_middle": {"cut_after": 30_000},
+    "cut_in_the_middle_twice_without_ranges": {"cut_after": 500_000, "cuts": 2, "ranges": False},
+    "redirects": {"redirect": True},
+    "busy": {"refuse": [(503, {}), (429, {"Retry-After": "1"}), (500, {}), (502, {})]},
+    "slow": {"piece": 2**14, "pause_s": 0.01},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_file_comes_whole(way, serve, content, tmp_path):
+    address, _ = serve(content, **WAYS[way])
+    digest = hashlib.sha256(content).hexdigest()
+    found = fetch(address, tmp_path, size=len(content), sha256=digest)
+    assert (tmp_path / "file").read_bytes() == content
+    assert (found.size, found.sha256) == (len(content), digest)
+    assert [path.name for path in tmp_path.iterdir() if path.name not in ("file", ".file.lock")] == []
+    if way not in ("cut_in_the_middle_twice_without_ranges", "no_ranges"):
+        assert found.fetched == len(content)  # a cut costs no byte that had come
+
+
+def test_an_empty_file_is_a_file(serve, tmp_path):
+    address, _ = serve(b"")
+    assert fetch(address, tmp_path).size == 0
+    assert (tmp_path / "file").read_bytes() == b""
+
+
+@pytest.mark.parametrize("as_date", [False, True])
+def test_the_wait_is_the_servers(as_date, serve, content, tmp_path, http_date):
+    after = (lambda: http_date(2)) if as_date else "2"
+    address, _ = serve(content[:100], refuse=[(429, {"Retry-After": after})])
+    began = time.monotonic()
+    fetch(address, tmp_path)
+    assert time.monotonic() - began > (0.9 if as_date else 1.9)
+
+
+def test_a_server_that_wants_to_be_left_alone_for_long_is(serve, content, tmp_path):
+    address, behaviour = serve(content, refuse=[(429, {"Retry-After": "3600"})])
+    with pytest.raises(UnreachableError, match="left alone for 3600 s"):
+        fetch(address, tmp_path)
+    assert behaviour.answers == 1
+
+
+def test_a_server_that_stays_away_is_given_up_and_what_came_is_kept(serve, content, tmp_path):
+    address, behaviour = serve(content)
+    behaviour.on_answer = lambda count: behaviour.refuse.extend([(503, {})] * 99) if count == 6 else None
+    with pytest.raises(UnreachableError, match="503"):
+        fetch(address, tmp_path)
+    assert nothing_but_hidden_files(tmp_path)
+    behaviour.refuse.clear()
+    behaviour.on_answer = lambda count: None
+    again = fetch(address, tmp_path)
+    assert (tmp_path / "file").read_bytes() == content
+    assert 0 < again.fetched < len(content) - 2 * 2**16
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410, 451])
+def test_a_refusal_is_not_tried_again(status, serve, content, tmp_path):
+    address, behaviour = serve(content, refuse=[(status, {})])
+    with pytest.raises(DownloadError, match=str(status)):
+        fetch(address, tmp_path)
+    assert behaviour.answers == 1
+    assert nothing_but_hidden_files(tmp_path)
+
+
+def test_a_page_is_no_archive(serve, content, tmp_path):
+    address, _ = serve(b"<html>Quota exceeded", content_type="text/html; charset=utf-8")
+    with pytest.raises(DownloadError, match="web page instead of a file"):
+        fetch(address, tmp_path)
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_wrong_length_is_found(ranges, serve, content, tmp_path):
+    address, _ = serve(content, length=len(content) + 5, ranges=ranges)
+    with pytest.raises(DownloadError):
+        fetch(address, tmp_path)
+    assert nothing_but_hidden_files(tmp_path)
+    right, _ = serve(content)
+    with pytest.raises(DownloadError, match="should have 5"):
+        fetch(right, tmp_path, size=5)
+
+
+def test_another_digest_leaves_nothing(serve, content, tmp_path):
+    address, _ = serve(content)
+    with pytest.raises(DownloadError, match="should have 0000"):
+        fetch(address, tmp_path, sha256="0" * 64)
+    assert [path.name for path in tmp_path.iterdir()] == [".file.lock"]
+
+
+@pytest.mark.parametrize("stamps", [('"1"', '"2"'), ('W/"1"', 'W/"2"')])
+def test_a_file_that_changes_between_two_ranges_is_fetched_anew(stamps, serve, content, tmp_path):
+    other = content[::-1]
+    address, behaviour = serve(content, stamp=stamps[0])
+
+    def change(count):
+        if count == 7:
+            behaviour.content, behaviour.stamp = other, stamps[1]
+
+    behaviour.on_answer = change
+    fetch(address, tmp_path, Fetching(**{**QUICK.model_dump(), "connections": 2}))
+    assert (tmp_path / "file").read_bytes() == other
+
+
+def test_a_file_that_always_changes_is_an_error(serve, content, tmp_path):
+    address, behaviour = serve(content)
+
+    def change(count):
+        behaviour.stamp = f'"{count}"'
+
+    behaviour.on_answer = change
+    with pytest.raises(DownloadError, match="changes while it is downloaded"):
+        fetch(address, tmp_path)
+
+
+def test_a_file_that_changed_since_yesterday_is_fetched_anew(serve, content, tmp_path):
+    address, behaviour = serve(content)
+    behaviour.on_answer = lambda count: behaviour.refuse.extend([(404, {})]) if count == 6 else None
+    with pytest.raises(DownloadError):
+        fetch(address, tmp_path)
+    behaviour.on_answer = lambda count: None
+    behaviour.refuse.clear()
+    behaviour.content, behaviour.stamp = content[::-1], '"2"'
+    assert fetch(address, tmp_path).fetched == len(content)
+    assert (tmp_path / "file").read_bytes() == content[::-1]
+
+
+def test_a_server_that_falls_silent_is_asked_again(serve, content, tmp_path):
+    address, behaviour = serve(content, piece=2**14)
+    behaviour.on_answer = lambda count: setattr(behaviour, "pause_s", 1.5 if count < 4 else 0.0)
+    fetch(address, tmp_path, timeout_s=0.5)
+    assert (tmp_path / "file").read_bytes() == content
+
+
+def test_stopping_is_quick_and_loses_nothing_but_the_chunks_in_flight(serve, content, tmp_path):
+    address, behaviour = serve(content, piece=2**12, pause_s=0.005)
+    told = []
+
+    def stop():
+        if told and told[-1][0] > 300_000:
+            raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        download(HttpOrigin(address), tmp_path / "file", how=QUICK, progress=lambda *n: told.append(n), checkpoint=stop)
+    assert time.monotonic() - began < 10
+    assert told == sorted(told)
+    assert {total for _, total in told} == {len(content)}
+    behaviour.pause_s = 0
+    again = fetch(address, tmp_path)
+    assert again.fetched <= len(content) - 300_000 + QUICK.connections * QUICK.chunk_bytes
+
+
+def test_a_damaged_partial_file_is_repaired(serve, content, tmp_path):
+    address, behaviour = serve(content)
+    behaviour.on_answer = lambda count: behaviour.refuse.extend([(404, {})]) if count == 12 else None
+    with pytest.raises(DownloadError):
+        fetch(address, tmp_path)
+    behaviour.on_answer = lambda count: None
+    behaviour.refuse.clear()
+    partial = tmp_path / ".file.partial"
+    with partial.open("rb+") as file:
+        file.seek(100)
+        file.write(b"XXXX")
+    with (tmp_path / ".file.journal").open("ab") as file:
+        file.write(b"\n15 0123")
+    fetch(address, tmp_path, sha256=hashlib.sha256(content).hexdigest())
+    assert (tmp_path / "file").read_bytes() == content
+
+
+def test_two_that_want_the_same_file_fetch_it_once(serve, content, tmp_path):
+    address, behaviour = serve(content, piece=2**14, pause_s=0.005)
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(fetch(address, tmp_path))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (tmp_path / "file").read_bytes() == content
+    assert sorted(one.fetched for one in found) == [0, len(content)]
+    assert {one.sha256 for one in found} == {hashlib.sha256(content).hexdigest()}
+    assert behaviour.sent <= len(content) + 1

@@ -1,0 +1,118 @@
+"""Publishing to other places than a local disk: an object store as target, archives put there by hand."""
+
+import io
+import tarfile
+import zipfile
+
+import pytest
+
+from dfd_core.datasets import CatalogueSource, inventory
+from dfd_core.datasets.acquire import acquire
+from dfd_core.errors import DatasetError
+from dfd_core.features.reading import read_original
+from dfd_core.manifests import SplitSpec, prepare
+from dfd_core.manifests.verifying import verify_files
+from dfd_core.storage import Store
+
+FILES = {
+    **{f"img_align_celeba/{i:06d}.jpg": b"\xff\xd8\xff real %d" % i for i in range(9)},
+    **{f"fake/stargan/{i}.png": b"\x89PNG fake %d" % i for i in range(9)},
+}
+SOURCE = CatalogueSource(catalogue="celeba", name="celeba")
+
+
+def zipped(files):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
+def tarred(files):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return file.getvalue()
+
+
+def put(store, files):
+    for name, data in files.items():
+        store.write_bytes(f"by_hand/celeba/{name}", data)
+
+
+@pytest.mark.parametrize("where", ["disk", "s3"])
+@pytest.mark.parametrize("in_place", [False, True])
+def test_archives_that_a_person_put_there(where, in_place, request, tmp_path):
+    store = Store(tmp_path if where == "disk" else f"{request.getfixturevalue('bucket')}/store")
+    reals = {name: data for name, data in FILES.items() if name.startswith("img")}
+    fakes = {name: data for name, data in FILES.items() if name.startswith("fake")}
+    put(store, {"img_align_celeba.tar": tarred(reals), "more.zip": zipped(fakes)})
+    source = SOURCE.model_copy(update={"options": {"in_place": in_place}})
+    frame = prepare(source, SplitSpec(), store).frame
+    assert len(frame) == 18
+    for row in frame.itertuples():
+        assert read_original(row.url, row.sample_id) in FILES.values()
+    assert frame["url"].str.startswith("slice://").all() == in_place
+
+
+def test_loose_files_stay_where_they_are_and_are_verified(tmp_path):
+    store = Store(tmp_path)
+    put(store, FILES)
+    frame = prepare(SOURCE, SplitSpec(), store).frame
+    assert frame["url"].str.contains("by_hand/celeba").all()
+    assert [row["state"] for row in inventory.rows(store)] == ["ready"]
+
+
+def test_damage_is_found_and_named(tmp_path):
+    from PIL import Image
+
+    store = Store(tmp_path)
+    for name in FILES:
+        file = io.BytesIO()
+        Image.new("RGB", (8, 8), (len(name), hash_of(name), 0)).save(file, "PNG")
+        put(store, {name: file.getvalue()})
+    prepare(SOURCE, SplitSpec(), store)
+    assert verify_files("celeba", store) == (18, [])
+    (tmp_path / "by_hand/celeba/fake/stargan/3.png").write_bytes(b"other")
+    (tmp_path / "by_hand/celeba/fake/stargan/4.png").unlink()
+    count, bad = verify_files("celeba", store)
+    assert count == 18
+    assert sorted(line.split(":")[0].rpartition("/")[2] for line in bad) == ["3.png", "4.png"]
+    with pytest.raises(DatasetError, match="no manifest of other"):
+        verify_files("other", store)
+
+
+def hash_of(name):
+    return sum(map(ord, name)) % 256
+
+
+def test_a_compressed_member_cannot_be_read_in_place(tmp_path):
+    store = Store(tmp_path)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in FILES.items():
+            archive.writestr(name, data * 10)
+    put(store, {"all.zip": file.getvalue()})
+    with pytest.raises(DatasetError, match="is compressed in it"):
+        acquire(SOURCE.model_copy(update={"options": {"in_place": True}}), store)
+
+
+def test_half_a_dataset_is_an_error(tmp_path):
+    store = Store(tmp_path)
+    put(store, {name: data for name, data in FILES.items() if name.startswith("img")})
+    with pytest.raises(DatasetError, match="not of both classes"):
+        acquire(SOURCE, store)
+
+
+def test_removing_leaves_what_a_person_put_there(tmp_path):
+    store = Store(tmp_path)
+    put(store, FILES)
+    prepare(SOURCE, SplitSpec(), store)
+    assert len(inventory.remove("celeba", store, archives=True, forget=True)) == 1
+    assert len(list((tmp_path / "by_hand").rglob("*.png"))) == 9
+    with pytest.raises(DatasetError, match="nothing of celeba"):
+        inventory.remove("celeba", store, archives=True, forget=False)
