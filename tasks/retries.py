@@ -13,6 +13,7 @@ from dfd_core.errors import (
     RunCancelledError,
     StoreError,
     StoreFullError,
+    UnreachableError,
     UsageError,
     WeightsUnreachableError,
 )
@@ -21,7 +22,7 @@ from tasks.settings import EngineSettings
 
 
 def may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Whether another attempt makes sense: a store, hub or cluster out of reach; never a wrong input or a full disk."""
+    """Whether another attempt makes sense: a store, hub, host or cluster out of reach; never a wrong input or a full disk."""
     error = state.result(raise_on_failure=False)
     if (
         cancelling.requested()
@@ -29,7 +30,7 @@ def may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
         or isinstance(error.__cause__, FileNotFoundError | PermissionError)
     ):
         return False
-    return isinstance(error, StoreError | WeightsUnreachableError | EngineError | OSError)
+    return isinstance(error, StoreError | UnreachableError | WeightsUnreachableError | EngineError | OSError)
 
 
 def task_options() -> dict[str, Any]:
