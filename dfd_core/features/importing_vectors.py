@@ -116,7 +116,7 @@ class ParquetVectors:
             )
         flat = column.flatten()
         if flat.null_count:
-            absent = np.asarray(flat.is_null()).reshape(-1, self.width).any(axis=1)
+            absent = np.asarray(np.asarray(flat.is_null()).reshape(-1, self.width).any(axis=1))
             self._refuse(absent, first, "vectors with absent numbers")
         return np.asarray(flat.to_numpy(zero_copy_only=False)).reshape(len(column), self.width)
 
