@@ -89,7 +89,7 @@ def read_results(place: str) -> tuple[Any, str]:
     found = [name for name in store.names("") if name in _FILE_NAMES]
     if found:
         return _read(store, found[-1])  # Parquet before CSV, which has no types
-    found = [name if name.endswith(".parquet") else "" for name in store.names("results", ".parquet")]
+    found = store.names("results", ".parquet")
     if len(found) == 1:
         return _read(store, f"results/{found[0]}")
     if found:

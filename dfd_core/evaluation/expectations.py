@@ -165,7 +165,8 @@ def check(results: pd.DataFrame, expectations: Expectations) -> list[Outcome]:
     Returns:
         An outcome for each expectation, in their order.
     """
-    return [_outcome(results, one, expectations) for one in expectations.expectations]
+    table = _Table(results)
+    return [_outcome(table, one, expectations) for one in expectations.expectations]
 
 
 def expectations_of(results: pd.DataFrame, tolerance: float) -> tuple[Expectations, int]:
@@ -189,7 +190,7 @@ def expectations_of(results: pd.DataFrame, tolerance: float) -> tuple[Expectatio
     common = {name: rows[0][name] for name in columns if all(row[name] == rows[0][name] for row in rows)}
     found: dict[str, Expectation] = {}
     for row, value in zip(rows, measured["value"].tolist(), strict=True):
-        one = Expectation(where={k: v for k, v in row.items() if k not in common}, value=round(value, 6))
+        one = Expectation(where={k: v for k, v in row.items() if k not in common}, value=value)
         before = found.setdefault(repr(one.where), one)
         if before.value != one.value:
             raise ConfigError(
@@ -208,11 +209,11 @@ def dump_expectations(expectations: Expectations) -> str:
     )
 
 
-def _outcome(results: pd.DataFrame, one: Expectation, whole: Expectations) -> Outcome:
+def _outcome(table: _Table, one: Expectation, whole: Expectations) -> Outcome:
     tolerance = whole.tolerance if one.tolerance is None else one.tolerance
     low, high = (one.min, one.max) if one.value is None else (one.value - tolerance, one.value + tolerance)
     where = {**whole.where, **one.where}
-    rows, message = _select(results, where)
+    rows, message = table.select(where)
     values = rows["value"].tolist()
     measured = sorted({value for value in values if not math.isnan(value)})
     if message or not measured:
@@ -230,27 +231,45 @@ def _outcome(results: pd.DataFrame, one: Expectation, whole: Expectations) -> Ou
     return Outcome(one, "ok", found, low, high)
 
 
-def _select(results: pd.DataFrame, where: Mapping[str, Selector]) -> tuple[pd.DataFrame, str]:
-    """The rows that are meant, and why there is none."""
-    mask = pd.Series(True, index=results.index)
-    for name, wanted in where.items():
-        if name not in results.columns:
-            return results.iloc[:0], f"the results have no column {name}"
-        column = results[name]
-        own = column.isna() if wanted is None else column.map(_plain).map(lambda value, w=wanted: _same(value, w))
-        if not own.any():
-            known = sorted({str(value) for value in column.map(_plain).unique()})
-            close = difflib.get_close_matches(str(wanted), known, n=3, cutoff=0.5) or known[:5]
-            return results.iloc[:0], f"no row has {name} {wanted!r}; there are {', '.join(close)}"
-        mask &= own
-    return results[mask], "" if mask.any() else "no row has all of these values together"
+class _Table:
+    """Results whose rows are looked up by any columns; each combination of columns is gone through once."""
+
+    def __init__(self, results: pd.DataFrame) -> None:
+        self.results = results
+        self._texts = {name: [_text(_plain(value)) for value in results[name]] for name in SELECTORS if name in results}
+        self._places: dict[tuple[str, ...], dict[tuple[str | None, ...], list[int]]] = {}
+
+    def select(self, where: Mapping[str, Selector]) -> tuple[pd.DataFrame, str]:
+        """The rows that are meant, and why there is none."""
+        names = tuple(sorted(where))
+        absent = [name for name in names if name not in self._texts]
+        if absent:
+            return self.results.iloc[:0], f"the results have no column {', '.join(absent)}"
+        wanted = tuple(_text(where[name]) for name in names)
+        found = self._by(names).get(wanted, []) if names else list(range(len(self.results)))
+        return self.results.iloc[found], "" if found else self._why(names, wanted)
+
+    def _by(self, names: tuple[str, ...]) -> dict[tuple[str | None, ...], list[int]]:
+        if names not in self._places:
+            places = self._places.setdefault(names, {})
+            for place, key in enumerate(zip(*(self._texts[name] for name in names), strict=True)):
+                places.setdefault(key, []).append(place)
+        return self._places[names]
+
+    def _why(self, names: tuple[str, ...], wanted: tuple[str | None, ...]) -> str:
+        for name, value in zip(names, wanted, strict=True):
+            if value not in self._texts[name]:
+                known = sorted({str(one) for one in self._texts[name]})
+                close = difflib.get_close_matches(str(value), known, n=3, cutoff=0.5) or known[:5]
+                return f"no row has {name} {value!r}; there are {', '.join(close)}"
+        return "no row has all of these values together"
 
 
-def _same(value: Selector, wanted: Selector) -> bool:
-    """Whether a cell is what was asked for; a policy 0.5 may be written as a number, a truth never as one."""
-    if isinstance(value, bool) or isinstance(wanted, bool):
-        return value is wanted
-    return value == wanted or (value is not None and str(value) == str(wanted))
+def _text(value: Selector) -> str | None:
+    """A value as it is compared: a policy 0.5 may be written as a number, and whole numbers with a point."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return None if value is None else str(value)
 
 
 def _plain(value: Any) -> Selector:

@@ -8,7 +8,6 @@ from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dfd_core.errors import DatasetError, UsageError
@@ -111,12 +110,14 @@ class ParquetVectors:
     def _listed(self, column: pa.Array, first: int) -> np.ndarray:
         self._refuse(np.asarray(column.is_null()), first, "no vector")
         if not pa.types.is_fixed_size_list(column.type):
-            other = pc.not_equal(pc.list_value_length(column), self.width)
-            self._refuse(np.asarray(other), first, f"vectors of another width than {self.width}, that of row 1,")
+            widths = np.diff(np.asarray(column.offsets))
+            self._refuse(
+                np.asarray(widths != self.width), first, f"vectors of another width than {self.width}, that of row 1,"
+            )
         flat = column.flatten()
         if flat.null_count:
-            absent = np.asarray(flat.is_null()).reshape(-1, self.width)
-            self._refuse(np.logical_or.reduce(absent, axis=1), first, "vectors with absent numbers")
+            absent = np.asarray(np.asarray(flat.is_null()).reshape(-1, self.width).any(axis=1))
+            self._refuse(absent, first, "vectors with absent numbers")
         return np.asarray(flat.to_numpy(zero_copy_only=False)).reshape(len(column), self.width)
 
     def _wide(self, batch: pa.RecordBatch, first: int) -> np.ndarray:
