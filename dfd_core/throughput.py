@@ -165,7 +165,7 @@ class _Bare:
         except ImageError as error:
             raise UsageError(f"An image can't be used ({error}): give a folder of sound images.") from error
         self.n = len(table)
-        self.inputs = backbone.split.normalised(torch.from_numpy(np.stack(pixels))).to(backbone.device)
+        self.inputs = backbone.split.scaling.scaled(torch.from_numpy(np.stack(pixels))).to(backbone.device)
         self.forward = RUNTIMES["torch"].prepare(backbone._module, "float32", backbone.split.side, None)
         self.best_batch, _ = find_batch_size(self.forward, backbone._work)
 
