@@ -149,11 +149,11 @@ class FrozenNetwork:
         )
 
     def _on_cpu(self, inputs: Sequence[np.ndarray]) -> Callable[[], np.ndarray]:
-        started = time.perf_counter()
+        busy, started = self.busy, time.perf_counter()
         scaled = self.split.scaling.scaled_here(inputs)
         batches = (scaled[start : start + self.batch_size] for start in range(0, len(inputs), self.batch_size))
         features = [self._forward(batch).numpy() for batch in batches]
-        self.busy.forward_s += time.perf_counter() - started
+        busy.forward_s += time.perf_counter() - started
         return lambda: np.concatenate(features)
 
     def _on_gpu(self, inputs: Sequence[np.ndarray]) -> Callable[[], np.ndarray]:
@@ -161,6 +161,7 @@ class FrozenNetwork:
         rows = [pixels.transpose(0, 2, 1) for pixels in inputs]  # as they stand in memory, see `SplitTransform.pixels`
         host = torch.empty((len(rows), *rows[0].shape), dtype=torch.uint8, pin_memory=True)
         np.stack(rows, out=host.numpy())
+        busy = self.busy
         copying, computing = self._copying, torch.cuda.current_stream(self.device)
         marks = [torch.cuda.Event(enable_timing=True) for _ in range(4)]
         with torch.cuda.stream(copying):
@@ -177,8 +178,8 @@ class FrozenNetwork:
 
         def collect(_kept: torch.Tensor = host) -> np.ndarray:  # the host's memory must stay until the copy is over
             marks[3].synchronize()
-            self.busy.transfer_s += marks[0].elapsed_time(marks[1]) / 1000
-            self.busy.forward_s += marks[2].elapsed_time(marks[3]) / 1000
+            busy.transfer_s += marks[0].elapsed_time(marks[1]) / 1000
+            busy.forward_s += marks[2].elapsed_time(marks[3]) / 1000
             return result.numpy().copy()
 
         return collect
