@@ -175,9 +175,9 @@ class Extractor:
                         break
                     computed = self.compute(line[0])
                     line.popleft()
-                    if writing is not None:
-                        yield writing.result()
-                    writing = writer.submit(computed.write)
+                    before, writing = writing, writer.submit(computed.write)
+                    if before is not None:
+                        yield before.result()
                 if writing is not None:
                     yield writing.result()
             finally:
