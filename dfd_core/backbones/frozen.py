@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FrozenNetwork", "RunOn", "Transform", "tensor_digest", "undisturbed_seed"]
 
-SCALED_AT_ONCE = 32
+SCALED_AT_ONCE = 32  # images, at least; those of the largest batch that calibration tries on a CPU
 _seeding = threading.RLock()
 
 
@@ -109,7 +109,7 @@ class FrozenNetwork:
         parts: list[Callable[[], np.ndarray]] = []
         start = 0
         while start < len(inputs):
-            # on a CPU, what networks share is scaled in pieces that don't depend on their batch sizes
+            # on a CPU a piece has several batches, so that networks with other batch sizes find it scaled already
             batches = 1 if on_gpu else max(1, SCALED_AT_ONCE // self.batch_size)
             part = inputs[start : start + batches * self.batch_size]
             try:

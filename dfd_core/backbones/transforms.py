@@ -84,9 +84,7 @@ class SplitTransform:
     def _resized(self, image: Image, part: Resize, size: tuple[int, int]) -> Image:
         if self.resizing == "tensor" and _stays_within_one(image, part):
             return _resized_as_tensor(image, part)
-        return image.resize(
-            size, pil_modes_mapping[part.interpolation]
-        )  # all that torchvision does, without its checks
+        return image.resize(size, pil_modes_mapping[part.interpolation])  # as torchvision does, without its checks
 
 
 def _parts(transform: Any) -> tuple[list[Any], Any]:

@@ -225,6 +225,21 @@ def test_a_node_that_joins_is_used_while_the_run_goes_on(new_extraction, cluster
     all_is_there(extraction, reference)
 
 
+def test_ten_nodes_that_go_are_no_shards_fault(new_extraction, cluster, reference):
+    """With one attempt a shard, any blame would give it up."""
+    cluster.ensure(2)
+    extraction = new_extraction("run", pace_s=0.4)
+    extraction.start(DFD_SHARD_ATTEMPTS="1")
+    for number in range(10):
+        extraction.await_events("report", number + 1)
+        cluster.kill(cluster.nodes[0])
+        cluster.ensure(2)
+    assert not extraction.events("done")
+    assert extraction.finish(180) == 0, extraction.output()
+    assert not [event for event in extraction.events("start") if event["careful"]]
+    all_is_there(extraction, reference)
+
+
 def test_a_cluster_without_nodes_is_waited_for(new_extraction, cluster, reference):
     cluster.ensure(1)
     extraction = new_extraction("run", pace_s=0.3)
