@@ -1,5 +1,6 @@
 import contextlib
 import dataclasses
+import itertools
 import os
 import signal
 import sys
@@ -52,6 +53,50 @@ def test_actors_compute_what_one_process_computes(run, tmp_path):
         a, b = (read_features(Store(one.store), feature_set.folder) for one in (config, here))
         assert a.sample_ids.tolist() == b.sample_ids.tolist()
         assert np.array_equal(a.X, b.X)
+
+
+class Tells(ExtractionActor):
+    """Says when a shard comes to each of its stages; computing and writing take a while."""
+
+    def ready(self):
+        name, extractor = super().ready(), self.extractor
+        log = Path(extractor.store.root).parent / "stages"
+        prefetch, compute = extractor.prefetch, extractor.compute
+
+        def tell(*words):
+            with log.open("a") as file:
+                file.write(" ".join(words) + "\n")
+
+        def prefetch_and_tell(shard, careful):
+            tell("prefetch", shard.name)
+            return prefetch(shard, careful)
+
+        def compute_and_tell(prepared):
+            tell("compute", prepared.shard.name)
+            time.sleep(0.3)
+            computed = compute(prepared)
+            tell("computed", prepared.shard.name)
+            write = computed.write
+            computed.write = lambda: (time.sleep(0.2), write(), tell("written", prepared.shard.name))[1]
+            return computed
+
+        extractor.prefetch, extractor.compute = prefetch_and_tell, compute_and_tell
+        return name
+
+
+def test_an_actor_prepares_one_shard_ahead_and_writes_while_it_computes(run, tmp_path, monkeypatch):
+    plan = run[1]
+    extract(run, SETTINGS.model_copy(update={"actors": 1}), Tells, monkeypatch)
+    events = [tuple(line.split()) for line in (tmp_path / "stages").read_text().splitlines()]
+    at = {event: place for place, event in enumerate(events)}
+    order = [name for what, name in events if what == "compute"]
+    assert sorted(order) == sorted(shard.name for shard in plan.shards)
+    assert [name for what, name in events if what == "prefetch"] == order
+    pairs = list(itertools.pairwise(order))
+    assert all(at["computed", before] < at["compute", after] for before, after in pairs)
+    assert all(at["prefetch", after] > at["compute", before] for before, after in zip(order, order[2:], strict=False))
+    assert sum(at["prefetch", after] < at["computed", before] for before, after in pairs) >= 2
+    assert sum(at["written", before] > at["compute", after] for before, after in pairs) >= 2
 
 
 class DiesOnce(ExtractionActor):
