@@ -165,7 +165,7 @@ class _Bare:
         except ImageError as error:
             raise UsageError(f"An image can't be used ({error}): give a folder of sound images.") from error
         self.n = len(table)
-        self.inputs = backbone.split.normalised(torch.from_numpy(np.stack(pixels))).to(backbone.device)
+        self.inputs = backbone.split.scaling.scaled(torch.from_numpy(np.stack(pixels))).to(backbone.device)
         self.forward = RUNTIMES["torch"].prepare(backbone._module, "float32", backbone.split.side, None)
         self.best_batch, _ = find_batch_size(self.forward, backbone._work)
 
@@ -205,11 +205,11 @@ def make_images(folder: Path, count: int, seed: int = 0) -> list[Path]:
 
 def _extract(extractor: Extractor, feature_set: FeatureSet, table: pa.Table) -> list[ShardReport]:
     plan = plan_extraction(extractor.store, {feature_set.dataset: table}, [feature_set], extractor.spec.shard_size)
-    return [extractor.extract(shard) for shard in plan.shards]
+    return list(extractor.extract_all(plan.shards))
 
 
 def _stages(reports: Iterable[ShardReport]) -> dict[str, Any]:
-    stages = Stages.of(reports)
+    stages = sum((report.stages for report in reports), Stages())
     return {
         "bottleneck": stages.bottleneck,
         "device_idle": stages.idle_fraction,
@@ -217,6 +217,7 @@ def _stages(reports: Iterable[ShardReport]) -> dict[str, Any]:
         "prepare_cpu_ms": 1000 * stages.prepare_cpu_s / stages.images,
         "forward_ms": 1000 * stages.forward_s / stages.images,
         "transfer_ms": 1000 * stages.transfer_s / stages.images,
+        "write_ms": 1000 * stages.write_s / stages.images,
     }
 
 

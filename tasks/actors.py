@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from dfd_core.features.extraction import Extractor, ShardReport
 from dfd_core.features.planning import Shard
@@ -15,6 +17,9 @@ from dfd_core.storage import Store
 
 class ExtractionActor:
     """An `Extractor` in a process of its own.
+
+    Its methods are called from several threads at a time. The networks have one thread, which also loads them: torch
+    and what it is built on keep threads and memory for every thread that calls them.
 
     Args:
         store: Where the files go.
@@ -30,20 +35,36 @@ class ExtractionActor:
         spec = spec if spec.threads else spec.model_copy(update={"threads": threads})
         self.threads = threads if any(one.backbone.has_network for one in feature_sets) else None
         self.name = f"{str(context.get_node_id())[:6]}/{str(context.get_actor_id())[:6]}"
+        self.networks = ThreadPoolExecutor(1, "networks")
+        self.preparing, self.computing = threading.Lock(), threading.Lock()
         self.make = functools.partial(Extractor, store, feature_sets, spec, "cuda" if ray.get_gpu_ids() else "cpu")
 
     def ready(self) -> str:
         """Loads the backbones; here and not in `__init__`, whose errors Ray gives back as text."""
-        if self.threads:  # importing torch for backbones that need none would take seconds
-            import torch
-
-            torch.set_num_threads(self.threads)  # before loading: what is compiled and measured then depends on it
-        self.extractor = self.make()
+        self.extractor = self.networks.submit(self._load).result()
         return self.name
 
     def alive(self) -> None:
         """Answers."""
 
     def extract(self, shard: Shard, careful: bool) -> ShardReport:
-        """Computes a shard; `careful` after it ended another actor."""
-        return dataclasses.replace(self.extractor.extract(shard, careful), worker=self.name)
+        """Computes a shard; `careful` after it may have ended another actor.
+
+        Of the shards that it is called for at a time, one is computed while the next is prepared and those before are
+        written. It returns when the shard's files are there.
+        """
+        with self.preparing:
+            prepared = self.extractor.prefetch(shard, careful)
+            self.computing.acquire()
+        try:
+            computed = self.networks.submit(self.extractor.compute, prepared).result()
+        finally:
+            self.computing.release()
+        return dataclasses.replace(computed.write(), worker=self.name)
+
+    def _load(self) -> Extractor:
+        if self.threads:  # importing torch for backbones that need none would take seconds
+            import torch
+
+            torch.set_num_threads(self.threads)  # before loading: what is compiled and measured then depends on it
+        return self.make()

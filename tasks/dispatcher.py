@@ -1,13 +1,16 @@
 """Shards of a plan on actors of a Ray cluster that may lose any of its processes and nodes at any time.
 
-The dispatcher keeps one shard running and one waiting on every actor. It counts attempts per shard and writes off one
-that failed them all, replaces actors that die or hang, uses nodes that join, and counts an actor only once it says it
-is ready. What a step costs depends on the number of actors, never on the number of shards.
+The dispatcher keeps three shards on every actor: one is being prepared, one computed, one written. It counts attempts
+per shard and writes off one that failed them all, replaces actors that die or hang, uses nodes that join, and counts an
+actor only once it says it is ready. What a step costs depends on the number of actors, never on the number of shards.
 
 Three kinds of failure are counted apart, since they say different things. An attempt that raised, died or hung is the
 shard's own: after three the shard is quarantined. A store out of reach is no fault of the shard: after as many the run
 ends, and nothing is written off. A node that goes takes its shards along: they go back without blame, unless it
 happens to one shard so often that the shard may be what ends the nodes.
+
+Of the shards that a dead actor had, any may be what ended it. The first counts the attempt; all of them come again
+carefully, decoded in processes of their own, and alone on their actor, so that none is blamed twice for another.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ apply_defaults()  # Ray reads its environment when it is imported
 import ray  # noqa: E402
 from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError  # noqa: E402
 
-IN_FLIGHT = 2
+IN_FLIGHT = 3
 GROW_EVERY_S = 5.0
 ACTOR_ATTEMPTS = 3
 NODE_LOSSES = 10  # after so many, a shard is suspected of ending the nodes
@@ -54,17 +57,24 @@ class _Job:
 
 @dataclass(eq=False)
 class _Worker:
-    """An actor and the shards that it was given: the first of them runs since `since`, the others wait.
+    """An actor and the shards that it was given: the first of them is the oldest since `since`.
 
-    `probe` is a second call that tells whether an actor that Ray calls unavailable is dead, and of what.
+    `probe` is a second call that tells whether an actor that Ray calls unavailable is dead, and of what. An actor that
+    is `leaving` finishes what it has and gets no more.
     """
 
     actor: Any
     ready: Any
     is_ready: bool = False
+    leaving: bool = False
     probe: Any = None
     given: dict[Any, _Job] = field(default_factory=dict)
     since: float = 0.0
+
+    def takes(self, most: int) -> bool:
+        """Whether it may get another shard, if it is to have so many at most."""
+        alone = any(job.careful for job in self.given.values())
+        return self.is_ready and self.probe is None and not self.leaving and not alone and len(self.given) < most
 
 
 class _ShardTimeoutError(Exception):
@@ -146,7 +156,8 @@ class ShardDispatcher:
         while len(self.workers) < wanted:
             threads = max(1, int(resources["num_cpus"]))
             arguments = (self.store, self.plan.feature_sets, self.spec, threads)
-            actor = remote.options(max_restarts=0, **resources).remote(*arguments)
+            calls = IN_FLIGHT + 1  # and one more that asks whether it is alive
+            actor = remote.options(max_restarts=0, max_concurrency=calls, **resources).remote(*arguments)
             worker = _Worker(actor, actor.ready.remote())
             self.workers.append(worker)
             self.worker_of[worker.ready] = worker
@@ -163,19 +174,22 @@ class ShardDispatcher:
     def _assign(self) -> None:
         for depth in range(1, IN_FLIGHT + 1):
             for worker in self.workers:
-                if self.todo and worker.is_ready and worker.probe is None and len(worker.given) < depth:
-                    self._give(worker, self._next())
+                if self.todo and worker.takes(depth) and (job := self._next(alone=not worker.given)):
+                    self._give(worker, job)
         if not self.todo:  # who has nothing left makes room for others, and can't die unnoticed
             for worker in [one for one in self.workers if not one.given]:
                 self._dismiss(worker)
 
-    def _next(self) -> _Job:
-        if self.returned:
+    def _next(self, alone: bool) -> _Job | None:
+        """The next shard for an actor; one that is to be careful only where it is `alone` there."""
+        if self.returned and (alone or not self.returned[0].careful):
             return self.returned.popleft()
         if self.n_fresh:
             self.n_fresh -= 1
             return _Job(next(self.fresh))
-        return self.failed.popleft()
+        if self.failed and (alone or not self.failed[0].careful):
+            return self.failed.popleft()
+        return None
 
     def _give(self, worker: _Worker, job: _Job) -> None:
         ref = worker.actor.extract.remote(job.shard, job.careful)
@@ -232,8 +246,9 @@ class ShardDispatcher:
             return
         self._take_back(worker, ref)
         self._report(value)
-        if value.stuck_threads:
-            self._retire(worker)
+        worker.leaving |= value.stuck_threads > 0
+        if worker.leaving and not worker.given:
+            self._dismiss(worker)
 
     def _probe(self, worker: _Worker, ref: Any) -> None:
         """Ray lost the way to an actor and does not say whether it died, or its node: another call will tell."""
@@ -266,7 +281,7 @@ class ShardDispatcher:
         return jobs
 
     def _retire(self, worker: _Worker) -> None:
-        """Ends an actor in which threads are stuck; what it was given goes back."""
+        """Ends an actor; what it was given goes back."""
         self.returned.extendleft(reversed(self._unfinished(self._dismiss(worker))))
 
     def _bury(self, worker: _Worker, error: Exception) -> None:
@@ -275,6 +290,8 @@ class ShardDispatcher:
         jobs = self._unfinished(self._dismiss(worker))
         if jobs:
             first, *others = jobs
+            for job in others:
+                job.careful |= not lost
             self.returned.extendleft(reversed(others))
             first.node_losses += lost
             if lost and first.node_losses < NODE_LOSSES:

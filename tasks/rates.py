@@ -43,9 +43,9 @@ class ActorRate:
     def add(self, report: ShardReport, now: float) -> None:
         """Counts a shard that came in now."""
         self.failed += sum(failed_images(report).values())
-        self.stages += Stages.of([report])
+        self.stages += report.stages
         self.last = now
-        self.recent.append((now - report.seconds, now, report.samples))
+        self.recent.append((now - report.stages.seconds, now, report.samples))
 
     def mean(self) -> float:
         """Images a second up to its last shard."""
@@ -86,10 +86,10 @@ class Rates:
         self.failed += failed_images(report)
         if any(QUARANTINED in counts for counts in report.failures.values()):
             self.quarantined += report.samples
-        elif not report.seconds:
+        elif not report.stages.seconds:
             self.found += report.samples
         else:
-            actor = self.actors.setdefault(report.worker, ActorRate(now - report.seconds))
+            actor = self.actors.setdefault(report.worker, ActorRate(now - report.stages.seconds))
             actor.add(report, now)
 
     @property
@@ -161,6 +161,7 @@ class Rates:
         if timed and final:
             row |= {"prepare s": round(stages.prepare_s, 1), "wait s": round(stages.wait_s, 1)}
             row |= {"transfer s": round(stages.transfer_s, 1), "forward s": round(stages.forward_s, 1)}
+            row |= {"write s": round(stages.write_s, 1)}
             row |= {"bottleneck": stages.bottleneck, "device idle": _share(stages.idle_fraction, 1)}
             row |= {"cores to keep it busy": _rounded(stages.cores_per_device) if stages.forward_s else ""}
         elif timed:

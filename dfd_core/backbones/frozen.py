@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FrozenNetwork", "RunOn", "Transform", "tensor_digest", "undisturbed_seed"]
 
+SCALED_AT_ONCE = 32  # images, at least; those of the largest batch that calibration tries on a CPU
 _seeding = threading.RLock()
 
 
@@ -103,11 +104,14 @@ class FrozenNetwork:
         On a GPU the pass goes on while the caller does something else; on a CPU it is over when this returns. A batch
         that does not fit into memory is halved, for this call and those that follow.
         """
-        run = self._on_gpu if self.device.type == "cuda" else self._on_cpu
+        on_gpu = self.device.type == "cuda"
+        run = self._on_gpu if on_gpu else self._on_cpu
         parts: list[Callable[[], np.ndarray]] = []
         start = 0
         while start < len(inputs):
-            part = inputs[start : start + self.batch_size]
+            # on a CPU a piece has several batches, so that networks with other batch sizes find it scaled already
+            batches = 1 if on_gpu else max(1, SCALED_AT_ONCE // self.batch_size)
+            part = inputs[start : start + batches * self.batch_size]
             try:
                 parts.append(run(part))
                 start += len(part)
@@ -116,7 +120,7 @@ class FrozenNetwork:
                 if len(part) == 1:
                     raise
                 self.batch_size = len(part) // 2
-            if self.device.type == "cuda":  # outside of the handler, whose traceback holds what did not fit
+            if on_gpu:  # outside of the handler, whose traceback holds what did not fit
                 torch.cuda.empty_cache()
 
         def collect() -> np.ndarray:
@@ -133,7 +137,7 @@ class FrozenNetwork:
         if self.resolved.spec.precision == "float32" or self._module is None or len(inputs) < 2:
             return None
         exact = RUNTIMES[REFERENCE].prepare(self._module, "float32", self.split.side, None)
-        batch = self.split.normalised(torch.from_numpy(np.stack(inputs)).to(self.device))
+        batch = self.split.scaling.scaled(torch.from_numpy(np.stack(inputs)).to(self.device))
         expected = torch.cat([exact(batch[i : i + 8]).cpu() for i in range(0, len(batch), 8)])
         found = torch.from_numpy(self.embed(inputs))
         mean = expected.mean(dim=0)
@@ -145,34 +149,37 @@ class FrozenNetwork:
         )
 
     def _on_cpu(self, inputs: Sequence[np.ndarray]) -> Callable[[], np.ndarray]:
-        started = time.perf_counter()
-        batch = self.split.normalised(torch.from_numpy(np.stack(inputs)), reuse=True)
-        features = self._forward(batch).numpy()
-        self.busy.forward_s += time.perf_counter() - started
-        return lambda: features
+        busy, started = self.busy, time.perf_counter()
+        scaled = self.split.scaling.scaled_here(inputs)
+        batches = (scaled[start : start + self.batch_size] for start in range(0, len(inputs), self.batch_size))
+        features = [self._forward(batch).numpy() for batch in batches]
+        busy.forward_s += time.perf_counter() - started
+        return lambda: np.concatenate(features)
 
     def _on_gpu(self, inputs: Sequence[np.ndarray]) -> Callable[[], np.ndarray]:
         """8-bit pixels go over in pinned memory on a stream of their own, while earlier batches are computed."""
-        host = torch.empty((len(inputs), *inputs[0].shape), dtype=torch.uint8, pin_memory=True)
-        np.stack(inputs, out=host.numpy())
+        rows = [pixels.transpose(0, 2, 1) for pixels in inputs]  # as they stand in memory, see `SplitTransform.pixels`
+        host = torch.empty((len(rows), *rows[0].shape), dtype=torch.uint8, pin_memory=True)
+        np.stack(rows, out=host.numpy())
+        busy = self.busy
         copying, computing = self._copying, torch.cuda.current_stream(self.device)
         marks = [torch.cuda.Event(enable_timing=True) for _ in range(4)]
         with torch.cuda.stream(copying):
             marks[0].record(copying)
-            pixels = host.to(self.device, non_blocking=True)
+            pixels = host.to(self.device, non_blocking=True).permute(0, 1, 3, 2)
             marks[1].record(copying)
         computing.wait_stream(copying)
         pixels.record_stream(computing)
         marks[2].record(computing)
-        features = self._forward(self.split.normalised(pixels))
+        features = self._forward(self.split.scaling.scaled(pixels))
         result = torch.empty(features.shape, dtype=torch.float32, pin_memory=True)
         result.copy_(features, non_blocking=True)
         marks[3].record(computing)
 
         def collect(_kept: torch.Tensor = host) -> np.ndarray:  # the host's memory must stay until the copy is over
             marks[3].synchronize()
-            self.busy.transfer_s += marks[0].elapsed_time(marks[1]) / 1000
-            self.busy.forward_s += marks[2].elapsed_time(marks[3]) / 1000
+            busy.transfer_s += marks[0].elapsed_time(marks[1]) / 1000
+            busy.forward_s += marks[2].elapsed_time(marks[3]) / 1000
             return result.numpy().copy()
 
         return collect

@@ -199,7 +199,8 @@ class LoadedBackbone(Protocol):
     Attributes:
         resolved: What it is.
         batch_size: Images that it likes to get at once.
-        busy: Seconds of its device so far.
+        busy: Where it adds its device's seconds; who wants them counted apart puts another there. What was submitted
+            before still adds to the one before.
     """
 
     resolved: ResolvedBackbone

@@ -1,68 +1,42 @@
 """Extraction: read a shard's images once, decode once, apply every augmentation, run every backbone, write.
 
-An `Extractor` does not know who calls it: the plain loop below and distributed actors use the same one.
+A shard goes through three stages, `prefetch`, `compute` and `write`, and different shards may be in them at one time,
+so that a device neither waits for the first images of a shard nor for files. An `Extractor` does not know who calls it:
+the plain loop below and distributed actors use the same one.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from dfd_core.backbones import LoadedBackbone, load
+from dfd_core.backbones.specs import Busy
 from dfd_core.errors import ImageError
 from dfd_core.features.files import write_feature_file
 from dfd_core.features.planning import ExtractionPlan, Shard
 from dfd_core.features.precision import write_precision_check
 from dfd_core.features.preparation import Chunk, Input, Preparer
+from dfd_core.features.reports import Row, ShardReport, count_failures, find_report, write_off
 from dfd_core.features.sets import FeatureSet
 from dfd_core.features.spec import ExtractionSpec
-from dfd_core.features.statuses import NON_FINITE, OK, QUARANTINED
+from dfd_core.features.stages import Stages
+from dfd_core.features.statuses import NON_FINITE, OK
 from dfd_core.provenance import provenance
 from dfd_core.storage import Store
 
-Row = tuple[str, str, str | None]
-Facts = dict[str, Any]
+__all__ = ["Computed", "Extractor", "ShardReport", "extract_here", "find_report", "write_off"]
+
 PRECISION_SAMPLES = 16
-
-
-@dataclass(frozen=True)
-class ShardReport:
-    """What became of a shard.
-
-    Attributes:
-        shard: Its name.
-        dataset: Its dataset.
-        samples: How many images it had.
-        failures: Count of failed samples by feature set folder and status.
-        seconds: Wall time.
-        worker: Who did it.
-        prepare_s: Thread-seconds spent on reading, decoding, augmenting and transforming.
-        prepare_cpu_s: Of these, seconds on a CPU; the rest is waiting for files.
-        wait_s: Seconds in which this process waited for prepared images.
-        forward_s: Seconds in the networks. On a GPU from the first to the last kernel of each batch, so that idling for
-            want of launches counts as busy.
-        transfer_s: Seconds of copies to a GPU, which go on beside the networks.
-        stuck_threads: Threads that are still in a decoder that was given up on; the process should be replaced.
-    """
-
-    shard: str
-    dataset: str
-    samples: int
-    failures: dict[str, dict[str, int]]
-    seconds: float
-    worker: str = "here"
-    prepare_s: float = 0.0
-    prepare_cpu_s: float = 0.0
-    wait_s: float = 0.0
-    forward_s: float = 0.0
-    transfer_s: float = 0.0
-    stuck_threads: int = 0
+Finish = Callable[[], None]
 
 
 @dataclass
@@ -73,7 +47,7 @@ class _Column:
     X: np.ndarray
     rows: list[Row] = field(default_factory=list)
 
-    def start(self, sample_ids: Sequence[str], inputs: Sequence[Input], backbone: LoadedBackbone) -> Callable[[], None]:
+    def start(self, sample_ids: Sequence[str], inputs: Sequence[Input], backbone: LoadedBackbone) -> Finish:
         """Starts the backbone on what could be prepared; what it returns waits for it and fills the rows."""
         good = [index for index, value in enumerate(inputs) if not isinstance(value, ImageError)]
         wait = backbone.submit([value for value in inputs if not isinstance(value, ImageError)])
@@ -94,6 +68,60 @@ class _Column:
         return finish
 
 
+@dataclass
+class Computed:
+    """A shard that only has to be written; any thread may do so.
+
+    Attributes:
+        extractor: Who computed it.
+        shard: What was computed.
+        columns: Rows and vectors of each feature set.
+        unfinished: What a GPU may still be computing, so that it goes on with the next shard without a pause.
+        busy: The devices' seconds; complete once nothing is unfinished.
+        stages: The other seconds.
+        stuck_threads: Threads of the preparation that were given up on.
+    """
+
+    extractor: Extractor
+    shard: Shard
+    columns: list[_Column]
+    unfinished: list[Finish]
+    busy: Busy
+    stages: Stages
+    stuck_threads: int
+
+    def write(self) -> ShardReport:
+        """Writes one file for each feature set.
+
+        Raises:
+            StoreError: The store can't be written.
+        """
+        for finish in self.unfinished:
+            finish()
+        stages = replace(self.stages, transfer_s=self.busy.transfer_s, forward_s=self.busy.forward_s)
+        started = time.perf_counter()
+        failures = {column.target.folder: count_failures(column.rows) for column in self.columns}
+        for column in self.columns:
+            facts = self._provenance(column.target, failures[column.target.folder], stages)
+            write_feature_file(self.extractor.store, self.shard.path(column.target), column.rows, column.X, facts)
+        stages = replace(stages, write_s=time.perf_counter() - started)
+        dataset = self.shard.targets[0].dataset
+        return ShardReport(
+            self.shard.name, dataset, len(self.shard), failures, stages, stuck_threads=self.stuck_threads
+        )
+
+    def _provenance(self, target: FeatureSet, failures: dict[str, int], stages: Stages) -> dict[str, Any]:
+        return provenance(
+            feature_set=target.model_dump(mode="json"),
+            device=self.extractor.device,
+            runtime=self.extractor.backbones[target.backbone.key()].facts(),
+            n=len(self.shard),
+            failures=failures,
+            # how long writing takes is not known before
+            seconds_of_shard={name: s for name, s in vars(stages).items() if name not in ("images", "write_s")},
+        )
+
+
 class Extractor:
     """Holds backbones and turns shards into feature files.
 
@@ -111,6 +139,7 @@ class Extractor:
         resolved = {feature_set.backbone.key(): feature_set.backbone for feature_set in feature_sets}
         self.backbones = {key: load(one, device, spec.runtime, spec.batch_size) for key, one in resolved.items()}
         self._unchecked = {key for key, one in resolved.items() if one.spec.precision != "float32"}
+        self._computed_until_s = 0.0
 
     def extract(self, shard: Shard, careful: bool = False) -> ShardReport:
         """Computes a shard and writes one file for each of its feature sets.
@@ -124,11 +153,59 @@ class Extractor:
         Raises:
             StoreError: The store can't be read or written.
         """
-        clock = _Clock(self.backbones.values())
+        return self.compute(self.prefetch(shard, careful)).write()
+
+    def extract_all(self, shards: Iterable[Shard]) -> Generator[ShardReport, None, None]:
+        """Computes shards in their order and gives each one's report once its files are there.
+
+        The networks run in the caller's thread. Meanwhile the shard after is prepared and the one before written; the
+        report of a shard comes when the next is computed.
+
+        Raises:
+            StoreError: The store can't be read or written.
+        """
+        line: deque[Preparer] = deque()
+        upcoming = iter(shards)
+        writing: Future[ShardReport] | None = None
+        with ThreadPoolExecutor(1, "write") as writer:
+            try:
+                while True:
+                    line.extend(map(self.prefetch, itertools.islice(upcoming, 2 - len(line))))
+                    if not line:
+                        break
+                    computed = self.compute(line[0])
+                    line.popleft()
+                    before, writing = writing, writer.submit(computed.write)
+                    if before is not None:
+                        yield before.result()
+                if writing is not None:
+                    yield writing.result()
+            finally:
+                for prepared in line:
+                    prepared.close()
+
+    def prefetch(self, shard: Shard, careful: bool = False) -> Preparer:
+        """Begins to read and decode a shard that will be computed soon: its first images, and no more than a chunk.
+
+        Returns:
+            What `compute` takes, which closes it; else it is to be closed.
+        """
+        return Preparer(self.backbones, shard, self.spec, careful)
+
+    def compute(self, prepared: Preparer) -> Computed:
+        """Runs the networks over a shard. To be called from one thread only.
+
+        Raises:
+            StoreError: The place where the images are does not answer.
+        """
+        shard, busy, wait_s = prepared.shard, Busy(), 0.0
+        for backbone in self.backbones.values():
+            backbone.busy = busy
         columns = [_Column(t, np.zeros((len(shard), t.backbone.dimension), np.float32)) for t in shard.targets]
-        with Preparer(self.backbones, shard.targets, self.spec, careful) as preparer:
-            unfinished: list[Callable[[], None]] = []
-            for sample_ids, inputs in clock.waiting_for(preparer.chunks(shard)):
+        unfinished: list[Finish] = []
+        with contextlib.closing(prepared):
+            for seconds, (sample_ids, inputs) in _timed(prepared.chunks()):
+                wait_s += seconds
                 started = [
                     column.start(sample_ids, values, self.backbones[column.target.backbone.key()])
                     for column, values in zip(columns, inputs, strict=True)
@@ -138,15 +215,10 @@ class Extractor:
                 unfinished = started
                 if self._unchecked:
                     self._check_precision(shard, inputs)
-            for finish in unfinished:
-                finish()
-        stages = clock.read(preparer)
-        failures = {column.target.folder: _failures(column.rows) for column in columns}
-        for column in columns:
-            facts = self._provenance(column.target, len(shard), failures[column.target.folder], vars(stages))
-            write_feature_file(self.store, shard.path(column.target), column.rows, column.X, facts)
-        report = ShardReport(shard.name, shard.targets[0].dataset, len(shard), failures, clock.seconds())
-        return replace(report, stuck_threads=preparer.stuck, **vars(stages))
+        now_s = time.perf_counter()
+        began_s, self._computed_until_s = max(prepared.began_s, self._computed_until_s), now_s
+        stages = Stages(len(shard), now_s - began_s, prepared.pool.busy_s, prepared.pool.cpu_s, wait_s)
+        return Computed(self, shard, columns, unfinished, busy, stages, prepared.pool.stuck)
 
     def _check_precision(self, shard: Shard, inputs: Sequence[Sequence[Input]]) -> None:
         """Compares reduced precisions with float32 on the first images that come along, once for each backbone."""
@@ -161,56 +233,15 @@ class Extractor:
             if agreement is not None:
                 write_precision_check(self.store, target, agreement, backbone.facts())
 
-    def _provenance(self, target: FeatureSet, n: int, failures: dict[str, int], stages: dict[str, float]) -> Facts:
-        return provenance(
-            feature_set=target.model_dump(mode="json"),
-            device=self.device,
-            runtime=self.backbones[target.backbone.key()].facts(),
-            n=n,
-            failures=failures,
-            seconds_of_shard=stages,
-        )
 
-
-class _Clock:
-    """Where a shard's seconds go."""
-
-    def __init__(self, backbones: Iterable[LoadedBackbone]) -> None:
-        self.started = time.perf_counter()
-        self.wait_s = 0.0
-        self.backbones = list(backbones)
-        self.before = self._busy()
-
-    def waiting_for(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-        """The chunks; the time until each comes is time that nobody used."""
-        while True:
-            asked = time.perf_counter()
-            chunk = next(chunks, None)
-            self.wait_s += time.perf_counter() - asked
-            if chunk is None:
-                return
-            yield chunk
-
-    def read(self, preparer: Preparer) -> SimpleNamespace:
-        """The stages, as a report has them."""
-        forward_s, transfer_s = (now - then for now, then in zip(self._busy(), self.before, strict=True))
-        return SimpleNamespace(
-            prepare_s=round(preparer.busy_s, 4),
-            prepare_cpu_s=round(preparer.cpu_s, 4),
-            wait_s=round(self.wait_s, 4),
-            forward_s=round(forward_s, 4),
-            transfer_s=round(transfer_s, 4),
-        )
-
-    def seconds(self) -> float:
-        """Wall time so far."""
-        return time.perf_counter() - self.started
-
-    def _busy(self) -> tuple[float, float]:
-        return (
-            sum(backbone.busy.forward_s for backbone in self.backbones),
-            sum(backbone.busy.transfer_s for backbone in self.backbones),
-        )
+def _timed(chunks: Iterator[Chunk]) -> Iterator[tuple[float, Chunk]]:
+    """The chunks, each with the seconds that it was waited for."""
+    while True:
+        asked_s = time.perf_counter()
+        chunk = next(chunks, None)
+        if chunk is None:
+            return
+        yield time.perf_counter() - asked_s, chunk
 
 
 def extract_here(
@@ -220,63 +251,22 @@ def extract_here(
     on_shard: Callable[[ShardReport], None],
     device: str = "cpu",
 ) -> list[ShardReport]:
-    """Computes a plan in this process, shard after shard, without Ray.
+    """Computes a plan in this process, without Ray.
 
     Args:
         store: Where the files go.
         plan: What is missing.
         spec: How.
-        on_shard: Called after each shard.
+        on_shard: Called for each shard, in their order.
         device: Where the backbones run, for torch.
     """
     if not plan.shards:
         return []
     for feature_set in plan.feature_sets:
         store.sweep(feature_set.folder)
-    extractor = Extractor(store, plan.feature_sets, spec, device)
     reports = []
-    for shard in plan.shards:
-        report = extractor.extract(shard)
-        reports.append(report)
-        on_shard(report)
+    with contextlib.closing(Extractor(store, plan.feature_sets, spec, device).extract_all(plan.shards)) as finished:
+        for report in finished:
+            reports.append(report)
+            on_shard(report)
     return reports
-
-
-def write_off(store: Store, shard: Shard, status: str, error: str) -> ShardReport:
-    """Gives every sample of a shard that can't be computed a row that says so, so that none is forgotten.
-
-    Feature sets whose file is there keep it: an attempt may have ended between two of them.
-    """
-    failures: dict[str, dict[str, int]] = {}
-    for target in shard.targets:
-        path = shard.path(target)
-        if store.exists(path):
-            failures[target.folder] = _failures_of_file(store, path)
-            continue
-        rows = [(sample_id, status, error) for sample_id, _ in shard.samples]
-        failures[target.folder] = {status: len(shard)}
-        facts = provenance(feature_set=target.model_dump(mode="json"), n=len(shard), failures={status: len(shard)})
-        write_feature_file(store, path, rows, np.zeros((len(rows), target.backbone.dimension), np.float32), facts)
-    return ShardReport(shard.name, shard.targets[0].dataset, len(shard), failures, 0.0)
-
-
-def find_report(store: Store, shard: Shard) -> ShardReport | None:
-    """The report of a shard whose files are all in the store, `None` where one is missing or was written off before."""
-    failures: dict[str, dict[str, int]] = {}
-    for target in shard.targets:
-        path = shard.path(target)
-        if not store.exists(path):
-            return None
-        failures[target.folder] = _failures_of_file(store, path)
-        if failures[target.folder] == {QUARANTINED: len(shard)}:
-            return None
-    return ShardReport(shard.name, shard.targets[0].dataset, len(shard), failures, 0.0)
-
-
-def _failures_of_file(store: Store, path: str) -> dict[str, int]:
-    counts = store.read_table(path, columns=["status"])["status"].value_counts().to_pylist()
-    return {str(one["values"]): int(one["counts"]) for one in counts if one["values"] != OK}
-
-
-def _failures(rows: list[Row]) -> dict[str, int]:
-    return dict(Counter(status for _, status, _ in rows if status != OK))

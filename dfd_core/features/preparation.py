@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,81 +42,60 @@ _BYTES_PER_PIXEL = 20  # what decoding takes at its worst
 
 
 class Preparer:
-    """Threads that prepare the next chunk of a shard while the networks work on this one.
+    """Threads that prepare a shard: its first chunk at once, each further one while the networks have the one before.
 
     Args:
         backbones: Loaded backbones by key.
-        targets: The feature sets to prepare for.
+        shard: What to prepare, and for which feature sets.
         spec: Policy, threads and time limit.
         careful: Decode in a process of its own.
     """
 
     def __init__(
-        self,
-        backbones: Mapping[str, LoadedBackbone],
-        targets: Sequence[FeatureSet],
-        spec: ExtractionSpec,
-        careful: bool = False,
+        self, backbones: Mapping[str, LoadedBackbone], shard: Shard, spec: ExtractionSpec, careful: bool = False
     ) -> None:
-        self.n_targets, self.spec, self.careful = len(targets), spec, careful
-        self.wanted = _grouped(backbones, targets)
-        distinct = sum(len(wanting) for _, wanting in self.wanted)
-        used = [backbones[target.backbone.key()] for target in targets]
-        self.chunk_size = _chunk_size(used, distinct)
+        self.shard, self.spec, self.began_s = shard, spec, time.perf_counter()
+        self.wanted = _grouped(backbones, shard.targets)
+        size = _chunk_size([backbones[target.backbone.key()] for target in shard.targets])
+        size = min(size, max(AT_LEAST, len(shard) // 4))  # else nothing is prepared ahead in a small shard
+        self._parts = (shard.samples[start : start + size] for start in range(0, len(shard), size))
+        self._ahead: deque[list[tuple[str, str, Ticket[list[Input]]]]] = deque()
         self._being_read: set[str] = set()
         self._open = contextlib.ExitStack()
-
-    def __enter__(self) -> Preparer:
-        threads = self.spec.threads or os.cpu_count() or 1
-        limit_s, policy = self.spec.decode_timeout_s, self.spec.decode
+        threads, limit_s, policy = spec.threads or os.cpu_count() or 1, spec.decode_timeout_s, spec.decode
         self.decode: Callable[[bytes], Image] = lambda data: decode(data, policy)
-        if self.careful:
+        if careful:
             isolated = IsolatedDecoder(policy, limit_s, _BYTES_PER_PIXEL * policy.max_pixels)
             self.decode = self._open.enter_context(isolated).decode
             limit_s = 2 * limit_s + CHILD_START_S  # the child's own limit comes first
         self.pool = self._open.enter_context(DeadlinePool(threads, limit_s))
-        return self
+        self._begin(1)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Ends the threads; what they have not begun is dropped."""
         self._open.close()
 
-    @property
-    def busy_s(self) -> float:
-        """Seconds that threads have worked, waiting for files included."""
-        return self.pool.busy_s
-
-    @property
-    def cpu_s(self) -> float:
-        """CPU-seconds of the threads."""
-        return self.pool.cpu_s
-
-    @property
-    def stuck(self) -> int:
-        """Threads that were given up on and have not come back."""
-        return self.pool.stuck
-
-    def chunks(self, shard: Shard) -> Iterator[Chunk]:
+    def chunks(self) -> Iterator[Chunk]:
         """The shard's samples in their order; the next chunk is being prepared while the caller has this one."""
-        size = min(self.chunk_size, max(AT_LEAST, len(shard) // 4))  # else nothing is prepared ahead in a small shard
-        parts = [shard.samples[start : start + size] for start in range(0, len(shard), size)]
-        waiting, ahead = iter(parts), list[list[Ticket[list[Input]]]]()
-        for part in parts:
-            for upcoming in itertools.islice(waiting, 2 - len(ahead)):
-                ahead.append([self.pool.submit(self._prepare, *sample) for sample in upcoming])
-            tickets = zip(part, ahead.pop(0), strict=True)
-            rows = [self._result(sample, ticket) for sample, ticket in tickets]
-            yield [sample_id for sample_id, _ in part], [list(column) for column in zip(*rows, strict=True)]
+        while True:
+            self._begin(2 - len(self._ahead))
+            if not self._ahead:
+                return
+            part = self._ahead.popleft()
+            rows = [self._result(*one) for one in part]
+            yield [sample_id for sample_id, *_ in part], [list(column) for column in zip(*rows, strict=True)]
 
-    def _result(self, sample: tuple[str, str], ticket: Ticket[list[Input]]) -> list[Input]:
+    def _begin(self, n: int) -> None:
+        for part in itertools.islice(self._parts, n):
+            self._ahead.append([(*sample, self.pool.submit(self._prepare, *sample)) for sample in part])
+
+    def _result(self, sample_id: str, url: str, ticket: Ticket[list[Input]]) -> list[Input]:
         try:
             return ticket.result()
         except ImageError as error:
-            sample_id, url = sample
             if error.status == TIMED_OUT and sample_id in self._being_read:
                 raise StoreError(f"Could not read {url}: no answer in {self.spec.decode_timeout_s:g} s.") from error
-            return [error] * self.n_targets
+            return [error] * len(self.shard.targets)
 
     def _prepare(self, sample_id: str, url: str) -> list[Input]:
         """One image's input for each feature set."""
@@ -123,7 +103,7 @@ class Preparer:
         data = read_original(url, sample_id)
         self._being_read.discard(sample_id)
         image = self.decode(data)
-        inputs: list[Input] = [ImageError("", "")] * self.n_targets
+        inputs: list[Input] = [ImageError("", "")] * len(self.shard.targets)
         for augmentation, wanting in self.wanted:
             try:
                 augmented = augment(augmentation, image, sample_id)
@@ -159,8 +139,12 @@ def _transformed(backbone: LoadedBackbone, image: Image) -> Input:
         return error
 
 
-def _chunk_size(backbones: Sequence[LoadedBackbone], distinct: int) -> int:
-    """At least the largest batch, unless two chunks of it would take too much memory."""
+def _chunk_size(backbones: Sequence[LoadedBackbone]) -> int:
+    """At least the largest batch, unless three chunks of it, one of them the next shard's, took too much memory.
+
+    Args:
+        backbones: That of each feature set.
+    """
     side = max(backbone.resolved.spec.card.input_size or 256 for backbone in backbones)
-    per_image = distinct * 3 * side**2
-    return max(1, min(max(AT_LEAST, *(one.batch_size for one in backbones)), AHEAD_BYTES // (2 * per_image)))
+    per_image = len(backbones) * 3 * side**2
+    return max(1, min(max(AT_LEAST, *(one.batch_size for one in backbones)), AHEAD_BYTES // (3 * per_image)))

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from dfd_core.features.extraction import ShardReport
-
-Stage = Literal["decode", "transfer", "forward"]
+Stage = Literal["decode", "transfer", "forward", "write"]
 
 
 @dataclass(frozen=True)
 class Stages:
     """Where the time of some shards went, all of one process or summed over several.
 
+    Shards overlap: while the networks work on one, the next is prepared and the one before is written.
+
     Attributes:
         images: How many.
-        seconds: Wall seconds, summed over processes.
+        seconds: Wall seconds of the networks' thread, waiting included, so that those of several shards don't overlap;
+            summed over processes.
         prepare_s: Thread-seconds of reading, decoding, augmenting and resizing.
-        prepare_cpu_s: Of these, seconds on a CPU.
+        prepare_cpu_s: Of these, seconds on a CPU; the rest is waiting for files.
         wait_s: Seconds in which processes waited for prepared images.
-        transfer_s: Seconds of transfers to a GPU.
-        forward_s: Seconds in which devices computed.
+        transfer_s: Seconds of transfers to a GPU, which go on beside the networks.
+        forward_s: Seconds in which devices computed. On a GPU from the first to the last kernel of each batch, so that
+            idling for want of launches counts as busy.
+        write_s: Seconds of writing files.
     """
 
     images: int = 0
@@ -32,22 +34,7 @@ class Stages:
     wait_s: float = 0.0
     transfer_s: float = 0.0
     forward_s: float = 0.0
-
-    @classmethod
-    def of(cls, reports: Iterable[ShardReport]) -> Stages:
-        """Sums reports."""
-        total = cls()
-        for report in reports:
-            total += cls(
-                report.samples,
-                report.seconds,
-                report.prepare_s,
-                report.prepare_cpu_s,
-                report.wait_s,
-                report.transfer_s,
-                report.forward_s,
-            )
-        return total
+    write_s: float = 0.0
 
     def __add__(self, other: Stages) -> Stages:
         mine, theirs = vars(self).values(), vars(other).values()
@@ -56,11 +43,16 @@ class Stages:
     @property
     def idle_fraction(self) -> float:
         """The share of wall time in which the device computed nothing."""
-        return max(0.0, 1 - self.forward_s / self.seconds) if self.seconds else 0.0
+        wall_s = max(
+            self.seconds, self.write_s
+        )  # where writing holds up all, the networks' thread stands still between
+        return max(0.0, 1 - self.forward_s / wall_s) if wall_s else 0.0
 
     @property
     def bottleneck(self) -> Stage:
         """The stage that would have to become faster: what the others wait for."""
+        if self.write_s > self.seconds:
+            return "write"
         if self.wait_s > 0.1 * self.seconds:
             return "decode"
         return "transfer" if self.transfer_s > self.forward_s else "forward"

@@ -48,6 +48,13 @@ def fan_out(options: Options) -> Iterable[Measurement]:
     yield from module.measure(repeats=options.repeats)
 
 
+def overlap(_: Options) -> Iterable[Measurement]:
+    """A device's idling between shards."""
+    import overlap as module
+
+    yield from module.measure()
+
+
 def tools(options: Options) -> Iterable[Measurement]:
     """The plain loop and Ray Data, with ours in one process and on Ray between them."""
     counts = (128, 256) if options.quick else (128, 384)
@@ -90,7 +97,8 @@ def intervals(_: Options) -> Iterable[Measurement]:
 
 
 PARTS: Mapping[str, Callable[[Options], Iterable[Measurement]]] = {
-    part.__name__: part for part in (bare, fan_out, readback, ledger, dispatching, intervals, tools, clip_retrieval)
+    part.__name__: part
+    for part in (bare, fan_out, overlap, readback, ledger, dispatching, intervals, tools, clip_retrieval)
 }
 GOALS = {
     ("dataloader", "CPU"): 2.0,

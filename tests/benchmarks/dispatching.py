@@ -45,7 +45,7 @@ class StubActor(ExtractionActor):
         return self.name
 
     def extract(self, shard: Shard, careful: bool) -> ShardReport:
-        return ShardReport(shard.name, shard.targets[0].dataset, len(shard), {}, 0.0, self.name)
+        return ShardReport(shard.name, shard.targets[0].dataset, len(shard), {}, worker=self.name)
 
 
 class StubDispatcher(ShardDispatcher):

@@ -42,7 +42,7 @@ class LoggingActor(ExtractionActor):
         }
         with Path(self.log).open("a") as file:
             file.write(json.dumps(line) + "\n")
-        time.sleep(self.pace_s)
+        self.networks.submit(time.sleep, self.pace_s).result()  # one shard after the other, as networks take their time
         return super().extract(shard, careful)
 
 

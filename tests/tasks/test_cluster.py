@@ -23,3 +23,38 @@ def test_an_address_where_no_ray_is_gives_a_clear_error(monkeypatch):
     monkeypatch.setattr(cluster.ray, "init", lambda *a, **k: (_ for _ in ()).throw(ConnectionError("refused")))
     with pytest.raises(EngineError, match=r"did not start or answer \(127\.0\.0\.1:1\): refused"):
         cluster._connect(EngineSettings(ray_address="127.0.0.1:1"))
+
+
+def node(cpus, gpus=0, alive=True):
+    return {"Alive": alive, "Resources": {"CPU": cpus, **({"GPU": gpus} if gpus else {})}}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "gpus", "expected"),
+    [
+        ([node(16, 2)], 1, 8),
+        ([node(16, 2)], 0.5, 4),
+        ([node(64), node(16, 1), node(12, 2)], 1, 6),  # the node with the fewest decides, those without GPUs don't
+        ([node(16, 1), node(2, 1, alive=False)], 1, 16),
+        ([node(7, 2)], 1, 3),
+        ([node(2, 4)], 1, 0.5),
+        ([node(16, 1), node(4, 2)], 2, 4),  # an actor of two GPUs fits on one of the nodes only
+        ([node(16)], 1, 1),
+    ],
+)
+def test_an_actor_gets_its_share_of_the_cpus_beside_a_gpu(monkeypatch, nodes, gpus, expected):
+    monkeypatch.setattr(cluster.ray, "nodes", lambda: nodes)
+    assert cluster._cpus_beside(gpus) == expected
+    assert cluster.room_for({"num_cpus": expected, "num_gpus": gpus}) >= any(n["Resources"].get("GPU") for n in nodes)
+
+
+def test_actors_of_a_gpu_node_fill_it(monkeypatch):
+    nodes = [node(16, 2), node(12, 2), node(32)]
+    monkeypatch.setattr(cluster.ray, "nodes", lambda: nodes)
+    monkeypatch.setattr(cluster.ray, "cluster_resources", lambda: {"CPU": 60, "GPU": 4})
+    resources = cluster.actor_resources(EngineSettings())
+    assert resources == {"num_cpus": 6, "num_gpus": 1}
+    assert cluster.room_for(resources) == 4
+    whole = cluster.actor_resources(EngineSettings(gpus_per_actor=0.5))
+    assert whole == {"num_cpus": 3, "num_gpus": 0.5}
+    assert cluster.room_for(whole) == 8

@@ -25,7 +25,7 @@ from dfd_core.storage import Store
 
 KINDS = [(victim, on) for victim in ("driver", "actor", "node") for on in ("disk", "s3")]
 ROUNDS = list(enumerate([*KINDS, *KINDS, *KINDS, ("driver", "disk"), ("actor", "s3")]))
-SHARD, SETS, ACTORS, IN_FLIGHT = 4, 2, 2, 2
+SHARD, SETS, ACTORS, IN_FLIGHT = 4, 2, 2, 3
 LAST = 96 / SHARD - 2
 landed = []
 
@@ -185,7 +185,7 @@ def test_a_kill_at_a_random_moment_costs_what_was_in_flight_and_no_more(
     again = sum(n - 1 for n in begun.values())
     assert again <= in_flight * SHARD * SETS
     careful = [event for event in extraction.events("start") if event["careful"]]
-    assert len(careful) <= (victim == "actor")  # a node or a driver that dies is no fault of the shard
+    assert len(careful) <= IN_FLIGHT * (victim == "actor")  # a node or a driver that dies is no fault of the shard
     assert len(partials(extraction)) <= ACTORS  # a killed actor leaves the one that it was writing
 
 
@@ -222,6 +222,21 @@ def test_a_node_that_joins_is_used_while_the_run_goes_on(new_extraction, cluster
     assert len(reports) == 2
     assert min(reports.values()) >= 2
     assert set(starts(extraction).values()) == {1}
+    all_is_there(extraction, reference)
+
+
+def test_ten_nodes_that_go_are_no_shards_fault(new_extraction, cluster, reference):
+    """With one attempt a shard, any blame would give it up."""
+    cluster.ensure(2)
+    extraction = new_extraction("run", pace_s=0.4)
+    extraction.start(DFD_SHARD_ATTEMPTS="1")
+    for number in range(10):
+        extraction.await_events("report", number + 1)
+        cluster.kill(cluster.nodes[0])
+        cluster.ensure(2)
+    assert not extraction.events("done")
+    assert extraction.finish(180) == 0, extraction.output()
+    assert not [event for event in extraction.events("start") if event["careful"]]
     all_is_there(extraction, reference)
 
 

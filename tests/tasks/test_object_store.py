@@ -1,6 +1,7 @@
 """A store that goes away in the middle of a run, and comes back."""
 
 import contextlib
+import subprocess
 import time
 
 import fsspec
@@ -12,11 +13,37 @@ from dfd_core.features.files import read_statuses
 from dfd_core.storage import Store
 
 
+def mount(folder, *options):
+    return subprocess.run(["mount", *options, str(folder)], capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture
+def disk():
+    """Makes a folder a disk of its own."""
+    mounted = []
+
+    def make(folder):
+        folder.mkdir()
+        if not mount(folder, "-t", "tmpfs", "-o", "size=64m", "tmpfs"):
+            pytest.skip("no disk can be mounted here")
+        mounted.append(folder)
+
+    yield make
+    for folder in mounted:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
 @contextlib.contextmanager
 def away(extraction, forwarder):
-    """The store can't be reached: the way to the bucket is cut, the folder's disk unmounted."""
+    """The store can't be used: the way to the bucket is cut, the folder's disk unmounted or made read-only."""
     store = extraction.folder / "store"
-    if extraction.config.store.startswith("s3://"):
+    if store.is_mount():
+        mount(store, "-o", "remount,ro")
+        try:
+            yield
+        finally:
+            mount(store, "-o", "remount,rw")
+    elif extraction.config.store.startswith("s3://"):
         forwarder.cut()
         try:
             yield
@@ -29,18 +56,21 @@ def away(extraction, forwarder):
         store.with_name("elsewhere").rename(store)
 
 
-@pytest.mark.parametrize("on", ["disk", "s3"])
+@pytest.mark.parametrize("on", ["disk", "read-only disk", "s3"])
 def test_a_store_that_goes_away_ends_the_run_with_its_name_and_the_same_command_goes_on(
-    on, cluster, s3, new_extraction
+    on, cluster, s3, new_extraction, disk
 ):
     cluster.ensure(2)
-    extraction = new_extraction("run", on, pace_s=0.3)
+    extraction = new_extraction("run", "s3" if on == "s3" else "disk", pace_s=0.3)
+    if on == "read-only disk":
+        disk(extraction.folder / "store")
     extraction.start()
     extraction.await_events("report", 4)
     with away(extraction, s3):
         assert extraction.finish(120) == 3
         assert "StoreError: " in extraction.output()
         assert extraction.config.store.removeprefix("s3://") in extraction.output()
+        assert ("Read-only file system" in extraction.output()) == (on == "read-only disk")
     assert not extraction.events("done")
     store = Store(extraction.config.store)
     folders = {target for event in extraction.events("start") for target in event["targets"]}

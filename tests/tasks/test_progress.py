@@ -5,6 +5,7 @@ import pytest
 from dfd_core.errors import RunCancelledError
 from dfd_core.features.extraction import ShardReport
 from dfd_core.features.planning import ExtractionPlan
+from dfd_core.features.stages import Stages
 from tasks import cancelling
 from tasks.progress import CountProgress, ExtractionProgress
 
@@ -21,7 +22,7 @@ class Untouchable(tuple):
 def test_a_shard_moves_the_feature_sets_of_its_report_and_no_plan_is_searched():
     plan = ExtractionPlan((), Untouchable(), {"one": 10, "two": 0, "three": 0}, {"one": 50, "two": 50, "three": 50})
     progress = ExtractionProgress(plan, 90, logger)
-    progress.on_shard(ShardReport("shard-x", "d", 20, {"one": {"empty": 1}, "two": {}}, 2.0, "a"))
+    progress.on_shard(ShardReport("shard-x", "d", 20, {"one": {"empty": 1}, "two": {}}, Stages(20, 2.0), "a"))
     assert [progress._percent(folder) for folder in ("one", "two", "three")] == [60.0, 40.0, 0.0]
     assert progress.changed == {"one", "two"}
     (whole, actor) = progress.throughput_rows()

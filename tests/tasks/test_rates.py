@@ -1,6 +1,7 @@
 import pytest
 
 from dfd_core.features.extraction import ShardReport
+from dfd_core.features.stages import Stages
 from dfd_core.features.statuses import QUARANTINED, TRUNCATED
 from tasks.rates import Rates, duration, failed_images
 
@@ -14,7 +15,8 @@ class Clock:
 
 
 def shard(worker="a", samples=10, seconds=5.0, failures=None, **more):
-    return ShardReport("shard-x", "d", samples, failures or {"one": {}, "two": {}}, seconds, worker, **more)
+    stages = Stages(samples, seconds, **more)
+    return ShardReport("shard-x", "d", samples, failures or {"one": {}, "two": {}}, stages, worker)
 
 
 def test_the_rate_follows_what_happens_now_and_the_mean_the_whole():
@@ -122,8 +124,10 @@ def test_columns_of_times_are_there_when_they_were_measured():
     rates.add(shard("a", prepare_s=4.0, wait_s=3.0, forward_s=1.0))
     rates.add(shard("b", prepare_s=1.0, wait_s=0.5, forward_s=4.0, transfer_s=5.0))
     rates.add(shard("c", prepare_s=1.0, wait_s=0.5, forward_s=4.0, transfer_s=1.0))
-    assert [row["waits for images"] for row in rates.rows()] == ["27 %", "60 %", "10 %", "10 %"]
-    assert [row["bottleneck"] for row in rates.rows(final=True)][1:] == ["decode", "transfer", "forward"]
+    rates.add(shard("d", prepare_s=1.0, wait_s=0.5, forward_s=2.0, write_s=6.0))
+    assert [row["waits for images"] for row in rates.rows()] == ["22 %", "60 %", "10 %", "10 %", "10 %"]
+    assert [row["bottleneck"] for row in rates.rows(final=True)][1:] == ["decode", "transfer", "forward", "write"]
+    assert [row["write s"] for row in rates.rows(final=True)] == [6.0, 0.0, 0.0, 0.0, 6.0]
 
 
 def test_nothing_yet_is_said_to_be_nothing():

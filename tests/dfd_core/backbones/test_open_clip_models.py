@@ -41,7 +41,7 @@ def test_features_are_open_clips_own(model, known_to_open_clip, images, tmp_path
     reference, _, reference_transform = open_clip.create_model_and_transforms("tiny", pretrained=str(path))
     backbone = tiny(path)
     inputs = [backbone.transform(image) for image in images]
-    normalised = backbone.split.normalised(torch.from_numpy(np.stack(inputs)))
+    normalised = backbone.split.scaling.scaled(torch.from_numpy(np.stack(inputs)))
     for found, image in zip(normalised, images, strict=True):
         torch.testing.assert_close(found, reference_transform(image), rtol=0, atol=0)
     with torch.inference_mode():

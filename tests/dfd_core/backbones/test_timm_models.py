@@ -51,7 +51,7 @@ def test_features_are_timms_own(checkpoints, images, tmp_path, name, suffix):
     reference_transform = timm.data.create_transform(**configuration, is_training=False)
     backbone = backbone_from(path, name)
     inputs = [backbone.transform(image) for image in images]
-    normalised = backbone.split.normalised(torch.from_numpy(np.stack(inputs)))
+    normalised = backbone.split.scaling.scaled(torch.from_numpy(np.stack(inputs)))
     for found, image in zip(normalised, images, strict=True):
         torch.testing.assert_close(found, reference_transform(image), rtol=0, atol=0)
     with torch.inference_mode():
@@ -90,7 +90,7 @@ def test_another_image_size_resamples_positions_as_timm_does(checkpoints, images
     inputs = [small.transform(image) for image in images]
     assert inputs[0].shape == (96, 96, 3)
     with torch.inference_mode():
-        expected = reference(small.split.normalised(torch.from_numpy(np.stack(inputs)))).numpy()
+        expected = reference(small.split.scaling.scaled(torch.from_numpy(np.stack(inputs)))).numpy()
     np.testing.assert_array_equal(small.embed(inputs), expected)
     assert small.resolved.key() != own.resolved.key()
     assert small.resolved.weights_digest == own.resolved.weights_digest

@@ -12,7 +12,7 @@ from dfd_core.backbones import BACKBONES, BackboneSpec, open_clip_models, timm_m
 from dfd_core.backbones.transforms import SplitTransform, _stays_within_one
 
 NETWORKS = [name for name, card in BACKBONES.items() if card.library != "spectrum"]
-SIZES = ((256, 256), (301, 517), (64, 48), (1030, 700), (30, 400))
+SIZES = ((256, 256), (301, 517), (64, 48), (1030, 700), (30, 400), (224, 224), (248, 248))
 
 
 def own_transform(name):
@@ -34,7 +34,7 @@ def test_both_parts_together_are_the_librarys_own_transform_bit_for_bit(name):
         pixels = split.pixels(image)
         assert pixels.dtype == np.uint8
         assert pixels.shape == (split.side, split.side, 3)
-        assert torch.equal(split.normalised(torch.from_numpy(pixels.copy())[None])[0], own(image))
+        assert torch.equal(split.scaling.scaled(torch.from_numpy(pixels.copy())[None])[0], own(image))
 
 
 def test_backbones_share_their_pixels_only_where_they_are_the_same():

@@ -203,5 +203,5 @@ def test_a_backbone_from_the_hub_is_what_timm_gets_from_it(monkeypatch, tmp_path
     backbone = load(resolved, batch_size=8)
     inputs = [backbone.transform(image) for image in images]
     with torch.inference_mode():
-        expected = reference(backbone.split.normalised(torch.from_numpy(np.stack(inputs)))).numpy()
+        expected = reference(backbone.split.scaling.scaled(torch.from_numpy(np.stack(inputs)))).numpy()
     np.testing.assert_array_equal(backbone.embed(inputs), expected)

@@ -183,19 +183,23 @@ def _seed(name, index):
 def test_a_shard_says_where_its_seconds_went(store, images, feature_sets):
     plan = plan_extraction(store, {"d": images}, feature_sets, 10)
     report = Extractor(store, feature_sets, SPEC).extract(plan.shards[0])
-    assert report.prepare_cpu_s > 0
-    assert 0 < report.forward_s < report.seconds
-    assert 0 < report.wait_s < report.seconds
-    assert report.transfer_s == 0
+    found = report.stages
+    assert found.images == report.samples == 10
+    assert found.prepare_cpu_s > 0
+    assert 0 < found.forward_s < found.seconds
+    assert 0 < found.wait_s < found.seconds
+    assert found.transfer_s == 0
+    assert found.write_s > 0
     assert report.stuck_threads == 0
-    stages = Stages.of([report, report])
+    stages = sum([found, found], Stages())
     assert stages.images == 20
-    assert stages.forward_s == pytest.approx(2 * report.forward_s)
+    assert stages.forward_s == pytest.approx(2 * found.forward_s)
     assert 0 < stages.idle_fraction < 1
-    assert stages.cores_per_device == pytest.approx(report.prepare_cpu_s / report.forward_s)
+    assert stages.cores_per_device == pytest.approx(found.prepare_cpu_s / found.forward_s)
     facts = store.read_provenance(plan.shards[0].path(feature_sets[1]))
     assert facts["runtime"]["runtime"] == "torch"
-    assert facts["seconds_of_shard"]["forward_s"] == report.forward_s
+    assert facts["seconds_of_shard"]["forward_s"] == found.forward_s
+    assert "write_s" not in facts["seconds_of_shard"]
 
 
 @pytest.mark.parametrize(
@@ -204,6 +208,8 @@ def test_a_shard_says_where_its_seconds_went(store, images, feature_sets):
         (Stages(10, seconds=10, wait_s=6, forward_s=3), "decode"),
         (Stages(10, seconds=10, wait_s=0.5, forward_s=9), "forward"),
         (Stages(10, seconds=10, wait_s=0.5, forward_s=2, transfer_s=9), "transfer"),
+        (Stages(10, seconds=10, wait_s=0.5, forward_s=9, write_s=11), "write"),
+        (Stages(10, seconds=10, wait_s=0.5, forward_s=9, write_s=9.5), "forward"),
     ],
 )
 def test_the_stage_that_others_wait_for_is_named(stages, expected):
