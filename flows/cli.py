@@ -14,7 +14,7 @@ import typer
 
 from dfd_core import __version__
 from dfd_core.errors import DfdError, RunCancelledError
-from flows import catalogue_commands, server_commands, throughput_command
+from flows import audit_command, catalogue_commands, server_commands, throughput_command
 
 EXAMPLES = """
 \b
@@ -130,6 +130,7 @@ def report(config: Config = None, store: StoreOption = None, dry_run: DryRun = F
     _start("report", config, store, dry_run, local)
 
 
+app.command(epilog="Example: dfd audit faces/ --group-pattern 'n[0-9]+' --fail-on error")(audit_command.audit)
 app.command(epilog="Example: dfd throughput mine.yaml --images 256")(throughput_command.throughput)
 
 

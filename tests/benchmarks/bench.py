@@ -82,8 +82,15 @@ def dispatching(_: Options) -> Iterable[Measurement]:
     yield from map(_as_measurement, module.measure())
 
 
+def auditing(options: Options) -> Iterable[Measurement]:
+    """The audit of 256-px files, and near duplicates among 100,000 hashes."""
+    import auditing as module
+
+    yield from map(_as_measurement, module.measure(options.folder))
+
+
 PARTS: Mapping[str, Callable[[Options], Iterable[Measurement]]] = {
-    part.__name__: part for part in (bare, fan_out, readback, ledger, dispatching, tools, clip_retrieval)
+    part.__name__: part for part in (bare, fan_out, readback, ledger, dispatching, auditing, tools, clip_retrieval)
 }
 GOALS = {
     ("dataloader", "CPU"): 2.0,
