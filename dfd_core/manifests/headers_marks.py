@@ -11,8 +11,9 @@ _MOST_CHARACTERS = 100
 
 _SOURCE_TYPE = re.compile(rb"(?:composite(?:With)?|composite_with_)?[tT]rained_?[aA]lgorithmic_?[mM]edia")
 _TOOLS = re.compile(
-    r"midjourney|dall[-. ]?e\b|stable[-_ ]?diffusion|novelai|invokeai|comfyui|automatic1111|dreamstudio|adobe[_ ]firefly"
-    r"|\bfirefly\b|\bimagen\b|google ai|openai|gpt-4o|\bflux[.\d]|ideogram|leonardo\.ai|craiyon|fooocus|draw things|diffusers",
+    r"midjourney|dall[-. ]?e\b|stable[-_ ]?diffusion|novelai|invokeai|comfyui|automatic1111|dreamstudio|fooocus"
+    r"|adobe[_ ]firefly|\bfirefly\b|\bimagen\b|google ai|openai|gpt-4o|\bflux[.\d]|ideogram|leonardo\.ai|craiyon"
+    r"|draw things|diffusers",
     re.IGNORECASE,
 )
 _CREATOR_TOOL = re.compile(rb"CreatorTool(?:>|=\")([^<\"]{1,200})")
@@ -111,7 +112,7 @@ def exif_texts(tiff: bytes) -> dict[int, str]:
         if at + 12 > len(tiff):
             break
         count = number(at + 4, 4)
-        if number(at + 2, 2) == _ASCII and 0 < count:
+        if number(at + 2, 2) == _ASCII and count > 0:
             place = at + 8 if count <= 4 else number(at + 8, 4)
             if place + count <= len(tiff):
                 texts[number(at, 2)] = _clean(tiff[place : place + count])
