@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from dfd_core.audit.findings import GENERATED, REAL, Finding, Histogram, Score
 from dfd_core.audit.gathering import Evidence
 from dfd_core.audit.spec import AuditSpec
-from dfd_core.manifests.headers_vector import PROPERTIES, columns_of, vectors
+from dfd_core.manifests.headers_vector import PROPERTIES, columns_of, quantisation_tables, vectors
 from dfd_core.manifests.pairing import reals_of
 
 FOLDS = 5
@@ -62,7 +63,8 @@ def histograms(evidence: Evidence) -> Iterator[Histogram]:
     """The values of each property by class, for readable files."""
     ok = evidence.ok
     table = evidence.headers.filter(ok)
-    columns = _values({name: table[name].to_pylist() for name in table.column_names if name != "error"})
+    columns = _values({name: table[name].to_pylist() for name in table.column_names if not name.endswith("_table")})
+    columns["quantisation_tables"] = _table_names(table)
     fake = (evidence.frame["label"] == GENERATED).to_numpy()[ok]
     datasets = evidence.frame["dataset"].to_numpy()[ok]
     for dataset in sorted(set(datasets)):
@@ -181,14 +183,12 @@ def _shares(found: Sequence[Histogram], dataset: str, prop: str) -> Iterator[str
 def _values(columns: dict[str, list]) -> dict[str, list[str]]:  # type: ignore[type-arg]
     """What stands on the axis of each histogram."""
     sizes = zip(columns["width"], columns["height"], strict=True)
-    tables = zip(*(columns[name] for name in ("luma_table", "chroma_table", "quality", "quality_exact")), strict=True)
     return {
         "format": [str(value) for value in columns["format"]],
         "dimensions": [f"{width} x {height}" for width, height in sizes],
         "bytes": [_bin(size) for size in columns["size_bytes"]],
         "channels": [f"{c} x {d} bit" for c, d in zip(columns["channels"], columns["bit_depth"], strict=True)],
         "jpeg_quality": [_or_dash(value) for value in columns["quality"]],
-        "quantisation_tables": [_table_name(*row) for row in tables],
         "chroma_subsampling": [_or_dash(value) for value in columns["subsampling"]],
         "progressive": _yes_no([a or b for a, b in zip(columns["progressive"], columns["interlaced"], strict=True)]),
         "icc": _yes_no(columns["icc"]),
@@ -224,12 +224,14 @@ def _bin(size: int) -> str:
     return f"{low // 1024} to {high // 1024} KiB" if low >= 1024 else f"{low} to {high} B"
 
 
-def _table_name(
-    luma: Sequence[int] | None, chroma: Sequence[int] | None, quality: int | None, exact: bool | None
-) -> str:
-    if luma is None:
-        return "–"
-    if exact:
-        return f"libjpeg's of {quality}"
-    digest = hashlib.sha256(repr((list(luma), chroma and list(chroma))).encode()).hexdigest()[:6]
-    return f"others ({digest}), like {quality}"
+def _table_names(table: pa.Table) -> list[str]:
+    """What to call the quantisation tables of each row; there are few different ones, and many rows."""
+    tables = quantisation_tables(table)
+    _, first, inverse = np.unique(tables, axis=0, return_index=True, return_inverse=True)
+    names = []
+    for row in first.tolist():
+        quality, exact = table["quality"][row].as_py(), table["quality_exact"][row].as_py()
+        digest = hashlib.sha256(tables[row].tobytes()).hexdigest()[:6]
+        named = f"libjpeg's of {quality}" if exact else f"others ({digest}), like {quality}"
+        names.append("–" if quality is None else named)
+    return [names[place] for place in inverse.ravel().tolist()]

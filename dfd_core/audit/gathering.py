@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from PIL import Image
 
 from dfd_core.audit.findings import GENERATED, REAL, UNKNOWN
@@ -27,7 +28,7 @@ from dfd_core.manifests.listing import Files, is_image, list_folder
 from dfd_core.manifests.schema import some
 from dfd_core.specs import is_url
 
-_REMOTE_THREADS = 32
+_REMOTE_THREADS, _AT_ONCE = 32, 1000
 _MOST_PIXELS = 100_000_000  # as many as extraction decodes by default
 
 
@@ -55,7 +56,7 @@ class Evidence:
     @property
     def ok(self) -> np.ndarray:
         """(N,) bool, which files have a readable header."""
-        return np.asarray([status == OK for status in self.headers["status"].to_pylist()], dtype=bool)
+        return np.asarray(pc.equal(self.headers["status"], OK), dtype=bool)
 
 
 class Reading(NamedTuple):
@@ -117,10 +118,12 @@ def read_all(
     urls = frame["url"].tolist()
     threads = _REMOTE_THREADS if any(map(is_url, urls)) else 2 * (os.cpu_count() or 1)
     found: list[Reading] = []
+    digests = expected or [None] * len(urls)
     with ThreadPoolExecutor(threads) as pool:
-        for reading in pool.map(_reader(hashed), urls, expected or [None] * len(urls)):
-            found.append(reading)
-            if progress is not None and (len(found) % 500 == 0 or len(found) == len(urls)):
+        for start in range(0, len(urls), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            found += pool.map(_reader(hashed), urls[part], digests[part])
+            if progress is not None:
                 progress(len(found), len(urls))
     return found
 
