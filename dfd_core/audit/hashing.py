@@ -6,7 +6,7 @@ stretched to 64 x 64 by averaging areas, a bit says of each of the 255 lowest fr
 median.
 
 Measured on photographs and outputs of eight generators: re-encoded at JPEG quality 30 or halved, 99 % of 156 differ by
-at most 12 bits, at a quarter of the size and quality 50 by 29; of 1,546 unrelated ones none differ by less than 56.
+at most 12 bits, at a quarter of the size and quality 50 by 29; of 1,546 no two that show different things by less than 56.
 Mirrored, cropped and turned pictures are not recognised, nor always those without fine structure, such as blurred ones.
 """
 

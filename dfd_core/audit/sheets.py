@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from dfd_core.audit.findings import REAL
 from dfd_core.audit.gathering import Evidence
 from dfd_core.audit.hashing import opened
 from dfd_core.manifests.headers_stored import read_file
+from dfd_core.specs import content_hash, readable_key
 
 SIDE, COLUMNS, MOST = 128, 8, 40
 _PAPER = (255, 255, 255)
@@ -57,7 +57,7 @@ def contact_sheets(evidence: Evidence, seed: int) -> Iterator[Sheet]:
         if pictures:
             title = f"{dataset} / {name or 'unknown'}"
             sheet = _sheet(pictures)
-            file = re.sub(r"[^A-Za-z0-9._-]+", "_", title)
+            file = readable_key(title, content_hash(title))
             yield Sheet(
                 file, f"{title}: {len(pictures)} of {len(part)} files", _saved(sheet, "PNG"), _saved(sheet, "JPEG")
             )

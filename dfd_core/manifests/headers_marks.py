@@ -12,8 +12,8 @@ _MOST_CHARACTERS = 100
 _SOURCE_TYPE = re.compile(rb"(?:composite(?:With)?|composite_with_)?[tT]rained_?[aA]lgorithmic_?[mM]edia")
 _TOOLS = re.compile(
     r"midjourney|dall[-. ]?e\b|stable[-_ ]?diffusion|novelai|invokeai|comfyui|automatic1111|dreamstudio|fooocus"
-    r"|adobe[_ ]firefly|\bfirefly\b|google (?:ai|imagen)|\bimagen \d|openai|gpt-4o|\bflux[.\d]|ideogram|leonardo\.ai|craiyon"
-    r"|draw things|diffusers",
+    r"|adobe[_ ]firefly|\bfirefly\b|google (?:ai|imagen)|\bimagen \d|openai|gpt-4o|\bflux[.\d]|ideogram"
+    r"|leonardo\.ai|craiyon|draw things|diffusers",
     re.IGNORECASE,
 )
 _CREATOR_TOOL = re.compile(rb"CreatorTool(?:>|=\")([^<\"]{1,200})")

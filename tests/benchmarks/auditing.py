@@ -32,12 +32,12 @@ def measure(folder: Path) -> list[dict]:
     audit_places([str(files)], AuditSpec())  # imports and the page cache
     pillow = _cpu_s(lambda: [_pillow(path) for path in files.rglob("*.jpg")])
     rows = []
-    for near, goal in ((False, 500), (True, None)):
+    for near, goal in ((False, 0.1), (True, None)):
         spec = AuditSpec(near_duplicates=near)
         ours = _cpu_s(lambda spec=spec: audit_places([str(files)], spec))
         name = f"audit of {FILES:,} files of 256 px {'with' if near else 'without'} near duplicates (s)"
-        details = {"images_per_s_and_core": FILES / ours, "goal_images_per_s_and_core": goal}
-        rows.append({"name": name, "reference": pillow, "ours": ours, "ratio": pillow / ours, "goal": None} | details)
+        details = {"images_per_s_and_core": FILES / ours}
+        rows.append({"name": name, "reference": pillow, "ours": ours, "ratio": pillow / ours, "goal": goal} | details)
     hashes = _hashes(HASHES)
     started = time.perf_counter()
     ours = _cpu_s(lambda: near_pairs(hashes, RADIUS))
@@ -45,7 +45,7 @@ def measure(folder: Path) -> list[dict]:
     all_pairs = _cpu_s(lambda: _brute_force(hashes[:PART])) * (HASHES / PART) ** 2
     name = f"near duplicates among {HASHES:,} hashes (s)"
     details = {"wall_s": wall_s, "goal_wall_s": 60, "reference_hashes": PART}
-    rows.append({"name": name, "reference": all_pairs, "ours": ours, "ratio": all_pairs / ours, "goal": None} | details)
+    rows.append({"name": name, "reference": all_pairs, "ours": ours, "ratio": all_pairs / ours, "goal": 10} | details)
     return [{"cosine": None, **row} for row in rows]
 
 

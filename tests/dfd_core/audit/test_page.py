@@ -42,7 +42,7 @@ def test_the_json_is_the_audit(audited, tmp_path):
 
 def test_sheets_show_each_generator_and_leave_out_what_is_broken(audited):
     _, evidence = audited
-    sheets = {sheet.name: sheet for sheet in contact_sheets(evidence, 0)}
+    sheets = {sheet.name.rpartition("-")[0]: sheet for sheet in contact_sheets(evidence, 0)}
     assert set(sheets) == {"set_gan", "set_pix", "set_real_cam"}
     assert sheets["set_gan"].title == "set / gan: 30 of 30 files"
     for sheet in sheets.values():
