@@ -15,6 +15,7 @@ import typer
 from dfd_core import __version__
 from dfd_core.errors import DfdError
 from flows import (
+    audit_command,
     catalogue_commands,
     check_command,
     features_commands,
@@ -139,6 +140,7 @@ def report(config: Config = None, store: StoreOption = None, dry_run: DryRun = F
 
 
 app.command(epilog=check_command.EXAMPLE)(check_command.check)
+app.command(epilog="Example: dfd audit faces/ --group-pattern 'n[0-9]+' --fail-on error")(audit_command.audit)
 app.command(epilog="Example: dfd throughput mine.yaml --images 256")(throughput_command.throughput)
 app.command(epilog=grid_command.EXAMPLES)(grid_command.grid)
 

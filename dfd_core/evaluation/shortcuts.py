@@ -92,6 +92,6 @@ def explain(detector_accuracy: float, shortcut_accuracy: float, n: int) -> str |
     near = shortcut_accuracy >= detector_accuracy - NEAR_POINTS
     if not near and shortcut_accuracy <= HIGH_ACCURACY:
         return None
-    points = f"metadata alone reach {100 * shortcut_accuracy:.1f} % of {n} samples, the detector {100 * detector_accuracy:.1f} %"
+    reached = f"{100 * shortcut_accuracy:.1f} % on {n} samples, the detector {100 * detector_accuracy:.1f} %"
     verdict = "they explain its accuracy" if near else "they may explain part of its accuracy"
-    return f"{points}: {verdict}. Compare under the augmentation `matched`, and see `dfd audit`."
+    return f"metadata alone reach {reached}: {verdict}. Compare under the augmentation `matched`, and see `dfd audit`."

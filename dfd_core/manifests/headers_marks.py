@@ -11,8 +11,9 @@ _MOST_CHARACTERS = 100
 
 _SOURCE_TYPE = re.compile(rb"(?:composite(?:With)?|composite_with_)?[tT]rained_?[aA]lgorithmic_?[mM]edia")
 _TOOLS = re.compile(
-    r"midjourney|dall[-. ]?e\b|stable[-_ ]?diffusion|novelai|invokeai|comfyui|automatic1111|dreamstudio|adobe[_ ]firefly"
-    r"|\bfirefly\b|\bimagen\b|google ai|openai|gpt-4o|\bflux[.\d]|ideogram|leonardo\.ai|craiyon|fooocus|draw things|diffusers",
+    r"midjourney|dall[-. ]?e\b|stable[-_ ]?diffusion|novelai|invokeai|comfyui|automatic1111|dreamstudio|fooocus"
+    r"|adobe[_ ]firefly|\bfirefly\b|google (?:ai|imagen)|\bimagen \d|openai|gpt-4o|\bflux[.\d]|ideogram"
+    r"|leonardo\.ai|craiyon|draw things|diffusers",
     re.IGNORECASE,
 )
 _CREATOR_TOOL = re.compile(rb"CreatorTool(?:>|=\")([^<\"]{1,200})")
@@ -27,6 +28,7 @@ _PNG_KEYS = {
     "ai_metadata": "ai_metadata",
     "aigc": "aigc",
 }
+_JOB = re.compile(rb"Job ID: [0-9a-f]{8}-")
 _STEPS = tuple("Steps: ".encode(code) for code in ("ascii", "utf-16-le", "utf-16-be"))
 _SAMPLER = tuple("Sampler".encode(code) for code in ("ascii", "utf-16-le", "utf-16-be"))
 
@@ -52,7 +54,7 @@ class Marks:
         self.make = texts.get(_MAKE) or self.make
         if software := texts.get(_SOFTWARE):
             self.add_software(software)
-        if any(a in tiff and b in tiff for a, b in zip(_STEPS, _SAMPLER, strict=True)):
+        if _says_parameters(tiff):
             self._ai.add("exif:parameters")
 
     def add_xmp(self, packet: bytes) -> None:
@@ -79,10 +81,13 @@ class Marks:
             self._ai.add(f"png:{mark}")
         if key.lower() == "software" and value:
             self.add_software(_clean(value))
-        elif key.lower() in ("comment", "description", "source", "title", "author"):
+        elif key.lower() == "source":  # where NovelAI names its model
             self._add_tool(_clean(value))
-            if any(a in value and b in value for a, b in zip(_STEPS, _SAMPLER, strict=True)):
+        elif key.lower() in ("comment", "description"):
+            if _says_parameters(value):
                 self._ai.add("png:parameters")
+            if _JOB.search(value):
+                self._ai.add("png:midjourney_job")
 
     def _add_source_type(self, data: bytes, where: str) -> None:
         for found in _SOURCE_TYPE.findall(data):
@@ -94,6 +99,11 @@ class Marks:
     def _add_tool(self, text: str) -> None:
         if found := _TOOLS.search(text):
             self._ai.add(f"software:{found.group().lower()}")
+
+
+def _says_parameters(data: bytes) -> bool:
+    """Whether there are AUTOMATIC1111's words for the settings of a sampler."""
+    return any(steps in data and sampler in data for steps, sampler in zip(_STEPS, _SAMPLER, strict=True))
 
 
 def exif_texts(tiff: bytes) -> dict[int, str]:

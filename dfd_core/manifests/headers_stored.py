@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,7 +24,7 @@ REVISION = 1
 """Grows whenever the same files give other facts; what was kept before is then read again."""
 FOLDER = "headers"
 _REMOTE_THREADS = 32
-_KEPT_EVERY = 50_000
+_KEPT_EVERY = 20_000
 
 
 def headers(store: Store, manifest: Manifest, progress: Progress | None = None) -> pa.Table:
@@ -54,34 +54,25 @@ def headers(store: Store, manifest: Manifest, progress: Progress | None = None) 
     parts = [known]
     for start in range(0, len(todo), _KEPT_EVERY):
         ids = todo[start : start + _KEPT_EVERY]
-        done, total = len(wanted) - len(todo) + start, len(wanted)
-        told = None if progress is None else (lambda n, done=done: progress(done + n, total))
-        found = read_headers([wanted[one] for one in ids], ids, told)
-        parts.append(to_table(ids, found))
+        parts.append(to_table(ids, read_headers([wanted[one] for one in ids], ids)))
+        if progress is not None:
+            progress(len(wanted) - len(todo) + start + len(ids), len(wanted))
         table = pa.concat_tables(parts).sort_by("sample_id").combine_chunks()
         facts = {"revision": REVISION, "manifest": manifest.key, "files_read": start + len(ids)}
         store.write_table(path, table, provenance(**facts, seconds=round(time.monotonic() - started, 3)))
     return table
 
 
-def read_headers(
-    urls: Sequence[str], sample_ids: Sequence[str], progress: Callable[[int], object] | None = None
-) -> list[Header]:
+def read_headers(urls: Sequence[str], sample_ids: Sequence[str]) -> list[Header]:
     """Reads files and parses their headers, in threads.
 
     Args:
         urls: Local paths or fsspec URLs.
         sample_ids: The SHA-256 that each is to have.
-        progress: Told now and then how many are done.
     """
     threads = _REMOTE_THREADS if any(map(is_url, urls)) else 2 * (os.cpu_count() or 1)
-    found: list[Header] = []
     with ThreadPoolExecutor(threads) as pool:
-        for header in pool.map(_read, urls, sample_ids):
-            found.append(header)
-            if progress is not None and (len(found) % 500 == 0 or len(found) == len(urls)):
-                progress(len(found))
-    return found
+        return list(pool.map(_read, urls, sample_ids))
 
 
 def read_file(url: str) -> bytes:

@@ -78,10 +78,16 @@ def vectors(table: pa.Table) -> np.ndarray:
     for place, name in enumerate(FEATURE_NAMES):
         if name in columns:
             X[:, place] = columns[name]
-    for name, start in (("luma_table", "luma_0"), ("chroma_table", "chroma_0")):
-        first = FEATURE_NAMES.index(start)
-        X[_present(table, name), first : first + 64] = _flat(table[name]).reshape(-1, 64)
+    X[:, columns_of("quantisation_tables")] = quantisation_tables(table)
     return X
+
+
+def quantisation_tables(table: pa.Table) -> np.ndarray:
+    """Both tables of each row in natural order, luma first, (N, 128) uint16; 0 where there is none."""
+    tables = np.zeros((table.num_rows, 128), np.uint16)
+    for name, first in (("luma_table", 0), ("chroma_table", 64)):
+        tables[_present(table, name), first : first + 64] = _flat(table[name]).reshape(-1, 64)
+    return tables
 
 
 def _numbers(table: pa.Table, name: str, fill: float = 0.0) -> np.ndarray:

@@ -110,11 +110,18 @@ def fitting(_: Options) -> Iterable[Measurement]:
     yield from map(_as_measurement, module.measure())
 
 
+def auditing(options: Options) -> Iterable[Measurement]:
+    """The audit of 256-px files, and near duplicates among 100,000 hashes."""
+    import auditing as module
+
+    yield from map(_as_measurement, module.measure(options.folder))
+
+
 PARTS: Mapping[str, Callable[[Options], Iterable[Measurement]]] = {
     part.__name__: part
     for part in (
         *(bare, fan_out, overlap, readback, ledger, dispatching),
-        *(neighbours, fitting, intervals, tools, clip_retrieval),
+        *(neighbours, fitting, intervals, auditing, tools, clip_retrieval),
     )
 }
 GOALS = {

@@ -16,7 +16,7 @@ def dfd(*arguments):
 
 
 COMMANDS = [
-    (), ("run",), ("prepare",), ("extract",), ("evaluate",), ("report",), ("config",), ("config", "show"),
+    (), ("run",), ("prepare",), ("extract",), ("evaluate",), ("report",), ("audit",), ("config",), ("config", "show"),
     *((plural, *more) for plural in ("datasets", "backbones", "augmentations", "classifiers", "reducers")
       for more in ((), ("list",), ("show",))),
     ("features",), ("features", "import"), ("features", "list"), ("check",), ("grid",),

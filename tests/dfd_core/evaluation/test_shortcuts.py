@@ -50,29 +50,22 @@ def test_matched_leaves_nothing_to_go_by(store, manifest):
     assert len(table.failed) == 1
 
 
+TO, CUT, ENCODE = {"op": "resize_to", "side": 64}, {"op": "center_crop", "side": 64}, {"op": "jpeg", "quality": 80}
+
+
 @pytest.mark.parametrize(
     ("steps", "matched"),
     [
-        ([{"op": "resize_to", "side": 64}, {"op": "center_crop", "side": 64}, {"op": "jpeg", "quality": 80}], True),
-        ([{"op": "resize_to", "side": 64}, {"op": "center_crop", "side": 32}, {"op": "jpeg", "quality": 80}], True),
-        ([{"op": "resize_to", "side": 32}, {"op": "center_crop", "side": 64}, {"op": "jpeg", "quality": 80}], False),
-        ([{"op": "center_crop", "side": 64}, {"op": "resize_to", "side": 64}, {"op": "jpeg", "quality": 80}], False),
-        ([{"op": "resize_to", "side": 64}, {"op": "center_crop", "side": 64}], False),
-        (
-            [{"op": "resize_to", "side": 64}, {"op": "center_crop", "side": 64}, {"op": "jpeg", "quality": [1, 9]}],
-            False,
-        ),
-        (
-            [{"op": "resize_to", "side": 64, "probability": 0.5}, {"op": "center_crop", "side": 64}]
-            + [{"op": "jpeg", "quality": 80}],
-            False,
-        ),
-        (
-            [{"op": "resize_to", "side": 64}, {"op": "center_crop", "side": 64}, {"op": "crop", "share": 0.5}]
-            + [{"op": "jpeg", "quality": 80}],
-            False,
-        ),
-        ([{"op": "jpeg", "quality": 80}], False),
+        ([TO, CUT, ENCODE], True),
+        ([TO, {**CUT, "side": 32}, ENCODE], True),
+        ([{"op": "gaussian_blur", "sigma": 1}, TO, CUT, ENCODE], True),
+        ([{**TO, "side": 32}, CUT, ENCODE], False),
+        ([CUT, TO, ENCODE], False),
+        ([TO, CUT], False),
+        ([TO, CUT, {**ENCODE, "quality": [1, 9]}], False),
+        ([{**TO, "probability": 0.5}, CUT, ENCODE], False),
+        ([TO, CUT, {"op": "crop", "share": 0.5}, ENCODE], False),
+        ([ENCODE], False),
     ],
 )
 def test_what_counts_as_matched(steps, matched):

@@ -161,7 +161,9 @@ def test_content_credentials_are_found(data):
         ("Software", "NovelAI", "software:novelai"),
         ("Software", "GIMP", None),
         ("Comment", "Steps: 3, Sampler: DDIM", "png:parameters"),
-        ("Comment", "my holidays", None),
+        ("Source", "Stable Diffusion XL C1E1DE52", "software:stable diffusion"),
+        ("Description", "a cat --v 6 Job ID: 0a1b2c3d-1111-2222-3333-444455556666", "png:midjourney_job"),
+        ("Description", "una imagen de una firefly", None),
     ],
 )
 def test_generators_marks_in_text_chunks(key, value, mark):

@@ -39,11 +39,11 @@ def test_what_was_read_before_a_kill_is_not_read_again(store, manifest, monkeypa
     monkeypatch.setattr(headers_stored, "_KEPT_EVERY", 5)
     read, original = [], headers_stored.read_headers
 
-    def killed(urls, ids, progress=None):
+    def killed(urls, ids):
         if read:
             raise KeyboardInterrupt
         read.extend(ids)
-        return original(urls, ids, progress)
+        return original(urls, ids)
 
     monkeypatch.setattr(headers_stored, "read_headers", killed)
     with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,132 @@
+"""The same bytes and the same picture in several files: within a dataset, and across datasets, splits and labels."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pandas as pd
+
+from dfd_core.audit.findings import MOST_EVIDENCE, UNKNOWN, Finding, Groups, Severity
+from dfd_core.audit.gathering import Evidence
+from dfd_core.audit.hashing import near_pairs
+from dfd_core.audit.spec import AuditSpec
+
+Distance = Callable[[int, int], int | None] | None
+_ADVICE = {
+    "labels": "One of the two labels is wrong, or one is a reconstruction of the other: remove or group them.",
+    "splits": "What was trained on would be tested: give each such set one group (`group_pattern`), or remove copies.",
+    "datasets": "Don't train on one and test on the other as if they were independent; test samples whose bytes were "
+    "trained on are excluded, near duplicates are not.",
+    "files": "They count several times: remove copies if that is not meant.",
+}
+_SEVERITY: dict[str, Severity] = {"labels": "error", "splits": "error", "datasets": "warning", "files": "info"}
+
+
+def check_exact(evidence: Evidence, _: AuditSpec) -> Iterator[Finding]:
+    """Files with the same bytes."""
+    frame = evidence.frame
+    members = frame["sample_id"].where(evidence.ok)  # unreadable files hold nothing that could be the same
+    yield from _related(frame, members.factorize()[0], "duplicates", "have the same bytes", None)
+
+
+def check_near(evidence: Evidence, spec: AuditSpec) -> Iterator[Finding]:
+    """Files of different groups with nearly the same perceptual hash; a file that is near to two joins their sets."""
+    if evidence.hashes is None:
+        return
+    rows = np.flatnonzero(evidence.has_hash)
+    unique, inverse = np.unique(evidence.hashes[rows], axis=0, return_inverse=True)
+    pairs, distances = near_pairs(unique, spec.radius)
+    sets = np.full(len(evidence.frame), -1)
+    sets[rows] = _components(len(unique), pairs)[inverse.ravel()]
+    frame = evidence.frame
+    by_set = frame.assign(set=sets)[sets >= 0].groupby("set")
+    # the same bytes are told elsewhere, and files of one group are known to belong together and never part
+    told = (by_set["sample_id"].nunique() > 1) & ((by_set["group"].nunique() > 1) | (by_set["dataset"].nunique() > 1))
+    sets[~np.isin(sets, told.index[told])] = -1
+    apart = dict(zip(map(tuple, pairs.tolist()), distances.tolist(), strict=True))
+    hash_of = np.full(len(frame), -1)
+    hash_of[rows] = inverse.ravel()
+
+    def distance(a: int, b: int) -> int | None:
+        low, high = sorted((int(hash_of[a]), int(hash_of[b])))
+        return 0 if low == high else apart.get((low, high))
+
+    yield from _related(frame, sets, "near_duplicates", "show nearly the same picture", distance)
+
+
+def groups(evidence: Evidence) -> Iterator[Groups]:
+    """How many groups each dataset has."""
+    for dataset, part in evidence.frame.groupby("dataset", sort=True):
+        sizes = part.groupby("group")["label"].agg(["size", "nunique"])
+        yield Groups(
+            dataset=str(dataset), files=len(part), groups=len(sizes), largest=int(sizes["size"].max()),
+            mixed=int((sizes["nunique"] > 1).sum()),
+        )  # fmt: skip
+
+
+def _related(frame: pd.DataFrame, sets: np.ndarray, kind: str, what: str, distance: Distance) -> Iterator[Finding]:
+    """A finding for each way in which sets of files cross a border; each set is told where it is worst."""
+    known = frame["label"].where(frame["label"] != UNKNOWN)
+    table = frame.assign(set=sets, row=np.arange(len(frame)), label=known)[sets >= 0]
+    table = table[table.duplicated("set", keep=False)]
+    if table.empty:
+        return
+    by_set = table.groupby("set")
+    crosses = pd.DataFrame(
+        {
+            "labels": by_set["label"].nunique() > 1,
+            "splits": table.groupby(["set", "dataset"])["split"].nunique().groupby("set").max() > 1,
+            "datasets": by_set["dataset"].nunique() > 1,
+        }
+    )
+    crosses["files"] = ~crosses.any(axis=1)
+    for border in ("labels", "splits", "datasets", "files"):
+        inside = table[table["set"].isin(crosses.index[crosses[border]])]
+        for where, part in _by_place(inside):
+            yield _finding(part, border, kind, what, where, distance)
+
+
+def _by_place(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The sets by the datasets that they touch."""
+    if table.empty:
+        return
+    names = table.groupby("set")["dataset"].agg(lambda datasets: " and ".join(sorted(set(datasets))))
+    for where, part in table.groupby(table["set"].map(names), sort=True):
+        yield str(where), part
+
+
+def _finding(part: pd.DataFrame, border: str, kind: str, what: str, where: str, distance: Distance) -> Finding:
+    count = part["set"].nunique()
+    first = (members for _, members in itertools.islice(part.groupby("set", sort=True), MOST_EVIDENCE - 1))
+    lines = [_told(members, distance) for members in first]
+    if count > len(lines):
+        lines.append(f"and {count - len(lines)} more sets")
+    across = "" if border == "files" else f"_across_{border}"
+    related = kind == "near_duplicates" and border == "labels"  # as a picture and what a model made of it
+    return Finding(
+        severity="warning" if related else _SEVERITY[border], kind=f"{kind}{across}", where=where, n=len(part),
+        message=f"{len(part)} files in {count} sets {what}{across.replace('_', ' ')}.", advice=_ADVICE[border],
+        evidence=tuple(lines),
+    )  # fmt: skip
+
+
+def _told(members: pd.DataFrame, distance: Distance) -> str:
+    shown = members.head(4)
+    named = (shown["dataset"] + "/" + shown["path"]).tolist()
+    first, *others = shown["row"].tolist()
+    for place, row in enumerate(others, start=1):
+        apart = distance(first, row) if distance is not None else None
+        named[place] += f" ({apart} bits)" if apart is not None else ""
+    more = f" and {len(members) - 4} more" if len(members) > 4 else ""
+    return " = ".join(named) + more
+
+
+def _components(n: int, pairs: np.ndarray) -> np.ndarray:
+    """(N,) the number of the connected set that each of N nodes is in."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    edges = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    return np.asarray(connected_components(edges, directed=False)[1])

@@ -1,0 +1,126 @@
+"""From places to an audit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dfd_core.audit import balance, broken, confounds, duplicates
+from dfd_core.audit.findings import SEVERITIES, Audit, Finding
+from dfd_core.audit.gathering import Evidence, from_folders, from_manifest, gathered, read_all, with_groups
+from dfd_core.audit.spec import AuditSpec
+from dfd_core.datasets.cards import Progress
+from dfd_core.errors import DatasetError, ManifestError
+from dfd_core.manifests.headers_stored import headers
+from dfd_core.manifests.manifest import Manifest
+from dfd_core.manifests.schema import validate
+from dfd_core.storage import Store
+
+Check = Callable[[Evidence, AuditSpec], Iterable[Finding]]
+CHECKS: tuple[Check, ...] = (broken.check, duplicates.check_exact, duplicates.check_near, balance.check)
+
+
+def audit_places(
+    places: Sequence[str], spec: AuditSpec, group_pattern: str | None = None, progress: Progress | None = None
+) -> tuple[Audit, Evidence]:
+    """Audits folders and manifests as files.
+
+    Args:
+        places: Folders of images, each a dataset or a folder of datasets, or `.parquet` manifests; local or any fsspec
+            URL for folders.
+        spec: What to look for.
+        group_pattern: Finds a sample's group in its path, for folders.
+        progress: Told how many files were read, and of how many.
+
+    Returns:
+        The audit, and what it rests on, for contact sheets.
+
+    Raises:
+        DatasetError: A place is not there, or none of its files can be read.
+    """
+    tables = [place for place in places if place.endswith(".parquet")]
+    folders = [place for place in places if place not in tables]
+    parts: list[pd.DataFrame] = [from_manifest(_manifest_table(place)) for place in tables]
+    notes: list[str] = []
+    if folders:
+        frame, notes = from_folders(folders)
+        parts.append(frame.assign(sample_id=None, group=""))
+    frame = pd.concat(parts, ignore_index=True)
+    expected = [value if isinstance(value, str) else None for value in frame["sample_id"]]
+    evidence = gathered(frame, read_all(frame, spec.near_duplicates, expected, progress), notes, spec.near_duplicates)
+    given = evidence.frame["group"].to_numpy()
+    evidence = with_groups(evidence, group_pattern if folders else None)
+    evidence.frame.loc[given != "", "group"] = given[given != ""]
+    return examine(evidence, spec), evidence
+
+
+def audit_manifests(
+    store: Store, manifests: Sequence[Manifest], spec: AuditSpec, progress: Progress | None = None
+) -> tuple[Audit, Evidence]:
+    """Audits the manifests of a run; headers are kept in the store, so without near duplicates no file is read twice.
+
+    Raises:
+        DatasetError: None of the files can be read.
+        StoreError: The store can't be read or written.
+    """
+    frame = pd.concat([from_manifest(manifest.table) for manifest in manifests], ignore_index=True)
+    if spec.near_duplicates:
+        ids = frame["sample_id"].tolist()
+        evidence = gathered(frame, read_all(frame, True, ids, progress), [], hashed=True)
+    else:
+        table = pa.concat_tables([headers(store, manifest, progress) for manifest in manifests])
+        place = {sample_id: row for row, sample_id in enumerate(table["sample_id"].to_pylist())}
+        evidence = Evidence(frame, table.take([place[one] for one in frame["sample_id"]]).combine_chunks())
+    return examine(evidence, spec), evidence
+
+
+def examine(evidence: Evidence, spec: AuditSpec) -> Audit:
+    """Finds out all there is to find.
+
+    Raises:
+        DatasetError: No file can be read.
+    """
+    if not evidence.ok.any():
+        reason = evidence.headers["error"][0].as_py()
+        raise DatasetError(
+            f"None of {len(evidence.frame)} files can be audited. Check the place; of the first, "
+            f"{evidence.frame['url'].iloc[0]}: {reason}"
+        )
+    histograms, scores = tuple(confounds.histograms(evidence)), tuple(confounds.scores(evidence, spec))
+    found = [finding for check in CHECKS for finding in check(evidence, spec)]
+    found += confounds.check(scores, histograms, spec)
+    found.sort(key=lambda finding: (-SEVERITIES.index(finding.severity), finding.where, finding.kind))
+    return Audit(
+        findings=tuple(found),
+        counts=tuple(balance.counts(evidence)),
+        groups=tuple(duplicates.groups(evidence)),
+        histograms=histograms,
+        scores=scores,
+        notes=(*evidence.notes, *_looked_at(evidence, spec)),
+    )
+
+
+def _looked_at(evidence: Evidence, spec: AuditSpec) -> list[str]:
+    if evidence.hashes is None:
+        return [
+            "No pixel was decoded: near duplicates were not looked for, and a file is called truncated where it lacks "
+            "its end marker."
+        ]
+    flat = int((evidence.ok & ~evidence.has_hash).sum()) - len(evidence.damage)
+    left = f"; {flat} files of one colour or more than 100 million pixels have no hash" if flat else ""
+    return [
+        f"Every picture was decoded, JPEG files at a reduced size, so that damage to the finest detail alone may be "
+        f"missed. Near duplicates differ by at most {spec.radius} of 255 bits{left}."
+    ]
+
+
+def _manifest_table(place: str) -> pa.Table:
+    try:
+        return validate(pq.read_table(place))
+    except FileNotFoundError as error:
+        raise ManifestError(f"There is no manifest {place}. `dfd prepare` writes manifests.") from error
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ManifestError(f"{place} is not a readable Parquet file: {error}") from error

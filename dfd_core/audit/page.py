@@ -1,0 +1,83 @@
+"""An audit as files: JSON for machines, one page for people, contact sheets beside it."""
+
+from __future__ import annotations
+
+import base64
+import importlib.resources
+from collections.abc import Sequence
+from typing import Any
+
+from dfd_core.audit.findings import Audit, Histogram, Score
+from dfd_core.audit.sheets import Sheet
+from dfd_core.manifests.headers_vector import PROPERTIES
+from dfd_core.provenance import provenance
+from dfd_core.storage import Store
+
+
+def write_audit(store: Store, folder: str, audit: Audit, sheets: Sequence[Sheet] = (), title: str = "Audit") -> str:
+    """Writes audit.json, sheets/*.png and, last, index.html.
+
+    Args:
+        store: Where.
+        folder: A folder in it; empty for the store itself.
+        audit: What was found out.
+        sheets: Contact sheets.
+        title: The page's heading.
+
+    Returns:
+        The address of index.html; it needs neither network nor the other files.
+
+    Raises:
+        StoreError: The store can't be written.
+    """
+    base = f"{folder}/" if folder else ""
+    facts = provenance()
+    store.write_json(f"{base}audit.json", {**audit.model_dump(mode="json"), "provenance": facts})
+    for sheet in sheets:
+        store.write_bytes(f"{base}sheets/{sheet.name}.png", sheet.png)
+    footer = f"dfd {facts['dfd']}, {facts['created_at']}"
+    return store.write_bytes(f"{base}index.html", page(audit, sheets, title, footer).encode())
+
+
+def page(audit: Audit, sheets: Sequence[Sheet], title: str, footer: str) -> str:
+    """The page, with everything in it."""
+    from jinja2 import Environment, StrictUndefined
+
+    source = importlib.resources.files("dfd_core.audit").joinpath("audit.html").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(source).render(
+        title=title,
+        audit=audit,
+        header=score_header(),
+        scores=score_rows(audit.scores),
+        charts=[_chart(histogram) for histogram in audit.histograms if len(histogram.rows) > 1],
+        same=[_alike(histogram) for histogram in audit.histograms if len(histogram.rows) == 1],
+        sheets=[(sheet.title, "data:image/jpeg;base64," + base64.b64encode(sheet.jpeg).decode()) for sheet in sheets],
+        footer=footer,
+    )
+
+
+def score_header() -> tuple[str, ...]:
+    """The columns of the table of shortcut scores."""
+    return ("dataset", "generator", *(prop.replace("_", " ") for prop in PROPERTIES), "all", "real", "generated")
+
+
+def score_rows(scores: Sequence[Score]) -> list[tuple[str, ...]]:
+    """A row per generator: the AUROC of each property alone, then of all together; a dash where it was not measured."""
+    rows = []
+    for key in dict.fromkeys((score.dataset, score.generator) for score in scores):
+        own = {score.prop: score for score in scores if (score.dataset, score.generator) == key}
+        values = ["–" if own[prop].auroc is None else f"{own[prop].auroc:.2f}" for prop in (*PROPERTIES, "all")]
+        rows.append((*key, *values, str(own["all"].n_real), str(own["all"].n_fake)))
+    return rows
+
+
+def _chart(histogram: Histogram) -> dict[str, Any]:
+    """Bars in percent of each class, the longest 100 wide."""
+    n_real, n_fake = histogram.totals()
+    shares = [(name, real, fake, 100 * real / n_real, 100 * fake / n_fake) for name, real, fake in histogram.rows]
+    return {"dataset": histogram.dataset, "prop": histogram.prop.replace("_", " "), "rows": shares}
+
+
+def _alike(histogram: Histogram) -> tuple[str, str, str]:
+    return histogram.dataset, histogram.prop.replace("_", " "), histogram.rows[0][0]

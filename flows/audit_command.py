@@ -1,0 +1,103 @@
+"""`dfd audit`: what is wrong with images before anything is computed from them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from dfd_core.audit import Audit, AuditSpec
+    from dfd_core.audit.gathering import Evidence
+
+_CONFIGS = (".yaml", ".yml")
+
+
+def audit(
+    places: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FOLDER|MANIFEST|CONFIG...",
+            help="Folders of images, .parquet manifests, or one run's configuration for all of its datasets.",
+        ),
+    ],
+    out: Annotated[str, typer.Option("--out", metavar="URL", help="Where page, sheets and JSON go.")] = "dfd-audit",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the audit as JSON instead of tables.")] = False,
+    fail_on: Annotated[
+        str | None,
+        typer.Option("--fail-on", metavar="SEVERITY", help="Exit code 1 from info, warning or error on; else 0."),
+    ] = None,
+    near_duplicates: Annotated[
+        bool, typer.Option("--near-duplicates/--no-near-duplicates", help="Decode every picture to look for them.")
+    ] = True,
+    group_pattern: Annotated[
+        str | None,
+        typer.Option("--group-pattern", metavar="REGEX", help="Finds in a path the group that a file belongs to."),
+    ] = None,
+) -> None:
+    """Looks for broken files, duplicates, and what gives the label away.
+
+    Writes a page with contact sheets, and prints what was found and what to do. No network is needed, and no label is
+    changed.
+    """
+    from dfd_core.audit import SEVERITIES, AuditSpec, write_audit
+    from dfd_core.audit.sheets import contact_sheets
+    from dfd_core.errors import UnknownNameError
+    from dfd_core.storage import Store
+
+    if fail_on is not None and fail_on not in SEVERITIES:
+        raise UnknownNameError("severity", fail_on, SEVERITIES)
+    spec = AuditSpec.model_validate({"fail_on": fail_on, "near_duplicates": near_duplicates})
+    found, evidence = _found(places, spec, group_pattern)
+    names = ", ".join(dict.fromkeys(evidence.frame["dataset"]))
+    page = write_audit(Store(out), "", found, list(contact_sheets(evidence, spec.seed)), f"Audit of {names}")
+    if as_json:
+        print(found.model_dump_json(indent=2))
+        print(page, file=sys.stderr)
+    else:
+        _tell(found)
+        print(page)
+    raise typer.Exit(found.exit_code(spec.fail_on))
+
+
+def _found(places: list[str], spec: AuditSpec, group_pattern: str | None) -> tuple[Audit, Evidence]:
+    from dfd_core.audit import audit_manifests, audit_places
+    from dfd_core.errors import UsageError
+
+    if not any(place.endswith(_CONFIGS) for place in places):
+        return audit_places(places, spec, group_pattern)
+    if len(places) > 1 or group_pattern is not None:
+        raise UsageError(
+            "A configuration is audited alone, and says itself under `group_pattern` what belongs together."
+        )
+    from dfd_core.config import load_config
+    from dfd_core.manifests import prepare
+    from dfd_core.storage import Store
+
+    config = load_config(Path(places[0]))
+    store = Store(config.store)
+    return audit_manifests(store, [prepare(source, config.split, store) for source in config.datasets], spec)
+
+
+def _tell(found: Audit) -> None:
+    from dfd_core.audit.page import score_header, score_rows
+    from flows.terminal import format_table
+
+    header = score_header()
+    if rows := [dict(zip(header, row, strict=True)) for row in score_rows(found.scores)]:
+        print("AUROC of each property of the files alone (0.5 is chance)")
+        print(format_table(rows), end="\n\n")
+    for note in found.notes:
+        print(note)
+    print()
+    for finding in found.findings:
+        print(f"{finding.severity.upper()}  {finding.kind.replace('_', ' ')}: {finding.where}")
+        print(f"  {finding.message}\n  -> {finding.advice}")
+        for line in finding.evidence[:3]:
+            print(f"     {line}")
+    counts = {
+        severity: sum(f.severity == severity for f in found.findings) for severity in ("error", "warning", "info")
+    }
+    print("\n" + ", ".join(f"{n} {severity}" for severity, n in counts.items()))

@@ -1,0 +1,260 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from dfd_core.audit import AuditSpec, audit_manifests, audit_places
+from dfd_core.audit.confounds import auroc_by_groups
+from dfd_core.datasets.sources import FolderSource
+from dfd_core.errors import DatasetError, ManifestError
+from dfd_core.manifests import SplitSpec, prepare
+from dfd_core.storage import Store
+
+HEADERS_ONLY = AuditSpec(near_duplicates=False)
+
+
+def audit(*places, spec=HEADERS_ONLY, pattern=None):
+    return audit_places([str(place) for place in places], spec, pattern)[0]
+
+
+def kinds(found, dataset="set"):
+    return {finding.kind: finding for finding in found.findings if finding.where.startswith(dataset)}
+
+
+@pytest.mark.parametrize("near", [False, True])
+def test_clean_data_has_no_finding(folder, clean, near):
+    found = audit(folder(clean), spec=AuditSpec(near_duplicates=near))
+    assert found.findings == ()
+    assert found.worst is None
+    assert found.exit_code("info") == 0
+    assert {(count.generator, count.n) for count in found.counts} == {("real: cam", 30), ("gan", 30)}
+    alone = {score.prop: score.auroc for score in found.scores}
+    assert alone["format"] == alone["jpeg_quality"] == alone["dimensions"] == 0.5
+    assert abs(alone["bytes"] - 0.5) < 0.2
+
+
+@pytest.mark.parametrize("near", [False, True])
+def test_every_kind_of_broken_file_is_named(folder, clean, file, near):
+    whole = file(100)
+    place = folder(
+        clean | {
+            "cam/real/empty.jpg": b"", "cam/real/page.jpg": b"<html>404</html>", "gan/fake/cut.jpg": whole[:1500],
+            "gan/fake/cut.png": file(101, kind="PNG")[:-300], "gan/fake/really.png": file(102),
+        }
+    )  # fmt: skip
+    (place / "cam/real/link.jpg").symlink_to(place / "nowhere.jpg")
+    found = kinds(audit(place, spec=AuditSpec(near_duplicates=near)))
+    names = {kind: finding.evidence for kind, finding in found.items()}
+    assert names["empty"] == ("cam/real/empty.jpg: the file has 0 bytes",)
+    assert names["undecodable"][0].startswith("cam/real/page.jpg: its header is damaged")
+    assert [line.split(":")[0] for line in names["truncated"]] == ["gan/fake/cut.jpg", "gan/fake/cut.png"]
+    assert names["misnamed"] == ("gan/fake/really.png: is JPEG",)
+    assert names["missing"][0].startswith("cam/real/link.jpg")
+    assert found["misnamed"].severity == "warning"
+    assert {found[kind].severity for kind in ("empty", "undecodable", "truncated", "missing")} == {"error"}
+    assert found["truncated"].message == "2 of 66 files end before their picture does."
+
+
+def test_damage_that_only_a_decoder_sees(folder, clean, file):
+    data = bytearray(file(100, kind="PNG"))
+    middle = data.index(b"IDAT") + 40
+    data[middle : middle + 30] = b"\xff" * 30
+    place = folder(clean | {"gan/fake/damaged.png": bytes(data)})
+    assert "damaged" not in kinds(audit(place))
+    found = kinds(audit(place, spec=AuditSpec()))["damaged"]
+    assert (found.n, found.severity) == (1, "error")
+    assert found.evidence[0].startswith("gan/fake/damaged.png: ")
+
+
+def test_a_file_that_lacks_only_its_end_marker_is_judged_by_the_decoder(folder, clean, file):
+    place = folder(clean | {"gan/fake/marker.jpg": file(100)[:-2] + bytes(200)})
+    assert "truncated" in kinds(audit(place))
+    assert "truncated" not in kinds(audit(place, spec=AuditSpec()))
+
+
+def test_exact_duplicates_by_what_they_cross(folder, clean, file):
+    same, twice, shared = file(100), file(101), file(102)
+    one = folder(
+        clean | {"cam/real/a.jpg": same, "gan/fake/a.jpg": same, "gan/fake/b.jpg": twice, "gan/fake/c.jpg": twice}
+        | {"cam/real/s.jpg": shared}
+    )  # fmt: skip
+    other = folder({"cam/real/t.jpg": shared, "gan/fake/z.jpg": file(103)}, name="other")
+    found = {(f.kind, f.where): f for f in audit(one, other).findings if f.kind.startswith("duplicates")}
+    assert found["duplicates_across_labels", "set"].severity == "error"
+    assert found["duplicates_across_labels", "set"].evidence == ("set/cam/real/a.jpg = set/gan/fake/a.jpg",)
+    assert found["duplicates", "set"].evidence == ("set/gan/fake/b.jpg = set/gan/fake/c.jpg",)
+    across = found["duplicates_across_datasets", "other and set"]
+    assert set(across.evidence[0].split(" = ")) == {"set/cam/real/s.jpg", "other/cam/real/t.jpg"}
+    assert len(found) == 3
+
+
+def test_empty_files_are_no_duplicates_of_each_other(folder, clean):
+    found = kinds(audit(folder(clean | {"cam/real/a.jpg": b"", "gan/fake/a.jpg": b""})))
+    assert set(found) == {"empty"}
+
+
+def test_near_duplicates_over_sizes_and_encodings_and_within_groups(folder, clean, file):
+    files = {
+        "cam/real/n1_a.png": file(100, (200, 200), "PNG"), "gan/fake/n1_b.jpg": file(100, (90, 90), quality=60),
+        "gan/fake/n2_a.jpg": file(101, (300, 300)), "gan/fake/n3_b.webp": file(101, kind="WEBP", quality=70),
+    }  # fmt: skip
+    place = folder(clean | files)
+    found = kinds(audit(place, spec=AuditSpec()))
+    assert found["near_duplicates_across_labels"].n == 2
+    assert "cam/real/n1_a.png = set/gan/fake/n1_b.jpg (" in found["near_duplicates_across_labels"].evidence[0]
+    assert found["near_duplicates"].n == 2
+    grouped = kinds(audit(place, spec=AuditSpec(), pattern=r"(n\d)_"))
+    assert "near_duplicates_across_labels" not in grouped
+    assert grouped["near_duplicates"].n == 2
+    assert kinds(audit(place, spec=AuditSpec(radius=0))).keys() - found.keys() == set()
+
+
+def test_groups_by_pattern_and_by_bytes(folder, file):
+    files = {f"{place}/x{i}_{i}.jpg": file(2 * i + k) for i in range(9) for k, place in enumerate(("a/real", "b/fake"))}
+    place = folder(files | {"a/real/x8_copy.jpg": files["a/real/x7_7.jpg"]})
+    (groups,) = audit(place, pattern=r"x\d").groups
+    assert (groups.files, groups.groups, groups.largest, groups.mixed) == (19, 8, 5, 8)
+    (alone,) = audit(place).groups
+    assert (alone.groups, alone.mixed) == (18, 0)
+    with pytest.raises(ManifestError, match="finds nothing in any of 19 paths"):
+        audit(place, pattern="q")
+
+
+def test_splits_of_manifests(folder, clean, file, tmp_path):
+    place = folder(clean | {"cam/real/a1.jpg": file(100), "cam/real/a2.jpg": file(100, quality=50)})
+    manifest = prepare(FolderSource(name="m", folders=str(place)), SplitSpec(), Store(tmp_path / "store"))
+    table = manifest.table.to_pandas(types_mapper={}.get)
+    table.loc[table["path"] == "cam/real/a1.jpg", "split"] = "train"
+    table.loc[table["path"] == "cam/real/a2.jpg", "split"] = "test"
+    table.loc[(table["label"] == 0) & (table["split"] == "validation"), "split"] = "train"
+    path = tmp_path / "m.parquet"
+    table.to_parquet(path)
+    found = kinds(audit(path, spec=AuditSpec()), "m")
+    assert found["near_duplicates_across_splits"].severity == "error"
+    assert found["near_duplicates_across_splits"].n == 2
+    assert "validation has generated images only" in found["split_without_class"].message
+    (place / "gan/fake/00.jpg").write_bytes(file(7, (50, 50)))
+    assert kinds(audit(path), "m")["changed"].evidence[0].startswith("gan/fake/00.jpg")
+
+
+def test_manifests_of_a_run_are_audited_from_kept_headers(folder, clean, tmp_path, monkeypatch):
+    store = Store(tmp_path / "store")
+    manifest = prepare(FolderSource(name="m", folders=str(folder(clean))), SplitSpec(), store)
+    first, _ = audit_manifests(store, [manifest], HEADERS_ONLY)
+    from dfd_core.manifests import headers_stored
+
+    monkeypatch.setattr(headers_stored, "read_file", lambda url: pytest.fail("read again"))
+    again, _ = audit_manifests(store, [manifest], HEADERS_ONLY)
+    assert again == first
+    assert sum(count.n for count in first.counts) == 60
+    assert {count.split for count in first.counts} == {"train", "validation", "test"}
+
+
+@pytest.mark.parametrize(
+    ("options", "prop"),
+    [
+        ({"kind": "PNG"}, "format"),
+        ({"quality": 95}, "jpeg_quality"),
+        ({"subsampling": "4:4:4"}, "chroma_subsampling"),
+        ({"progressive": True}, "progressive"),
+        ({"size": (128, 96)}, "dimensions"),
+    ],
+)
+def test_a_planted_shortcut_is_named_with_its_evidence(folder, clean, file, options, prop):
+    fakes = {path: file(i, **options) for i, path in enumerate(clean) if "fake" in path}
+    found = audit(folder(clean | fakes))
+    alone = {score.prop: score.auroc for score in found.scores}
+    assert alone[prop] == alone["all"] == 1.0
+    shortcut = kinds(found, "set/gan")["shortcut"]
+    assert (shortcut.severity, shortcut.n) == ("error", 60)
+    assert f"{prop} 1.00" in shortcut.message
+    assert "`matched`" in shortcut.advice
+    assert any(line.startswith(f"{prop}: ") and "30 of 30" in line for line in shortcut.evidence)
+    assert found.exit_code("error") == found.exit_code("warning") == 1
+    assert found.exit_code(None) == 0
+
+
+def test_each_generator_is_compared_with_its_own_reals(folder, file):
+    files = {f"a/real/{i}.jpg": file(i) for i in range(20)} | {f"a/fake/{i}.jpg": file(50 + i) for i in range(20)}
+    files |= {f"b/real/{i}.png": file(100 + i, kind="PNG") for i in range(20)}
+    files |= {f"b/fake/{i}.png": file(150 + i, kind="PNG") for i in range(20)}
+    found = audit(folder(files))
+    assert {(s.generator, s.auroc) for s in found.scores if s.prop == "format"} == {("a", 0.5), ("b", 0.5)}
+    assert "shortcut" not in {finding.kind for finding in found.findings}
+
+
+def test_balance(folder, clean, file):
+    few = {path: data for path, data in clean.items() if "real" in path or path < "gan/fake/05.jpg"}
+    found = kinds(audit(folder(few)))
+    assert found["imbalance"].message == "30 real and 5 generated images."
+    assert (found["few_files"].where, found["few_files"].n) == ("set/gan", 5)
+
+
+def test_a_folder_of_datasets_is_several(folder, clean, file):
+    place = folder({f"one/{path}": data for path, data in clean.items()} | {"two/x/fake/1.png": file(200, kind="PNG")})
+    found = audit(place)
+    assert {count.dataset for count in found.counts} == {"one", "two"}
+    assert kinds(found, "two").keys() == {"one_class"}
+
+
+def test_without_labels_the_rest_is_audited(folder, file):
+    files = {f"x/{i}.jpg": file(i) for i in range(5)} | {"y/2.jpg": file(2), "empty.jpg": b""}
+    found = audit(folder(files), spec=AuditSpec())
+    assert kinds(found).keys() == {"no_labels", "duplicates", "empty"}
+    assert found.scores == ()
+    assert "nothing says which of its files are real" in found.notes[0]
+
+
+def test_folders_of_one_name_are_told_apart(folder, clean, file):
+    one, two = folder(clean, "a/set"), folder({"cam/real/1.jpg": file(200), "gan/fake/1.jpg": file(201)}, "b/set")
+    assert {count.dataset for count in audit(one, two).counts} == {str(one), str(two)}
+
+
+def test_what_can_not_be_audited_is_an_error(folder, tmp_path):
+    with pytest.raises(ManifestError, match="There is no folder"):
+        audit(tmp_path / "nowhere")
+    with pytest.raises(ManifestError, match="There is no manifest"):
+        audit(tmp_path / "nowhere.parquet")
+    with pytest.raises(ManifestError, match="no image in the folder"):
+        audit(folder({"a.txt": b"x"}))
+    with pytest.raises(DatasetError, match="None of 2 files can be audited"):
+        audit(folder({"cam/real/1.jpg": b"", "gan/fake/2.jpg": b"junk"}, "bad"))
+
+
+def test_scores_are_cross_validated_by_group():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(40), 5)
+    y = (groups % 2).astype(int)
+    X = np.repeat(rng.normal(size=(40, 1)), 5, axis=0).astype(np.float32)  # says which group it is, and nothing else
+    assert abs(auroc_by_groups(X, y, groups, 0) - 0.5) < 0.25
+    assert auroc_by_groups(X, y, np.arange(200), 0) > 0.85
+    assert auroc_by_groups(X + 10 * y[:, None], y, groups, 0) == 1.0
+    assert auroc_by_groups(X, y, np.where(y == 1, 0, groups), 0) is None
+
+
+def test_noise_says_nothing_on_average():
+    rng = np.random.default_rng(0)
+    y = (np.arange(120) % 2).astype(int)
+    found = [auroc_by_groups(rng.normal(size=(120, 3)).astype(np.float32), y, np.arange(120), 0) for _ in range(20)]
+    assert abs(np.mean(found) - 0.5) < 0.04
+
+
+def test_histograms_count_every_readable_file(folder, clean, file):
+    found = audit(folder(clean | {"gan/fake/x.png": file(99, kind="PNG"), "gan/fake/y.png": b""}))
+    by_prop = {
+        histogram.prop: {value: (real, fake) for value, real, fake in histogram.rows} for histogram in found.histograms
+    }
+    assert by_prop["format"] == {"JPEG": (30, 30), "PNG": (0, 1)}
+    assert by_prop["quantisation_tables"] == {"libjpeg's of 75": (30, 30), "–": (0, 1)}
+    assert by_prop["dimensions"] == {"96 x 96": (30, 31)}
+    for histogram in found.histograms:
+        assert histogram.totals() == (30, 31), histogram.prop
+
+
+def test_many_values_are_cut_to_the_frequent_ones(folder, file):
+    files = {f"{place}/{i}.jpg": file(i, (60 + i, 50)) for i in range(30) for place in ("a/real", "b/fake")}
+    found = audit(folder(files))
+    (dimensions,) = [histogram for histogram in found.histograms if histogram.prop == "dimensions"]
+    assert len(dimensions.rows) == 13
+    assert dimensions.rows[-1][0] == "other"
+    assert dimensions.totals() == (30, 30)
+    assert pd.DataFrame(dimensions.rows)[0].is_unique

@@ -1,0 +1,69 @@
+import io
+import json
+import re
+
+import pytest
+from PIL import Image
+
+from dfd_core.audit import Audit, AuditSpec, audit_places, write_audit
+from dfd_core.audit.sheets import contact_sheets
+from dfd_core.storage import Store
+
+
+@pytest.fixture
+def audited(folder, clean, file):
+    broken = {"gan/fake/<b>cut</b>.jpg": file(100)[:1500], "cam/real/empty.jpg": b""}
+    png = {f"pix/fake/{i}.png": file(200 + i, kind="PNG") for i in range(25)}
+    return audit_places([str(folder(clean | broken | png))], AuditSpec())
+
+
+def test_the_page_is_whole_in_itself_and_escapes_names(audited, tmp_path):
+    audit, evidence = audited
+    address = write_audit(Store(tmp_path / "out"), "", audit, list(contact_sheets(evidence, 0)), "Audit <x>")
+    page = (tmp_path / "out/index.html").read_text()
+    assert address.endswith("/out/index.html")
+    assert not re.search(r"(src|href)=\"(?!data:|#)", page)
+    assert "<b>cut</b>" not in page
+    assert "&lt;b&gt;cut&lt;/b&gt;" in page
+    assert "<title>Audit &lt;x&gt;</title>" in page
+    assert 'name="viewport"' in page
+    for finding in audit.findings:
+        assert finding.kind.replace("_", " ") in page
+    assert page.count("data:image/jpeg;base64,") == 3
+
+
+def test_the_json_is_the_audit(audited, tmp_path):
+    audit, _ = audited
+    write_audit(Store(tmp_path), "deep/er", audit)
+    values = json.loads((tmp_path / "deep/er/audit.json").read_text())
+    assert values.pop("provenance")["dfd"]
+    assert Audit.model_validate(values) == audit
+
+
+def test_sheets_show_each_generator_and_leave_out_what_is_broken(audited):
+    _, evidence = audited
+    sheets = {sheet.name.rpartition("-")[0]: sheet for sheet in contact_sheets(evidence, 0)}
+    assert set(sheets) == {"set_gan", "set_pix", "set_real_cam"}
+    assert sheets["set_gan"].title == "set / gan: 30 of 30 files"
+    for sheet in sheets.values():
+        with Image.open(io.BytesIO(sheet.png)) as image:
+            assert image.size == (8 * 132 + 4, 4 * 132 + 4)
+    assert [sheet.png for sheet in contact_sheets(evidence, 0)] == [sheet.png for sheet in sheets.values()]
+
+
+def test_transparent_and_deep_pictures_are_shown_as_viewers_show_them(folder):
+    import numpy as np
+
+    def png(image):
+        out = io.BytesIO()
+        image.save(out, "PNG")
+        return out.getvalue()
+
+    clear, deep = Image.new("RGBA", (64, 64), (0, 0, 0, 0)), Image.fromarray(np.full((64, 64), 40_000, np.uint16))
+    place = folder({"a/real/1.png": png(clear), "a/fake/1.png": png(deep)})
+    _, evidence = audit_places([str(place)], AuditSpec(near_duplicates=False))
+    colours = []
+    for sheet in contact_sheets(evidence, 0):
+        with Image.open(io.BytesIO(sheet.png)) as image:
+            colours.append(image.getpixel((68, 68)))
+    assert sorted(colours) == [(155, 155, 155), (255, 255, 255)]

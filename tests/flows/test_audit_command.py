@@ -1,0 +1,64 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+DFD = [sys.executable, "-c", "from flows.cli import main; main()"]
+
+
+def dfd(*arguments):
+    return subprocess.run([*DFD, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Reals are JPEG, fakes are PNG."""
+    rng = np.random.default_rng(0)
+    for i in range(24):
+        for place, kind in (("cam/real", "jpg"), ("gan/fake", "png")):
+            path = tmp_path / "faces" / place / f"{i}.{kind}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (40, 40, 3)).astype(np.uint8)).save(path)
+    return tmp_path / "faces"
+
+
+def test_findings_are_told_and_fail_only_when_asked_to(folder, tmp_path):
+    done = dfd("audit", folder, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "ERROR  shortcut: faces/gan" in done.stdout
+    assert "format 1.00" in done.stdout
+    assert done.stdout.splitlines()[-1] == str(tmp_path / "out/index.html")
+    assert len(list((tmp_path / "out/sheets").glob("faces_gan-*.png"))) == 1
+    assert dfd("audit", folder, "--out", tmp_path / "out", "--fail-on", "error").returncode == 1
+
+
+def test_json_is_all_of_standard_output(folder, tmp_path):
+    done = dfd("audit", folder, "--out", tmp_path / "out", "--json", "--no-near-duplicates")
+    found = json.loads(done.stdout)
+    assert {finding["kind"] for finding in found["findings"]} == {"shortcut"}
+    assert done.stderr.splitlines()[-1] == str(tmp_path / "out/index.html")
+
+
+def test_a_configuration_has_all_its_datasets_audited(folder, tmp_path):
+    config = tmp_path / "run.yaml"
+    config.write_text("store: store\ndatasets: [{name: mine, folders: faces}]\n")
+    done = dfd("audit", config, "--out", tmp_path / "out", "--no-near-duplicates")
+    assert done.returncode == 0, done.stderr
+    assert "ERROR  shortcut: mine/gan" in done.stdout
+    assert list((tmp_path / "store/headers").glob("mine-*.parquet"))
+    refused = dfd("audit", config, folder)
+    assert refused.returncode == 2
+    assert "audited alone" in refused.stderr
+
+
+def test_wrong_usage_is_told(folder, tmp_path):
+    wrong = dfd("audit", folder, "--fail-on", "wraning")
+    assert wrong.returncode == 2
+    assert "Did you mean 'warning'" in wrong.stderr
+    missing = dfd("audit", tmp_path / "nowhere")
+    assert missing.returncode == 1
+    assert "There is no folder" in missing.stderr
+    assert "Traceback" not in missing.stderr
