@@ -16,7 +16,7 @@ import pandas as pd
 from pydantic import Field
 
 from dfd_core.errors import EvaluationError
-from dfd_core.evaluation.curves import Curve, Ranking
+from dfd_core.evaluation.curves import Curve, Ranking, row_products
 from dfd_core.evaluation.metrics import METRICS, SumFormula
 from dfd_core.specs import Spec
 
@@ -174,8 +174,9 @@ class Cell:
         if key not in self._sums:
             terms = formula.terms(self._y, self._score, threshold)
             column, size = self._resamples.column, self._resamples.n_groups
-            by_group = np.stack([np.bincount(column, weights=one, minlength=size) for one in terms.T], axis=1)
-            self._sums[key] = np.concatenate([block @ by_group for block in self._resamples.blocks()])
+            by_group = np.stack([np.bincount(column, weights=one, minlength=size) for one in terms.T])
+            blocks = (block.astype(np.float64)[:, np.newaxis] for block in self._resamples.blocks())
+            self._sums[key] = np.concatenate([row_products(block, by_group) for block in blocks])
         return self._sums[key]
 
     def _all_curves(self) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ from dfd_core import in_process, pipeline
 from dfd_core.config import RunConfig
 from dfd_core.errors import EvaluationError, TooManyFailuresError
 from dfd_core.evaluation.grid import missing_jobs
+from dfd_core.evaluation.metrics import METRICS
 from dfd_core.storage import Store
 from dfd_core.survey import survey
 
@@ -37,7 +38,7 @@ def test_the_report_has_everything(finished):
     page = store.read_bytes(f"{folder}/index.html").decode()
     assert "simulated" in page.split("<nav>")[0].split("<body>")[1].lower()
     results = store.read_table(f"{folder}/results.parquet").to_pandas()
-    assert set(results["metric"]) == {"accuracy", "average_precision", "auroc", "accuracy_real", "accuracy_fake"}
+    assert set(results["metric"]) == set(METRICS)
     cells = results[results["metric"] == "accuracy"]
     assert len(cells) == 6 * 6 * 2 * 2 * 2  # train x test generators, backbones, classifiers, tested augmentations
     assert (cells["n"] == cells["n_real"] + cells["n_fake"]).all()

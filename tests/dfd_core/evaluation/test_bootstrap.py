@@ -45,6 +45,13 @@ def test_every_replicate_is_the_metric_of_the_resampled_rows():
         plain = [metric.function(np.repeat(y, row), np.repeat(score, row), 0.5) for row in drawn]
         np.testing.assert_allclose(cell.replicates(name, 0.5), plain, rtol=0, atol=1e-12)
         assert cell.measure(name, 0.5).value == metric.function(y, score, 0.5)
+
+
+@pytest.mark.parametrize("n", [90, 20_000])  # the larger is summed in pieces
+def test_every_replicate_is_scikit_learns_with_weights(n):
+    y, score, group = samples(n, digits=4)
+    spec = BootstrapSpec(replicates=4)
+    cell, drawn = Cell(y, score, group, spec), weights(y, group, spec)
     for name, weighted in WEIGHTED.items():
         plain = [weighted(y, score, row) for row in drawn]
         np.testing.assert_allclose(cell.replicates(name, 0.5), plain, rtol=0, atol=1e-12)
