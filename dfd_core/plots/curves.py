@@ -113,9 +113,8 @@ def det(curves: Sequence[Curve], title: str = "") -> Figure:
         curves: As for `roc`.
         title: What was run.
     """
-    usable = [curve for curve in curves if 0 < curve.y.mean() < 1]
-    fewest = max([40, *(int((curve.y == label).sum()) for curve in usable for label in (0, 1))])
-    low, high = float(np.clip(0.5 / fewest, 0.0005, 0.02)), 0.95
+    most = max([40, *(int((curve.y == label).sum()) for curve in curves for label in (0, 1))])
+    low, high = float(np.clip(0.5 / most, 0.0005, 0.02)), 0.95
 
     def draw(axes: Axes, place: int, curve: Curve) -> str:
         found = rates(curve.y, curve.score)

@@ -83,7 +83,7 @@ def tidy(axes: Axes, x: str = "", y: str = "") -> None:
 
 def heading(figure: Figure, *parts: str) -> None:
     """What a figure shows, at its upper left, wrapped to its width; empty parts are left out."""
-    width = int(figure.get_figwidth() * 15)
+    width = int(figure.get_figwidth() * 13)
     lines = [line for part in parts if part for line in textwrap.wrap(plain(part), width)]
     figure.suptitle("\n".join(lines), x=0.012, ha="left", fontsize=9.5, color=INK)
 

@@ -9,7 +9,8 @@ import pytest
 
 from dfd_core.evaluation import METRICS, ProtocolSpec
 from dfd_core.features.table import FeatureTable
-from dfd_core.reports import ReportInput
+from dfd_core.reports import ReportInput, write_report
+from dfd_core.storage import Store
 
 FAMILIES = {"<b>gan|</b>": "gan", "stylegan_2": "gan", "ldm": "diffusion"}
 AUGMENTATIONS = ("none", "jpeg_q90", "jpeg_q50", "blur_sigma_2")
@@ -161,3 +162,11 @@ def report():
         published=published,
         pairing=[{"generator": "ldm", "reals": "coco+laion", "n real": 90}],
     )
+
+
+@pytest.fixture(scope="session")
+def written(report, tmp_path_factory):
+    """The folder of the whole report, drawn once."""
+    folder = tmp_path_factory.mktemp("store")
+    assert write_report(Store(folder), "reports/demo", report) == str(folder / "reports/demo/index.html")
+    return folder / "reports/demo"
