@@ -13,7 +13,7 @@ from dfd_core.config import RunConfig
 from dfd_core.manifests import Manifest
 from dfd_core.pipeline import RunInputs
 from dfd_core.reports import matrix_tables, summary_table, text_table
-from dfd_core.reports.accuracy import accuracy_frame
+from dfd_core.reports.cells import accuracy_frame
 from dfd_core.storage import Store
 from flows.terminal import format_table
 

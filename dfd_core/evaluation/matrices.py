@@ -7,11 +7,28 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dfd_core.errors import EvaluationError
+from dfd_core.evaluation.metrics import METRICS
 
-GROUP = ["backbone", "reducer", "classifier", "seed", "shuffled_labels", "train_augmentation", "test_augmentation"]
+COMBINATION = [
+    "protocol", "backbone", "reducer", "classifier", "seed", "shuffled_labels", "train_augmentation",
+    "test_augmentation", "calibration",
+]  # fmt: skip
+"""What detectors that differ in their training set only have in common."""
+GROUP = [*COMBINATION, "threshold_policy"]
+TRAINED_ON = ["train_dataset", "train_generator"]
+TESTED_ON = ["test_dataset", "test_generator"]
 FAMILIES = ("gan", "diffusion", "autoregressive", "other")
+CROSS_GENERATOR, REALS, ALL, ORACLE = "cross_generator", "real", "all", "oracle"
+_DEFAULTS: dict[str, str | float] = {
+    "protocol": CROSS_GENERATOR,
+    "calibration": "none",
+    "low": np.nan,
+    "high": np.nan,
+    "threshold": np.nan,
+}
 
 
 @dataclass(frozen=True)
@@ -20,8 +37,8 @@ class Side:
 
     Attributes:
         dataset: Its dataset.
-        generator: Its generator.
-        family: Its generator's family.
+        generator: Its generator; of several `all but progan` or `all`.
+        family: Its generator's family, `mixed` for several.
     """
 
     dataset: str
@@ -39,7 +56,10 @@ class Matrix:
         rows: R training sets, families together.
         columns: C test sets, families together.
         values: (R, C) float64, NaN where nothing could be measured.
+        low: (R, C) float64, lower ends of the values' intervals, NaN where there is none.
+        high: (R, C) float64, upper ends.
         n: (R, C) int64, the samples behind each value.
+        seen: (R, C) bool, whether a column's generator is among those trained on, in whichever dataset.
     """
 
     metric: str
@@ -47,33 +67,22 @@ class Matrix:
     rows: tuple[Side, ...]
     columns: tuple[Side, ...]
     values: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
     n: np.ndarray
-
-    @property
-    def seen(self) -> np.ndarray:
-        """(R, C) bool: whether a column's generator is the one trained on, in whichever dataset."""
-        return np.array([[r.generator.lower() == c.generator.lower() for c in self.columns] for r in self.rows])
+    seen: np.ndarray
 
     def mean_of_others(self) -> np.ndarray:
-        """(R,) mean over the test sets of generators that were not trained on; NaN where there is none."""
-        others = ~self.seen & np.isfinite(self.values)
+        """(R,) mean over the test sets of single generators that were not trained on; NaN where there is none."""
+        single = np.array([column.generator != ALL for column in self.columns])
+        others = ~self.seen & np.isfinite(self.values) & single
         counts = others.sum(axis=1)
         sums = np.where(others, self.values, 0).sum(axis=1)
         return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
     def title(self) -> str:
         """What the detectors have in common, in a line."""
-        group = self.group
-        parts = [group["backbone"]]
-        if group["reducer"] != "none":
-            parts.append(group["reducer"])
-        parts.append(group["classifier"])
-        parts.append(f"augmentation {group['train_augmentation']} in training, {group['test_augmentation']} in test")
-        if group["seed"] != "0":
-            parts.append(f"seed {group['seed']}")
-        if group["shuffled_labels"] == "True":
-            parts.append("control: shuffled labels")
-        return " · ".join(parts)
+        return group_title(self.group)
 
     def labels(self) -> tuple[list[str], list[str]]:
         """Names of the rows and of the columns; the dataset is named where there are several."""
@@ -82,20 +91,98 @@ class Matrix:
         return [name(side) for side in self.rows], [name(side) for side in self.columns]
 
 
+def group_title(group: dict[str, str]) -> str:
+    """What detectors have in common, in a line; a column that is not given is not told.
+
+    Args:
+        group: Text by column of the results.
+    """
+    told = {"protocol": CROSS_GENERATOR, "reducer": "none", "seed": "0", "calibration": "none"} | group
+    parts = [told["backbone"], *([told["reducer"]] if told["reducer"] != "none" else []), told["classifier"]]
+    if told["protocol"] != CROSS_GENERATOR:
+        parts.append(told["protocol"].replace("_", " "))
+    if "train_augmentation" in told:
+        test = f", {told['test_augmentation']} in test" if "test_augmentation" in told else ""
+        parts.append(f"augmentation {told['train_augmentation']} in training{test}")
+    if told["seed"] != "0":
+        parts.append(f"seed {told['seed']}")
+    if told["calibration"] != "none":
+        parts.append(f"calibration {told['calibration']}")
+    if told.get("threshold_policy", "None") != "None":
+        parts.append(f"threshold {policy_text(told['threshold_policy'])}")
+    if told.get("shuffled_labels") == "True":
+        parts.append("control: shuffled labels")
+    return " · ".join(parts)
+
+
+def metric_title(name: str) -> str:
+    """A metric's name for headings, also of one that only results of another version know."""
+    return METRICS[name].title if name in METRICS else name.replace("_", " ").capitalize()
+
+
+def metric_short(name: str) -> str:
+    """The same where room is scarce."""
+    return METRICS[name].short if name in METRICS else name.replace("_", " ")
+
+
+def policy_text(policy: str) -> str:
+    """A threshold policy for people: one that has seen the test labels is marked."""
+    return f"{ORACLE} (chosen on the test set)" if policy == ORACLE else policy
+
+
+def policy_order(policy: str) -> tuple[int, str]:
+    """Fixed thresholds first, those from validation samples, the oracle last."""
+    return (2 if policy == ORACLE else int(not policy.replace(".", "", 1).isdigit()), policy)
+
+
+def tidy(results: pa.Table, *metrics: str) -> pd.DataFrame:
+    """The long table as a frame, of some metrics or of all; what tables of earlier versions lack is filled in.
+
+    Such tables have no intervals; `seen` is told by the generators' names, and all is cross-generator at its raw score.
+    """
+    if metrics:
+        results = results.filter(pc.is_in(results["metric"], value_set=pa.array(metrics)))
+    frame: pd.DataFrame = results.to_pandas()
+    for name, value in _DEFAULTS.items():
+        if name not in frame:
+            frame[name] = value
+    if "seen" not in frame:
+        frame["seen"] = frame["train_generator"].str.lower() == frame["test_generator"].str.lower()
+        frame["family_seen"] = frame["train_family"] == frame["test_family"]
+    if "status" not in frame:
+        frame["status"] = np.where(frame["value"].isna(), "too_few", "ok")
+    numbers = {name: frame[name].astype(np.float64) for name in ("value", "low", "high", "threshold")}
+    flags = {name: frame[name].eq(True) for name in ("seen", "family_seen")}  # null for reals
+    return frame.assign(**numbers, **flags, n=frame["n"].fillna(0).astype(np.int64))
+
+
+def per_source(frame: pd.DataFrame) -> pd.Series:
+    """Which rows of a tidy frame are of one source of reals instead of generators."""
+    return frame["test_generator"] == REALS
+
+
+def per_generator(frame: pd.DataFrame) -> pd.Series:
+    """Which rows of a tidy frame are of one generator, neither of a source nor of all of a dataset together."""
+    return ~frame["test_generator"].isin([REALS, ALL])
+
+
 def matrices(results: pa.Table, metric: str) -> list[Matrix]:
     """The matrices of one metric, one for each combination of what detectors can have in common.
 
     Raises:
         EvaluationError: A cell has several values: results of several runs were mixed.
     """
-    frame = results.to_pandas()
-    frame = frame[frame["metric"] == metric]
+    frame = tidy(results, metric)
+    return matrices_of(frame[~per_source(frame)], metric)
+
+
+def matrices_of(frame: pd.DataFrame, metric: str) -> list[Matrix]:
+    """As `matrices`, of the rows of one metric in a tidy frame."""
     found = []
-    parts = {tuple(map(str, key)): part for key, part in frame.groupby(GROUP)}
-    for key in sorted(parts, key=_order):
+    parts = {tuple(map(str, key)): part for key, part in frame.fillna({"threshold_policy": "None"}).groupby(GROUP)}
+    for key in sorted(parts, key=group_order):
         group, part = dict(zip(GROUP, key, strict=True)), parts[key]
-        cells = ["train_dataset", "train_generator", "test_dataset", "test_generator"]
-        if part.duplicated(cells).any():
+        if part.duplicated([*TRAINED_ON, *TESTED_ON]).any():
             raise EvaluationError(
                 f"The results hold several values of {metric} for {group}: don't mix runs in a matrix."
             )
@@ -103,7 +190,7 @@ def matrices(results: pa.Table, metric: str) -> list[Matrix]:
     return found
 
 
-def _order(key: tuple[str, ...]) -> tuple[tuple[bool, str], ...]:
+def group_order(key: tuple[str, ...]) -> tuple[tuple[bool, str], ...]:
     """By name, but `none` before all others."""
     return tuple((name != "none", name) for name in key)
 
@@ -112,13 +199,16 @@ def _matrix(metric: str, group: dict[str, str], part: pd.DataFrame) -> Matrix:
     rows, columns = _sides(part, "train"), _sides(part, "test")
     row_of = {(side.dataset, side.generator): index for index, side in enumerate(rows)}
     column_of = {(side.dataset, side.generator): index for index, side in enumerate(columns)}
-    row_index = list(map(row_of.__getitem__, zip(part["train_dataset"], part["train_generator"], strict=True)))
-    column_index = list(map(column_of.__getitem__, zip(part["test_dataset"], part["test_generator"], strict=True)))
-    values = np.full((len(rows), len(columns)), np.nan)
-    n = np.zeros((len(rows), len(columns)), dtype=np.int64)
-    values[row_index, column_index] = part["value"].to_numpy(dtype=np.float64)
-    n[row_index, column_index] = part["n"].to_numpy()
-    return Matrix(metric, group, rows, columns, values, n)
+    at = (
+        list(map(row_of.__getitem__, zip(part["train_dataset"], part["train_generator"], strict=True))),
+        list(map(column_of.__getitem__, zip(part["test_dataset"], part["test_generator"], strict=True))),
+    )
+    shape = (len(rows), len(columns))
+    values, low, high = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, np.nan)
+    n, seen = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=bool)
+    for array, name in ((values, "value"), (low, "low"), (high, "high"), (n, "n"), (seen, "seen")):
+        array[at] = part[name].to_numpy()
+    return Matrix(metric, group, rows, columns, values, low, high, n, seen)
 
 
 def _sides(part: pd.DataFrame, kind: str) -> tuple[Side, ...]:

@@ -14,7 +14,7 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from dfd_core.evaluation.matrices import Matrix, Side
+from dfd_core.evaluation.matrices import Matrix, Side, metric_title
 from dfd_core.evaluation.metrics import METRICS
 from dfd_core.plots.figures import INK, MUTED, blank, plain
 
@@ -25,18 +25,22 @@ COLOURS = ListedColormap(
 MISSING = (0.85, 0.85, 0.85, 1.0)
 _GAP = 0.3  # between the matrix and the column of means, in cells
 _LETTER_IN = 0.085  # width of a letter of the labels, about
+_ROOMY_IN, _MOST_ROOMY = 0.88, 9  # cells with intervals, and of how many there is room in a row
 
 
 def heatmap(matrix: Matrix) -> Figure:
     """Draws a matrix with a value in every cell, families together, and the mean over unseen generators beside it.
 
-    Cells whose generator was trained on have a frame; grey cells could not be measured.
+    Cells whose generator was trained on have a frame; grey cells could not be measured. Metrics of which a lower value
+    is better have the colours the other way round. Intervals and n stand in the cells where there is room.
 
     Args:
         matrix: From 1 x 1 to about 30 x 30.
     """
     n_rows, n_columns = matrix.values.shape
     cell_in = float(np.clip(12 / max(n_rows, n_columns), 0.4, 0.75))
+    if _with_intervals(matrix):
+        cell_in = _ROOMY_IN
     row_labels, column_labels = list(map(plain, matrix.labels()[0])), _with_counts(matrix)
     width_in = max(6.0, (n_columns + 1 + _GAP) * cell_in + _LETTER_IN * max(map(len, row_labels)) + 2.2)
     title = textwrap.wrap(plain(matrix.title()), width=int(width_in * 14))
@@ -56,14 +60,25 @@ def heatmap(matrix: Matrix) -> Figure:
     axes.set_xlabel("tested on", color=MUTED)
     axes.set_ylabel("trained on", color=MUTED)
     bar = figure.colorbar(
-        ScalarMappable(Normalize(0, 1), COLOURS), ax=axes, shrink=0.9, aspect=24, pad=0.02, fraction=0.04
+        ScalarMappable(Normalize(0, 1), _colours(matrix)), ax=axes, shrink=0.9, aspect=24, pad=0.02, fraction=0.04
     )
     bar.set_ticks([0, 0.25, 0.5, 0.75, 1], labels=["0", "25", "50", "75", "100"])
     bar.ax.tick_params(length=0, labelsize=8, labelcolor=MUTED)
     bar.ax.spines[:].set_visible(False)
-    heading = f"{METRICS[matrix.metric].title} in %"
+    heading = f"{metric_title(matrix.metric)} in %"
     figure.suptitle("\n".join([heading, *title]), x=0.012, ha="left", fontsize=9.5, color=INK)
     return figure
+
+
+def _colours(matrix: Matrix) -> ListedColormap:
+    if matrix.metric in METRICS and not getattr(METRICS[matrix.metric], "higher_is_better", True):
+        return COLOURS.reversed()
+    return COLOURS
+
+
+def _with_intervals(matrix: Matrix) -> bool:
+    """Whether there are intervals, and room for them."""
+    return bool(np.isfinite(matrix.low).any()) and max(matrix.values.shape) <= _MOST_ROOMY
 
 
 def _with_counts(matrix: Matrix) -> list[str]:
@@ -78,18 +93,23 @@ def _with_counts(matrix: Matrix) -> list[str]:
 def _cells(axes: Axes, matrix: Matrix, cell_in: float) -> None:
     n_columns = len(matrix.columns)
     size, digits = (9.5, 1) if cell_in > 0.5 else (8, 0)
-    seen = matrix.seen
+    seen, colours, intervals = matrix.seen, _colours(matrix), _with_intervals(matrix)
     for row, means in enumerate(matrix.mean_of_others()):
         values = [*matrix.values[row], means]
         for column, value in enumerate(values):
             x = column + (_GAP if column == n_columns else 0)
-            colour = COLOURS(float(value)) if np.isfinite(value) else MISSING
+            colour = colours(float(value)) if np.isfinite(value) else MISSING
             axes.add_patch(Rectangle((x - 0.5, row - 0.5), 1, 1, facecolor=colour, edgecolor="white", linewidth=1))
             ink = "white" if np.dot(colour[:3], (0.299, 0.587, 0.114)) < 0.55 else INK
             if column < n_columns and seen[row, column]:
                 axes.add_patch(Rectangle((x - 0.42, row - 0.42), 0.84, 0.84, fill=False, edgecolor=ink, linewidth=1))
             text = f"{100 * value:.{digits}f}" if np.isfinite(value) else "–"
-            axes.text(x, row, text, ha="center", va="center", fontsize=size, color=ink)
+            told = intervals and column < n_columns and np.isfinite(matrix.low[row, column])
+            axes.text(x, row - (0.16 if told else 0), text, ha="center", va="center", fontsize=size, color=ink)
+            if told:
+                low, high, n = (array[row, column] for array in (matrix.low, matrix.high, matrix.n))
+                more = f"[{100 * low:.1f}, {100 * high:.1f}]\nn={n}"
+                axes.text(x, row + 0.17, more, ha="center", va="center", fontsize=6.2, color=ink, linespacing=1.1)
 
 
 def _spans(sides: tuple[Side, ...]) -> list[tuple[str, int, int]]:

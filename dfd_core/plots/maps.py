@@ -15,13 +15,11 @@ from matplotlib.lines import Line2D
 
 from dfd_core.evaluation.matrices import FAMILIES
 from dfd_core.features.table import FeatureTable
-from dfd_core.plots.figures import INK, MUTED, blank, plain
+from dfd_core.plots.figures import COLOURS, INK, MUTED, blank, plain
 from dfd_core.plots.projections import Plane, Projection, project
 
 MAX_POINTS = 1500
 REAL = "real"
-# Okabe and Ito's colours without yellow and black, then indigo, olive and wine of Tol's: apart for colour-blind readers
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#332288", "#999933", "#882255")
 MARKERS = {"gan": "o", "diffusion": "^", "autoregressive": "s", "other": "D"}
 TITLES = {"pca": "PCA", "tsne": "t-SNE"}
 _LAYERS = 5

@@ -1,7 +1,23 @@
-"""Reports: results as Parquet, CSV, Markdown and one self-contained page."""
+"""Reports: results as Parquet, CSV, Markdown, LaTeX and one self-contained page."""
 
+from dfd_core.reports.accuracy import accuracy_tables
+from dfd_core.reports.latex import latex
 from dfd_core.reports.report import ReportInput, write_report
+from dfd_core.reports.sections import Picture, Section
 from dfd_core.reports.spec import ReportSpec
-from dfd_core.reports.tables import Table, matrix_tables, summary_table, text_table
+from dfd_core.reports.summaries import matrix_tables, summary_table
+from dfd_core.reports.tables import Table, text_table
 
-__all__ = ["ReportInput", "ReportSpec", "Table", "matrix_tables", "summary_table", "text_table", "write_report"]
+__all__ = [
+    "Picture",
+    "ReportInput",
+    "ReportSpec",
+    "Section",
+    "Table",
+    "accuracy_tables",
+    "latex",
+    "matrix_tables",
+    "summary_table",
+    "text_table",
+    "write_report",
+]

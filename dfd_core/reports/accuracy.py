@@ -1,60 +1,99 @@
-"""Results in the wide form that people read and compare: a row for each cell of the grid, a column for each metric."""
+"""The tables that papers print: for each training set the accuracy on every data set, beside what others published."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from dfd_core.evaluation.metrics import METRICS
-from dfd_core.evaluation.samples import ALL
+from dfd_core.evaluation.matrices import FAMILIES, GROUP, TESTED_ON, TRAINED_ON, group_order, group_title, per_generator
+from dfd_core.reports.shortcuts import NOTE, is_probe, with_metadata
+from dfd_core.reports.summaries import Mean, headline, means, metadata_cell
+from dfd_core.reports.tables import ABSENT, Table, with_interval
+from dfd_core.specs import content_hash, readable_key
 
-CELL = {
-    "train": "train",
-    "test": "test",
-    "train_augmentation": "transform",
-    "test_augmentation": "test_transform",
-    "backbone": "backbone",
-    "reducer": "reducer",
-    "classifier": "classifier",
-}
+MAX_METHODS = 8
+PUBLISHED = ("test_generator", "method", "value", "source", "note")
 
 
-def accuracy_frame(results: pd.DataFrame, threshold_policy: str = "0.5") -> pd.DataFrame:
-    """A row for each training set, test set, transform, backbone, reducer and classifier.
+def accuracy_tables(frame: pd.DataFrame, published: pd.DataFrame | None = None, policy: str = "0.5") -> list[Table]:
+    """A table for each detector: data set, accuracy with its interval, n, metadata alone, and published columns.
 
     Args:
-        results: The long table of results.
-        threshold_policy: The policy of the metrics that have a threshold.
-
-    Returns:
-        The columns train, test, transform (of the training rows), test_transform, backbone, reducer, classifier, n,
-        accuracy, the ends of its interval, every other metric, status and note. A test set is a dataset, with the
-        generator behind it where it is one of several. What was not measured is empty.
+        frame: Tidy rows of few combinations, since each detector is a table.
+        published: Columns `PUBLISHED`, `value` in percent; a method is a column, found by the generator's name in any
+            case. Nothing says that it was trained and tested as ours: `source` and `note` stand below the table.
+        policy: The threshold policy.
     """
-    rows = results[(results["calibration"] == "none") & results["metric"].isin(list(METRICS))]
-    rows = rows[rows["threshold_policy"].isna() | (rows["threshold_policy"] == threshold_policy)]
-    rows = rows[rows["test_generator"] != "real"]
-    several = {
-        side: rows.groupby(f"{side}_dataset")[f"{side}_generator"].nunique().gt(1).to_dict()
-        for side in ("train", "test")
-    }
-    for side in ("train", "test"):
-        named = [
-            f"{dataset}/{generator}" if several[side][dataset] and generator != ALL else dataset
-            for dataset, generator in zip(rows[f"{side}_dataset"], rows[f"{side}_generator"], strict=True)
-        ]
-        rows = rows.assign(**{side: named})
-    keys = ["protocol", *CELL, "seed"]
-    index = rows.set_index(keys)
-    wide = index.pivot_table(index=keys, columns="metric", values="value", aggfunc="first", dropna=False, observed=True)
-    accuracy = index[index["metric"] == "accuracy"]
-    wide = wide.reindex(accuracy.index)
-    head = accuracy[["n", "n_real", "n_fake", "n_failed", "n_excluded"]]
-    ends = accuracy[["low", "high"]].rename(columns={"low": "accuracy_low", "high": "accuracy_high"})
-    others = [name for name in METRICS if name in wide.columns and name != "accuracy"]
-    first = wide[["accuracy"]] if "accuracy" in wide.columns else accuracy[["value"]].set_axis(["accuracy"], axis=1)
-    frame = pd.concat(
-        [head[["n"]], first, ends, wide[others], head.drop(columns="n"), accuracy[["status", "note"]]], axis=1
+    metric = "accuracy" if (frame["metric"] == "accuracy").any() else headline(frame["metric"])
+    rows = with_metadata(frame[(frame["metric"] == metric) & (frame["threshold_policy"] == policy)])
+    rows = rows[~is_probe(rows["backbone"]) & ~(rows["test_generator"] == "real")]
+    found = []
+    for key, part in rows.groupby([*GROUP, "train_family", *TRAINED_ON], sort=False):
+        group = dict(zip(GROUP, map(str, key), strict=False))
+        found.append((_order(key), _table(part, group, metric, published)))
+    return [table for _, table in sorted(found, key=lambda one: one[0])]
+
+
+def _table(part: pd.DataFrame, group: dict[str, str], metric: str, published: pd.DataFrame | None) -> Table:
+    dataset, generator = part[TRAINED_ON].iloc[0]
+    order = {family: index for index, family in enumerate(FAMILIES)}
+    part = part.assign(place=part["test_family"].map(order).fillna(len(order)))
+    part = part.sort_values(["place", "test_family", *TESTED_ON])
+    several = part["test_dataset"].nunique() > 1
+    methods, sources = _methods(published, part["test_generator"])
+    probed = bool(part["metadata"].notna().any())
+    lines = []
+    columns = [*TESTED_ON, "seen", "value", "low", "high", "n", "metadata"]
+    for data, test, seen, *numbers in part[columns].itertuples(index=False, name=None):
+        cells = [(f"{data}/{test}" if several else test) + (" (trained on)" if seen else "")]
+        cells += [with_interval(*numbers[:3]), str(numbers[3])]
+        cells += [metadata_cell(Mean(*numbers))] if probed else []
+        lines.append((*cells, *(_published(values, test) for values in methods.values())))
+    others = means(part[~part["seen"] & per_generator(part)], TRAINED_ON).get((dataset, generator))
+    if others:
+        cells = ["mean of unseen", with_interval(*others[:3]), str(int(others.n))]
+        cells += [metadata_cell(others)] if probed else []
+        lines.append((*cells, *(ABSENT for _ in methods)))
+    header = ["data set", metric.replace("_", " "), "n", *(["metadata"] if probed else [])]
+    title = f"Trained on {dataset}/{generator}, in %: {group_title(group)}"
+    key = readable_key(f"accuracy_{dataset}_{generator}"[:60], content_hash([dataset, generator, group, metric]))
+    notes = (*([NOTE] if probed else []), *sources)
+    return Table((*header, *(f"published: {name}" for name in methods)), tuple(lines), title, notes, key)
+
+
+def _methods(
+    published: pd.DataFrame | None, generators: pd.Series
+) -> tuple[dict[str, dict[str, float]], tuple[str, ...]]:
+    """Values by generator of each method that has any of ours, those with the most first, and where they stand."""
+    if published is None:
+        return {}, ()
+    names = {str(name).lower() for name in generators}
+    ours = published.assign(key=published["test_generator"].astype(str).str.lower())
+    ours = ours[ours["key"].isin(names)]
+    counts = (
+        ours.groupby("method")["key"].nunique().reset_index().sort_values(["key", "method"], ascending=[False, True])
     )
-    frame = frame.reset_index().rename(columns=CELL)
-    order = [*CELL.values(), *(name for name in frame.columns if name not in {*CELL.values(), "protocol", "seed"})]
-    return frame[[*order, "protocol", "seed"]].sort_values([*CELL.values(), "protocol"], ignore_index=True)
+    chosen = list(counts["method"])[:MAX_METHODS]
+    cut = [f"{MAX_METHODS} of {len(counts)} published methods shown, those with the most of these data sets."]
+    lines = cut if len(counts) > MAX_METHODS else []
+    values = {}
+    for method in chosen:
+        own = ours[ours["method"] == method]
+        values[str(method)] = dict(zip(own["key"], own["value"], strict=True))
+        facts = sorted(
+            {"; ".join(filter(None, map(_text, pair))) for pair in zip(own["source"], own["note"], strict=True)}
+        )
+        lines.append(f"published: {method}: {' | '.join(facts)}")
+    return values, tuple(lines)
+
+
+def _text(value: str | float | None) -> str:
+    return "" if pd.isna(value) else str(value)
+
+
+def _published(values: dict[str, float], generator: str) -> str:
+    value = values.get(generator.lower(), float("nan"))
+    return ABSENT if pd.isna(value) else f"{value:.1f}"
+
+
+def _order(key: tuple[object, ...]) -> tuple[object, ...]:
+    return group_order(tuple(map(str, key)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import importlib.resources
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,27 +10,38 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from dfd_core.evaluation.metrics import METRICS
+from dfd_core.augmentations import AugmentationSpec
+from dfd_core.evaluation.matrices import tidy
 from dfd_core.evaluation.protocols import ProtocolSpec
+from dfd_core.evaluation.samples import Samples
 from dfd_core.features.precision import PrecisionCheck
 from dfd_core.features.table import FeatureTable
 from dfd_core.provenance import provenance
+from dfd_core.reports.drawings import comparison_section, heatmap_section, robustness_section
+from dfd_core.reports.feature_sections import feature_sections
+from dfd_core.reports.latex import latex
+from dfd_core.reports.overview import accuracy_section, overview_section, seen_section, sources_section
+from dfd_core.reports.page import html
+from dfd_core.reports.score_sections import (
+    Calibrators,
+    curves_section,
+    drawn_detectors,
+    histograms_section,
+    reliability_section,
+)
 from dfd_core.reports.sections import (
     Failures,
-    Picture,
     Section,
-    detectors_section,
+    cells_section,
     failures_section,
-    heatmap_section,
-    map_section,
     precision_section,
     protocol_section,
-    results_section,
+    thresholds_section,
 )
-from dfd_core.reports.tables import matrix_tables, summary_table
+from dfd_core.reports.selection import select
 from dfd_core.storage import Store
 
-FIGURES = "figures"
+FIGURES, TABLES = "figures", "tables"
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,12 @@ class ReportInput:
         heatmap_metrics: The metrics that are drawn.
         seed: Of the maps.
         footer: Where the report comes from, a line each: versions, store, time.
+        scores: Tables of scores by detector; each is read at most twice, so they may be loaded when asked for.
+        published: Published accuracies: test_generator, method, value in percent, source, note.
+        pairing: Which reals stand beside which generator, rows by column.
+        sections: More sections, such as of hierarchies; they stand before the failures.
+        augmentations: The run's augmentations by name, for their severities.
+        calibrators: By detector, then by kind of calibration.
     """
 
     title: str
@@ -64,10 +79,18 @@ class ReportInput:
     heatmap_metrics: tuple[str, ...] = ("accuracy", "auroc")
     seed: int = 0
     footer: tuple[str, ...] = ()
+    scores: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    published: pd.DataFrame | None = None
+    pairing: Sequence[Mapping[str, object]] = ()
+    sections: Sequence[Section] = ()
+    augmentations: Mapping[str, AugmentationSpec] = field(default_factory=dict)
+    calibrators: Calibrators = field(default_factory=dict)
 
 
 def write_report(store: Store, folder: str, report: ReportInput) -> str:
-    """Writes results.parquet, results.csv, results.md, report.md, figures/*.png and, last, index.html.
+    """Writes results.parquet, results.csv, results.md, tables/*, figures/*.png, report.md and, last, index.html.
+
+    A table that has a name is written as Markdown, CSV and LaTeX below `tables`.
 
     Returns:
         The address of index.html; it needs neither network nor the other files.
@@ -79,25 +102,46 @@ def write_report(store: Store, folder: str, report: ReportInput) -> str:
     facts = provenance(title=report.title, protocol=report.protocol.model_dump(mode="json"))
     store.write_table(f"{folder}/results.parquet", report.results, facts)
     store.write_bytes(f"{folder}/results.csv", _csv(report.results))
-    store.write_bytes(f"{folder}/results.md", _results_markdown(report.results).encode())
     for section in sections:
         for picture in section.pictures:
             store.write_bytes(f"{folder}/{FIGURES}/{picture.name}", picture.data)
+        for table in section.tables:
+            if table.name:
+                for ending, text in (("md", table.markdown()), ("csv", table.csv()), ("tex", latex(table))):
+                    store.write_bytes(f"{folder}/{TABLES}/{table.name}.{ending}", text.encode())
+    tables = [table.markdown() for section in sections for table in section.tables if section.of_results]
+    store.write_bytes(f"{folder}/results.md", "\n".join(["# Results\n", *tables]).encode())
     store.write_bytes(f"{folder}/report.md", _markdown(report, sections).encode())
-    return store.write_bytes(f"{folder}/index.html", _html(report, sections).encode())
+    page = html(report.title, sections, report.notes, report.footer)
+    return store.write_bytes(f"{folder}/index.html", page.encode())
 
 
 def _sections(report: ReportInput) -> list[Section]:
-    sections = [results_section(report.results), detectors_section(report.results)]
-    sections += [heatmap_section(report.results, metric) for metric in report.heatmap_metrics]
-    if report.features:
-        sections.append(map_section(report.frame, report.features, report.seed))
-    return [
-        *sections,
-        protocol_section(report.frame, report.protocol),
-        *([precision_section(report.precision)] if report.precision else []),
-        failures_section(report.failures),
+    frame = tidy(report.results)
+    selection = select(frame, report.scores, report.frame)
+    sections: list[Section | None] = [
+        overview_section(frame, selection),
+        accuracy_section(selection, report.published),
+        *(heatmap_section(selection, metric) for metric in report.heatmap_metrics),
+        seen_section(selection),
+        sources_section(selection),
+        robustness_section(selection, report.heatmap_metrics, report.augmentations),
     ]
+    drawn = drawn_detectors(selection, report.scores, Samples(report.frame)) if report.scores else []
+    if drawn:
+        sections += [curves_section(drawn), reliability_section(drawn, report.calibrators), histograms_section(drawn)]
+    if report.features:
+        sections += feature_sections(report.frame, report.features, report.seed)
+    sections += [
+        comparison_section(frame),
+        *report.sections,
+        cells_section(frame),
+        failures_section(report.failures),
+        protocol_section(report.frame, report.protocol, sorted(set(frame["protocol"])), report.pairing),
+        thresholds_section(frame),
+        precision_section(report.precision) if report.precision else None,
+    ]
+    return [section for section in sections if section is not None]
 
 
 def _csv(results: pa.Table) -> bytes:
@@ -106,27 +150,9 @@ def _csv(results: pa.Table) -> bytes:
     return out.getvalue()
 
 
-def _results_markdown(results: pa.Table) -> str:
-    tables = [summary_table(results), *(table for metric in METRICS for table in matrix_tables(results, metric))]
-    return "# Results\n\n" + "\n".join(table.markdown() for table in tables)
-
-
 def _markdown(report: ReportInput, sections: list[Section]) -> str:
     lines = [f"# {report.title}", *(f"> {note}" for note in report.notes)]
     for section in sections:
         lines += [f"## {section.title}", *section.text, *(table.markdown() for table in section.tables)]
         lines += [f"![{picture.caption}]({FIGURES}/{picture.name})" for picture in section.pictures]
-    return "\n\n".join(lines) + "\n"
-
-
-def _html(report: ReportInput, sections: list[Section]) -> str:
-    from jinja2 import Environment, StrictUndefined
-
-    source = importlib.resources.files("dfd_core.reports").joinpath("report.html").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(source, globals={"data_uri": _data_uri})
-    return template.render(title=report.title, notes=report.notes, sections=sections, footer=report.footer)
-
-
-def _data_uri(picture: Picture) -> str:
-    return "data:image/png;base64," + base64.b64encode(picture.data).decode()
+    return "\n\n".join([*lines, *report.footer]) + "\n"

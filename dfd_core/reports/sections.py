@@ -1,4 +1,4 @@
-"""What stands in a report, before it is Markdown or HTML."""
+"""What stands in a report, before it is Markdown or HTML, and the parts of it that are text."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
-import pyarrow as pa
 
-from dfd_core.evaluation.matrices import Matrix, matrices
-from dfd_core.evaluation.metrics import METRICS
+from dfd_core.evaluation.matrices import ORACLE, policy_order
 from dfd_core.evaluation.protocols import ProtocolSpec, untrainable
 from dfd_core.evaluation.samples import Samples
 from dfd_core.features.precision import PrecisionCheck
-from dfd_core.features.table import FeatureTable
-from dfd_core.plots import choose_points, feature_map, heatmap, png
-from dfd_core.plots.projections import Projection
-from dfd_core.reports.tables import Table, matrix_tables, summary_table
-from dfd_core.specs import content_hash, readable_key
+from dfd_core.reports.tables import ABSENT, Table
 
 FIRST_FAILURES = 20
-PROJECTION_TITLES: Mapping[Projection, str] = {"pca": "PCA", "tsne": "t-SNE"}
 Failures = Mapping[str, Sequence[tuple[str, str, str]]]
+PROTOCOLS = {
+    "cross_generator": "trained on one generator, tested on every generator",
+    "cross_dataset": "trained on all generators of one dataset, tested on every dataset",
+    "in_distribution": "trained on all generators of one dataset, tested on the same ones",
+    "leave_one_generator_out": "trained on all generators but one, which is the unseen one",
+    "leave_one_family_out": "trained on all generators but those of one family, which are the unseen ones",
+}
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Picture:
 
 @dataclass
 class Section:
-    """A part of the report: text, then tables, then pictures.
+    """A part of the report: text, pictures, tables.
 
     Attributes:
         title: Its heading.
@@ -50,6 +50,7 @@ class Section:
         tables: Tables.
         pictures: Figures.
         folded: Whether the tables are folded away on the page until asked for.
+        of_results: Whether the tables are results, which stand in results.md too.
     """
 
     title: str
@@ -57,17 +58,32 @@ class Section:
     tables: list[Table] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     folded: bool = False
+    of_results: bool = False
 
 
-def protocol_section(frame: pd.DataFrame, protocol: ProtocolSpec) -> Section:
-    """How it was measured, and on what."""
+def protocol_section(
+    frame: pd.DataFrame, protocol: ProtocolSpec, names: Sequence[str], pairing: Sequence[Mapping[str, object]] = ()
+) -> Section:
+    """How it was measured, and on what.
+
+    Args:
+        frame: Rows of the manifests.
+        protocol: The protocol that was followed.
+        names: The protocols in the results.
+        pairing: Which reals stand beside which generator, a table's rows by column.
+    """
     text = [
-        "Every detector is fitted on split train of one generator and its paired reals, and tested on split test of "
-        "every generator. The reals of a generator are those whose source is the generator's name, where there are "
-        "any, else all reals of its dataset; the column reals of the results names them.",
-        "Threshold policy 0.5: a sample is called generated where its score is above 0.5. AUROC and average precision "
-        "need no threshold; generated is the positive class. Unseen means: tested on another generator than the one "
-        "trained on. Means over generators weigh every generator alike.",
+        "Every detector is fitted on split train and tested on split test. "
+        + " ".join(f"{name.replace('_', ' ').capitalize()}: {PROTOCOLS.get(name, name)}." for name in names)
+        + " The reals of a generator are those that are paired with it; the column reals of the results names them.",
+        "Threshold policy 0.5: a sample is called generated where its score is above 0.5. Policy validation: at the "
+        "threshold that is best on validation samples of the training set. Policy fpr_1pct: at the one that calls at "
+        "most 1 % of their reals generated. Policy oracle is chosen on the test set itself, marks what the best "
+        "threshold could reach, and is never a result. AUROC, average precision and EER need no threshold; generated "
+        "is the positive class. Unseen means: tested on a generator that was not trained on. Means over generators "
+        "weigh every generator alike.",
+        "Intervals are of the bootstrap over groups of samples; [low, high] behind a value. They tell what other "
+        "samples of the same generators would give, not what other generators would.",
         "Test samples that are among a detector's training samples, or share a group with one in the same dataset, are "
         "excluded (n_excluded); samples without a vector are not scored (n_failed). The results count both.",
         f"A value needs at least {protocol.min_samples_per_class} samples of each label that it rests on.",
@@ -78,7 +94,52 @@ def protocol_section(frame: pd.DataFrame, protocol: ProtocolSpec) -> Section:
     ]
     if too_small:
         text.append(f"Too few training samples, so nothing was trained on: {', '.join(too_small)}.")
-    return Section("Protocol and data", text, [_counts(frame)])
+    tables = [_counts(frame)]
+    if pairing:
+        header = tuple(map(str, dict.fromkeys(name for row in pairing for name in row)))
+        rows = tuple(tuple(str(row.get(name, ABSENT)) for name in header) for row in pairing)
+        tables.append(Table(header, rows, "Which reals stand beside which generator", name="pairing"))
+    return Section("Protocol and data", text, tables)
+
+
+def thresholds_section(frame: pd.DataFrame) -> Section | None:
+    """Which threshold every policy chose for every detector, as an audit of the numbers; None without thresholds."""
+    rows = frame[frame["threshold_policy"].notna() & frame["threshold"].notna()]
+    if rows.empty:
+        return None
+    lines = []
+    ends = rows.groupby(["detector", "calibration", "threshold_policy"])["threshold"].agg(["min", "max"])
+    found = ends.reset_index().itertuples(index=False, name=None)
+    for detector, calibration, policy, low, high in sorted(found, key=lambda one: (one[:2], policy_order(one[2]))):
+        value = f"{low:.4f}" if low == high else f"{low:.4f} to {high:.4f}"
+        told = f"{policy} †" if policy == ORACLE else policy
+        lines.append((detector, calibration, told, value))
+    text = [
+        "One threshold of a detector serves all its test sets, except the oracle's, which is chosen on each of them."
+    ]
+    header = ("detector", "calibration", "policy", "threshold")
+    notes = ("† chosen on the test set itself.",) if ORACLE in set(rows["threshold_policy"]) else ()
+    table = Table(header, tuple(lines), "Thresholds", notes, "thresholds")
+    return Section("Thresholds", text, [table], folded=True)
+
+
+def cells_section(frame: pd.DataFrame) -> Section | None:
+    """The cells that could not be measured or rest on a fit that did not converge; None where all is well."""
+    rows = frame[frame["status"] != "ok"]
+    if rows.empty:
+        return None
+    columns = ["status", "detector", "test_dataset", "test_generator", "test_augmentation", "note"]
+    counts = rows.fillna({"note": ""}).groupby(columns, sort=True).size().reset_index()
+    lines = tuple(
+        (status, detector, f"{dataset}/{generator}", augmentation, str(n), note)
+        for status, detector, dataset, generator, augmentation, note, n in counts.itertuples(index=False, name=None)
+    )
+    kinds = ", ".join(f"{n} {status}" for status, n in Counter(line[0] for line in lines).most_common())
+    header = ("status", "detector", "tested on", "augmentation", "values", "why")
+    text = [f"{len(lines)} cells: {kinds}. Nothing is left out for it: each is a row of the results."]
+    return Section(
+        "Cells that failed or are doubtful", text, [Table(header, lines, "Cells", name="cells")], folded=True
+    )
 
 
 def failures_section(failures: Failures) -> Section:
@@ -88,7 +149,7 @@ def failures_section(failures: Failures) -> Section:
         for path, status, error in rows:
             errors.setdefault((path, status), []).append(error)
     if not errors:
-        return Section("Failures", ["Every file has a vector in every feature set."])
+        return Section("Files without a vector", ["Every file has a vector in every feature set."])
     counts = Counter(status for _, status in errors)
     by_status = Table(("status", "files"), tuple((status, str(n)) for status, n in sorted(counts.items())))
     first = tuple(
@@ -97,7 +158,7 @@ def failures_section(failures: Failures) -> Section:
     )
     listed = Table(("file", "status", "error", "feature sets"), first, f"The first {len(first)} of {len(errors)}")
     text = [f"{len({path for path, _ in errors})} files have no vector in at least one feature set."]
-    return Section("Failures", text, [by_status, listed])
+    return Section("Files without a vector", text, [by_status, listed])
 
 
 def precision_section(checks: Sequence[PrecisionCheck]) -> Section:
@@ -114,46 +175,6 @@ def precision_section(checks: Sequence[PrecisionCheck]) -> Section:
     return Section("Precision", text, [Table(header, rows, "Vectors in reduced precision against float32")])
 
 
-def results_section(results: pa.Table) -> Section:
-    """The means over unseen generators."""
-    notes = Counter(note for note in results["note"].to_pylist() if note)
-    return Section("Results on unseen generators", _notes(notes), [summary_table(results)])
-
-
-def detectors_section(results: pa.Table) -> Section:
-    """The same for every training set."""
-    return Section("The same, by training set", tables=[summary_table(results, by_training_set=True)], folded=True)
-
-
-def heatmap_section(results: pa.Table, metric: str) -> Section:
-    """Every matrix of a metric as a heat map and as a table."""
-    pictures = [
-        Picture(_file_name(matrix), png(heatmap(matrix)), f"{METRICS[metric].title}: {matrix.title()}")
-        for matrix in matrices(results, metric)
-    ]
-    title = f"{METRICS[metric].title}, trained × tested"
-    text = ["Framed cells: the generator was trained on. Grey: could not be measured."]
-    return Section(title, text, matrix_tables(results, metric), pictures, folded=True)
-
-
-def map_section(
-    frame: pd.DataFrame, features: Mapping[str, Mapping[tuple[str, str], FeatureTable]], seed: int
-) -> Section:
-    """A PCA and a t-SNE map for every backbone, of the images without augmentation where there are such."""
-    pictures = []
-    for backbone, bank in features.items():
-        names = sorted({augmentation for _, augmentation in bank})
-        augmentation = "none" if "none" in names else names[0]
-        tables = {dataset: table for (dataset, name), table in bank.items() if name == augmentation}
-        points = choose_points(frame, tables, seed=seed)
-        title = f"{backbone} · augmentation {augmentation}"
-        for projection in PROJECTION_TITLES:
-            data = png(feature_map(points, projection, title, seed))
-            name = readable_key(f"map_{projection}_{backbone}", content_hash([backbone, augmentation])) + ".png"
-            pictures.append(Picture(name, data, f"{PROJECTION_TITLES[projection]} of the features: {title}"))
-    return Section("Maps of the features", [f"All splits; drawn and projected with seed {seed}."], pictures=pictures)
-
-
 def _counts(frame: pd.DataFrame) -> Table:
     splits = ("train", "validation", "test")
     columns = [frame[name].fillna("") for name in ("dataset", "label", "generator", "family", "source", "split")]
@@ -164,14 +185,3 @@ def _counts(frame: pd.DataFrame) -> Table:
         name = f"real ({source})" if source else generator
         rows.append((dataset, name, family, *(str(counts[*kind, split]) for split in splits)))
     return Table(("dataset", "generator", "family", *splits), tuple(rows), "Files")
-
-
-def _notes(notes: Counter[str]) -> list[str]:
-    return [f"Note on {n} values: {note}." for note, n in sorted(notes.items())]
-
-
-def _file_name(matrix: Matrix) -> str:
-    group = matrix.group
-    parts = ("backbone", "reducer", "classifier", "train_augmentation", "test_augmentation")
-    name = "_".join([matrix.metric, *(group[part] for part in parts)])
-    return readable_key(name[:120], content_hash([matrix.metric, group])) + ".png"

@@ -1,15 +1,13 @@
-"""Tables of results, as plain strings that Markdown, HTML and a terminal can show."""
+"""Tables as plain strings that Markdown, HTML, CSV, LaTeX and a terminal can show."""
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
-
-from dfd_core.evaluation.matrices import Matrix, matrices
-from dfd_core.evaluation.metrics import METRICS
 
 ABSENT = "–"
 
@@ -22,11 +20,15 @@ class Table:
         header: C headings.
         rows: Rows of C cells.
         caption: What it shows.
+        notes: What stands below it, such as what its signs mean.
+        name: Of its files in a report, without ending; a table without one has no files.
     """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
+    notes: tuple[str, ...] = ()
+    name: str = ""
 
     def numeric(self) -> tuple[bool, ...]:
         """For each column whether all its cells are numbers, so that they stand on the right."""
@@ -44,7 +46,22 @@ class Table:
         rule = ["-" * (width - 1) + (":" if right else "-") for width, right in zip(widths, numeric, strict=True)]
         body = [_aligned(line, widths, numeric) for line in [cells[0], rule, *cells[1:]]]
         caption = [f"**{self.caption}**", ""] if self.caption else []
-        return "\n".join([*caption, *(f"| {' | '.join(line)} |" for line in body), ""])
+        notes = [line for note in self.notes for line in ("", note)]
+        return "\n".join([*caption, *(f"| {' | '.join(line)} |" for line in body), *notes, ""])
+
+    def csv(self) -> str:
+        """As comma-separated values, the header first."""
+        out = io.StringIO()
+        csv.writer(out, lineterminator="\n").writerows([self.header, *self.rows])
+        return out.getvalue()
+
+    def beginning(self, rows: int) -> Table:
+        """The table up to so many rows, with a note of what was left out where it is longer."""
+        if len(self.rows) <= rows:
+            return self
+        where = f"tables/{self.name}.csv" if self.name else "results.csv"
+        note = f"{rows} of {len(self.rows)} rows shown; all of them: {where}."
+        return Table(self.header, self.rows[:rows], self.caption, (*self.notes, note), self.name)
 
 
 def text_table(table: Table) -> str:
@@ -54,43 +71,7 @@ def text_table(table: Table) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(table.header))]
     body = ["  ".join(_aligned(line, widths, numeric)).rstrip() for line in lines]
     body.insert(1, "-" * max(map(len, body)))
-    return "\n".join([table.caption, *body] if table.caption else body)
-
-
-def matrix_tables(results: pa.Table, metric: str = "accuracy") -> list[Table]:
-    """The matrices train x test of one metric in percent, each with the mean over generators not trained on."""
-    return [_matrix_table(matrix) for matrix in matrices(results, metric)]
-
-
-def summary_table(results: pa.Table, by_training_set: bool = False) -> Table:
-    """What every combination of backbone, reducer and classifier reaches on generators that it was not trained on.
-
-    Args:
-        results: The long table.
-        by_training_set: A row for each training set, instead of their mean.
-    """
-    by_metric = {metric: matrices(results, metric) for metric in METRICS}
-    rows: list[tuple[str, ...]] = []
-    for place, accuracy in enumerate(by_metric["accuracy"]):
-        group = accuracy.group
-        augmentation = f"{group['train_augmentation']} → {group['test_augmentation']}"
-        control = ", shuffled" if group["shuffled_labels"] == "True" else ""
-        seed = f", seed {group['seed']}" if group["seed"] != "0" else ""
-        reducer = "" if group["reducer"] == "none" else f"{group['reducer']} + "
-        head = (group["backbone"], f"{reducer}{group['classifier']}{control}{seed}", augmentation)
-        labels, means = accuracy.labels()[0], [found[place].mean_of_others() for found in by_metric.values()]
-        seen = _mean_per_row(np.where(accuracy.seen, accuracy.values, np.nan))
-        n = np.where(accuracy.seen, 0, accuracy.n).sum(axis=1)
-        chosen = [[row] for row in range(len(labels))] if by_training_set else [list(range(len(labels)))]
-        for some in chosen:
-            trained_on = labels[some[0]] if by_training_set else str(len(some))
-            values = [percent(_mean(column[some])) for column in (seen, *means)]
-            rows.append((*head, trained_on, *values, str(int(n[some].sum()))))
-    trained_on = "trained on" if by_training_set else "detectors"
-    metrics = [metric.short for _, metric in METRICS.items()]
-    header = ("backbone", "classifier", "augmentation", trained_on, "acc seen", *metrics, "n")
-    caption = "In %, on generators not trained on; acc seen: on the one trained on; n: scores behind acc"
-    return Table(header, tuple(rows), caption)
+    return "\n".join([*([table.caption] if table.caption else []), *body, *table.notes])
 
 
 def percent(value: float) -> str:
@@ -98,27 +79,11 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f}" if np.isfinite(value) else ABSENT
 
 
-def _matrix_table(matrix: Matrix) -> Table:
-    labels, columns = matrix.labels()
-    header = ("trained on", *columns, "mean of unseen")
-    rows = [
-        (label, *(_cell(value, n) for value, n in zip(values, counts, strict=True)), percent(mean))
-        for label, values, counts, mean in zip(labels, matrix.values, matrix.n, matrix.mean_of_others(), strict=True)
-    ]
-    return Table(header, tuple(rows), f"{METRICS[matrix.metric].title} in % (n): {matrix.title()}")
-
-
-def _cell(value: float, n: int) -> str:
-    return f"{percent(value)} ({n})"
-
-
-def _mean(values: np.ndarray) -> float:
-    finite = values[np.isfinite(values)]
-    return float(finite.mean()) if len(finite) else float("nan")
-
-
-def _mean_per_row(values: np.ndarray) -> np.ndarray:
-    return np.array([_mean(row) for row in values])
+def with_interval(value: float, low: float, high: float) -> str:
+    """A share with its interval, in percent: `93.1 [90.2, 95.4]`; without one where there is none."""
+    if not (np.isfinite(value) and np.isfinite(low) and np.isfinite(high)):
+        return percent(value)
+    return f"{percent(value)} [{percent(low)}, {percent(high)}]"
 
 
 def _aligned(line: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> list[str]:
