@@ -113,7 +113,6 @@ def _tabled(config: RunConfig, path: str) -> Outcome:
     frame = accuracy_frame(store.read_table(path).to_pandas())
     beside = Store(store.url().rsplit("/", 1)[0])
     address = beside.write_bytes("accuracy.csv", frame.to_csv(index=False).encode())
-    columns = ["train", "test", "transform", "reducer", "classifier", "n", "accuracy", "auroc"]
     best = frame.sort_values("accuracy", ascending=False, kind="stable").head(BEST)
     rows = [{name: _short(value) for name, value in zip(SHOWN, row, strict=True)} for row in best[SHOWN].to_numpy()]
     failed = int((frame["status"] == "failed").sum())

@@ -22,7 +22,7 @@ from tasks.settings import EngineSettings
 
 
 def may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Whether another attempt makes sense: a store, hub, host or cluster out of reach; never a wrong input or a full disk."""
+    """Whether another attempt makes sense: something out of reach may come back; a wrong input or a full disk never."""
     error = state.result(raise_on_failure=False)
     if (
         cancelling.requested()

@@ -138,8 +138,8 @@ def _test_sets(
     found = {}
     for pair in rows[_PAIR].drop_duplicates().itertuples(index=False, name=None):
         if pair[1] not in (REALS, ALL):
-            members = samples.members(pair[0], pair[1], TEST)[["sample_id", "label"]]
-            part = own[own["test_dataset"] == pair[0]].merge(members, on="sample_id")
+            members = samples.members(samples.generators(*pair), TEST).rows[["dataset", "sample_id", "label"]]
+            part = own.merge(members.rename(columns={"dataset": "test_dataset"}), on=["test_dataset", "sample_id"])
             found[pair] = (part["label"].to_numpy(dtype=np.int64), part["score"].to_numpy(dtype=np.float64))
     return found
 

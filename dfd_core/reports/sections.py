@@ -90,7 +90,7 @@ def protocol_section(
     ]
     too_small = [
         f"{one.dataset}/{one.generator} ({one.n_real} real, {one.n_fake} generated)"
-        for one in untrainable(Samples(frame), protocol)
+        for one in untrainable(Samples(frame, protocol.pairing), protocol)
     ]
     if too_small:
         text.append(f"Too few training samples, so nothing was trained on: {', '.join(too_small)}.")
