@@ -21,10 +21,9 @@ from dfd_core.evaluation.metrics import METRICS, SumFormula
 from dfd_core.specs import Spec
 
 BLOCK = 2**18
-"""Samples times replicates at once: some 10 MB, as little as possible beyond the processor's cache."""
+"""Samples times replicates at once: some 10 MB; larger and smaller blocks took longer."""
 KEPT_BYTES = 2**24
 """Draws of a cell are kept up to this size, one byte each; larger ones are drawn again when they are needed again."""
-MIN_GROUPS = 2
 
 
 class BootstrapSpec(Spec):
@@ -46,8 +45,8 @@ class Interval(NamedTuple):
 
     Attributes:
         value: The metric of the samples themselves.
-        low: The interval's lower end; `None` where there are no replicates, or fewer than two groups hold a label that
-            the metric needs, so that nothing says how far it would vary.
+        low: The interval's lower end; `None` where there are no replicates, or a label that the metric needs comes from
+            one group, so that nothing says how far it would vary.
         high: The upper end.
     """
 
@@ -70,7 +69,7 @@ class Resamples:
     Attributes:
         column: (N,) the place of each sample's group.
         n_groups: Groups.
-        groups_with: Groups that hold reals, groups that hold fakes.
+        varies: Whether draws of the reals, and of the fakes, can differ: some stratum that holds them has two groups.
     """
 
     def __init__(self, y: np.ndarray, group: np.ndarray, spec: BootstrapSpec) -> None:
@@ -84,8 +83,9 @@ class Resamples:
         place = np.empty(len(names), dtype=np.intp)
         place[np.argsort(stratum, kind="stable")] = np.arange(len(names))
         self.column, self.n_groups, self._spec = place[codes], len(names), spec
-        self.groups_with = int(has[0].sum()), int(has[1].sum())
-        self._strata = [(number, int((stratum == number).sum())) for number in (1, 2, 3)]
+        _, only_reals, only_fakes, both = np.bincount(stratum, minlength=4).tolist()
+        self.varies = max(only_reals, both) > 1, max(only_fakes, both) > 1
+        self._strata = (1, only_reals), (2, only_fakes), (3, both)
         self._rows = max(1, BLOCK // max(1, len(y)))
         self._kept: list[np.ndarray] | None = None
 
@@ -141,8 +141,7 @@ class Cell:
         """
         metric = METRICS[name]
         value = metric.function(self._y, self._score, self._threshold(name, threshold))
-        groups = min(self._resamples.groups_with[label] for label in metric.labels)
-        if not self._spec.replicates or groups < MIN_GROUPS:
+        if not self._spec.replicates or not all(self._resamples.varies[label] for label in metric.labels):
             return Interval(value, None, None)
         found = self.replicates(name, threshold)
         if metric.inflated:

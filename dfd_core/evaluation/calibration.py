@@ -92,7 +92,7 @@ def _platt(y: np.ndarray, score: np.ndarray) -> Calibrator:
     n_real, n_fake = int((y == 0).sum()), int((y == 1).sum())
     target = np.where(y == 1, (n_fake + 1) / (n_fake + 2), 1 / (n_real + 2))
     z = log_odds(score)
-    centre, spread = z.mean(), z.std() or 1.0  # nearest neighbours' scores differ in the third digit
+    centre, spread = z.mean(), np.ptp(z) or 1.0  # scores of nearest neighbours differ in the third digit
     design = np.stack([(z - centre) / spread, np.ones_like(z)], axis=1)
     start = np.array([0.0, np.log((n_fake + 1) / (n_real + 1))])
     slope, offset = _newton(design, target, start) / np.array([spread, 1])

@@ -168,6 +168,8 @@ def test_without_replicates_or_with_one_group_there_is_no_interval():
     assert one_real.measure("accuracy_real", 0.5) == (0.5, None, None)
     assert one_real.measure("auroc")[1:] == (None, None)
     assert one_real.measure("accuracy_fake", 0.5).low == 0
+    alone_in_its_stratum = Cell(y, score, np.array([0, 1, 1, 2]), BootstrapSpec(replicates=20))
+    assert alone_in_its_stratum.measure("auroc") == (0.75, None, None)
 
 
 def test_reals_alone_have_a_false_positive_rate_and_no_auroc():

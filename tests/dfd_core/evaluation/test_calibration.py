@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
@@ -46,6 +46,7 @@ def test_platt_keeps_the_order_of_scores(samples):
 
 
 @given(SAMPLES)
+@example([(0, 0.0)] * 4 + [(1, 0.0)])  # equal log-odds whose mean is another number
 def test_platt_is_the_most_likely_logistic_curve(samples):
     y, score = (np.array(column) for column in zip(*samples, strict=True))
     found = fit_calibration("platt", y, score)
