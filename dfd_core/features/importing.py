@@ -30,7 +30,7 @@ from dfd_core.features.importing_samples import (
     manifests_of,
     samples_of,
 )
-from dfd_core.features.importing_sources import ImportSource, Opened, digest_of_source, open_source
+from dfd_core.features.importing_sources import ImportSource, Opened, digest_of_source, distinct_names, open_source
 from dfd_core.features.sets import SUFFIX, shard_name
 from dfd_core.features.statuses import OK
 from dfd_core.manifests import keep
@@ -66,7 +66,11 @@ def import_table(store: Store, sources: Sequence[ImportSource], name: str | None
         raise UsageError("There is no file to import. Name one or more.")
     started = time.monotonic()
     name = name or sources[0].dataset or sources[0].name.rsplit(".", 1)[0]
-    files = [{**source.said(), "sha256": digest_of_source(source)} for source in sources]
+    names = distinct_names(sources)
+    files = [
+        {"name": own, **source.said(), "sha256": digest_of_source(source)}
+        for own, source in zip(names, sources, strict=True)
+    ]
     digest = content_hash({"files": files, "revision": REVISION})
     key = readable_key(name, digest)
     if store.exists(record_path(key)):
@@ -79,10 +83,10 @@ def import_table(store: Store, sources: Sequence[ImportSource], name: str | None
     samples = samples_of(rows, _checked_vectors(rows, opened))
     check_agreement(rows, samples, opened)
     augmentation = augmentations_of(rows, samples, opened)
+    tables = manifests_of(rows, samples, augmentation, names)
     feature_sets = _feature_sets(rows, opened, digest)
     facts = {"imported_files": files, "import": key}
     written = _write_vectors(store, opened, _Plan(rows, samples, feature_sets), facts)
-    tables = manifests_of(rows, samples, augmentation, [source.name for source in sources])
     notes = tuple(note for one in opened for note in one.notes)
     manifests = {one: keep(store, one, digest, table, notes=list(notes), **facts).key for one, table in tables.items()}
     imported = Imported(name=name, key=key, manifests=manifests, feature_sets=feature_sets, files=written, notes=notes)

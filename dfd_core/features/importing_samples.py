@@ -18,7 +18,7 @@ from dfd_core.errors import DatasetError
 from dfd_core.features.ids import sorted_order
 from dfd_core.features.importing_rows import codes, where
 from dfd_core.features.importing_sources import Opened
-from dfd_core.manifests.schema import IMPORTED, REAL, SCHEMA
+from dfd_core.manifests.schema import IMPORTED, REAL, SCHEMA, validate
 
 _AT_ONCE = 2**16
 _SAID = ("label", "split", "generator", "source", "category", "group")
@@ -190,6 +190,9 @@ def manifests_of(rows: pa.Table, samples: Samples, augmentation: pa.Array, names
         samples: Their samples.
         augmentation: (S,) the one transform of each sample, or null.
         names: The names of the files.
+
+    Raises:
+        ManifestError: A group is in two splits.
     """
     is_first = np.zeros(len(rows), dtype=bool)
     is_first[samples.first] = True
@@ -217,8 +220,8 @@ def manifests_of(rows: pa.Table, samples: Samples, augmentation: pa.Array, names
     }
     table = pa.table([columns[name] for name in SCHEMA.names], schema=SCHEMA)
     dataset, datasets = codes(some, "dataset")
-    there = sorted(set(dataset.tolist()), key=lambda one: datasets[one])
-    return {datasets[one]: table.filter(pa.array(dataset == one)) for one in there}
+    there = sorted(np.unique(dataset).tolist(), key=lambda one: datasets[one])
+    return {datasets[one]: validate(table.filter(pa.array(dataset == one))) for one in there}
 
 
 def feature_sets_of(rows: pa.Table) -> tuple[np.ndarray, list[tuple[str, str, str]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -72,7 +73,7 @@ class ImportSource(Spec):
 
     def said(self) -> dict[str, Any]:
         """Everything but where the files are."""
-        return self.model_dump(mode="json", exclude={"file", "labels"}) | {"name": self.name}
+        return self.model_dump(mode="json", exclude={"file", "labels"})
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,22 @@ def open_source(source: ImportSource) -> Opened:
         )
     notes = (f"{source.name}: not used are {some(unused, 6)}",) if unused else ()
     return Opened(source, rows, vectors, notes)
+
+
+def distinct_names(sources: Sequence[ImportSource]) -> list[str]:
+    """The files' names, with as many of their folders as it takes to tell them apart.
+
+    Raises:
+        UsageError: A file is named twice.
+    """
+    files = [source.file.replace("\\", "/") for source in sources]
+    twice = sorted({file for file in files if files.count(file) > 1})
+    if twice:
+        raise UsageError(f"{some(twice)} is to be imported more than once. Name each file once.")
+    depth = 1
+    while len({tuple(file.split("/")[-depth:]) for file in files}) < len(files):
+        depth += 1
+    return ["/".join(file.split("/")[-depth:]) for file in files]
 
 
 def digest_of_source(source: ImportSource) -> str:
