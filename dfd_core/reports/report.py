@@ -127,7 +127,11 @@ def _sections(report: ReportInput) -> list[Section]:
         sources_section(selection),
         robustness_section(selection, report.heatmap_metrics, report.augmentations),
     ]
-    drawn = drawn_detectors(selection, report.scores, Samples(report.frame, report.protocol.pairing)) if report.scores else []
+    drawn = (
+        drawn_detectors(selection, report.scores, Samples(report.frame, report.protocol.pairing))
+        if report.scores
+        else []
+    )
     if drawn:
         sections += [curves_section(drawn), reliability_section(drawn, report.calibrators), histograms_section(drawn)]
     if report.features:

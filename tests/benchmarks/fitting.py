@@ -2,8 +2,8 @@
 
 Ours fits each reducer once, searches neighbours once for all k, and takes scikit-learn-intelex where it is installed
 and there are many rows. CPU-seconds of this process, threads included; both score the test rows. The plain cells use
-scikit-learn's classes with the same hyperparameters, fitted anew with the same regularisation where QDA finds a singular
-covariance; scikit-learn has no autoencoder, so ours is fitted anew in each cell.
+scikit-learn's classes with the same hyperparameters; where QDA finds a singular covariance it is fitted again with the
+same shrinkage. scikit-learn has no autoencoder, so ours is fitted anew in each cell.
 """
 
 from __future__ import annotations
