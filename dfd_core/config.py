@@ -21,6 +21,7 @@ from dfd_core.errors import ConfigError, UnknownNameError
 from dfd_core.evaluation import EvaluationSpec, ProtocolSpec
 from dfd_core.evaluation.hierarchy_jobs import RunHierarchySpec
 from dfd_core.evaluation.protocols import MATCHED
+from dfd_core.evaluation.published import BenchmarkSpec
 from dfd_core.features.importing_sources import ImportSource
 from dfd_core.features.spec import ExtractionSpec
 from dfd_core.manifests import SplitSpec
@@ -53,6 +54,7 @@ class RunConfig(Spec):
         protocol: What trains and what tests.
         evaluation: Thresholds, calibration and intervals.
         shuffle_labels: A control: training labels are permuted, so no detector may do better than chance.
+        benchmarks: The published benchmark that a dataset is, by the dataset's name: its numbers stand beside ours.
         report: What is drawn.
     """
 
@@ -76,6 +78,7 @@ class RunConfig(Spec):
     protocol: ProtocolSpec = ProtocolSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
     shuffle_labels: bool = False
+    benchmarks: dict[str, BenchmarkSpec] = {}
     report: ReportSpec = ReportSpec()
 
     @model_validator(mode="after")
@@ -100,6 +103,10 @@ class RunConfig(Spec):
                 raise ValueError(
                     f"protocol.{key} has {sorted(unknown)}, which are not among augmentations: {sorted(names)}"
                 )
+        datasets = {source.name for source in self.datasets}
+        strangers = sorted(self.benchmarks.keys() - datasets)
+        if strangers and not self.features:
+            raise ValueError(f"benchmarks name {strangers}, which are not among datasets: {sorted(datasets)}")
         if self.protocol.matched and MATCHED not in names:
             raise ValueError(f"protocol.matched needs the augmentation {MATCHED!r}; add it to augmentations")
         return self

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dfd_core import in_process, pipeline
 from dfd_core.config import RunConfig
@@ -18,6 +19,7 @@ from dfd_core.storage import Store
 from flows.terminal import format_table
 
 BEST = 20
+THRESHOLD = "0.5"
 SHOWN = ["train", "test", "transform", "backbone", "reducer", "classifier", "n", "accuracy", "auroc"]
 Outcome = tuple[str, str]
 """The address of what was made, and a text about it."""
@@ -132,12 +134,22 @@ def _reported(config: RunConfig, folder: str) -> Outcome:
 
 def _accuracy(config: RunConfig, results: pa.Table) -> str:
     """The first matrix, and what every combination reaches on unseen generators; the report has all of them."""
-    first, *others = matrix_tables(results, "accuracy")
+    shown = _without_intervals(results.filter(pc.equal(results["calibration"], "none")))
+    fixed = shown.filter(pc.fill_null(pc.equal(shown["threshold_policy"], THRESHOLD), True))
+    first, *others = matrix_tables(fixed, "accuracy")
     more = f"({len(others)} more matrices of accuracy, and those of the other metrics, are in the report)\n"
     lines = [
         *pipeline.catalogue_notes(config),
         text_table(first),
         more if others else "",
-        text_table(summary_table(results)),
+        text_table(summary_table(fixed)),
+        "Intervals, other thresholds, calibration and every other metric are in the report.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _without_intervals(results: pa.Table) -> pa.Table:
+    empty = pa.nulls(len(results), pa.float64())
+    for name in ("low", "high"):
+        results = results.set_column(results.column_names.index(name), name, empty)
+    return results

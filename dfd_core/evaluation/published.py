@@ -241,6 +241,33 @@ def beside(results: pd.DataFrame, declared: Mapping[str, BenchmarkSpec]) -> pd.D
     return found
 
 
+def published_rows(results: pd.DataFrame, declared: Mapping[str, BenchmarkSpec]) -> pd.DataFrame:
+    """The published accuracies that may stand beside a run's, a row each.
+
+    Args:
+        results: The long table of results.
+        declared: The benchmark that each test dataset is.
+
+    Returns:
+        Columns train_generator, test_dataset, test_generator, test_augmentation, method, value (in percent), source and
+        note.
+    """
+    cell = ["train_generator", "test_dataset", "test_generator", "test_augmentation"]
+    ours = results[(results["metric"] == "accuracy") & (results["threshold_policy"] == "0.5")]
+    ours = ours.drop_duplicates(["shuffled_labels", *cell])
+    rows = []
+    for spec in dict.fromkeys(declared.values()):
+        wide = beside(ours, {name: one for name, one in declared.items() if one == spec})
+        for reference in references(spec):
+            found = wide[wide[reference.column].notna()][[*cell, reference.column]]
+            named = found.rename(columns={reference.column: "value"}).drop_duplicates()
+            note = "; ".join([reference.protocol, *reference.notes])
+            rows.append(named.assign(method=reference.label, source=reference.source, note=note))
+    columns = [*cell, "value", "method", "source", "note"]
+    frame = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=columns)
+    return frame.assign(value=100 * frame["value"].astype(float))
+
+
 def generator_key(name: str, benchmark: str) -> str:
     """A generator's name as it is compared: without case and separators, one name of several."""
     plain = squeezed(name)

@@ -32,6 +32,23 @@ class Members(NamedTuple):
     copies: np.ndarray
 
 
+def pairing_rows(samples: Samples) -> list[dict[str, object]]:
+    """Which reals stand beside which generator, a row each, for people."""
+    rows: list[dict[str, object]] = []
+    for dataset, generator in samples.families:
+        counts = {}
+        sources: set[str] = set()
+        for split in (TRAIN, VALIDATION, TEST):
+            members = samples.members(((dataset, generator),), split).rows
+            real = members[members["label"] == 0]
+            counts[split] = f"{len(members) - len(real)} / {len(real)}"
+            sources |= set(real["dataset"] + "/" + real["source"].fillna("unnamed"))
+        rows.append(
+            {"dataset": dataset, "generator": generator, "reals": ", ".join(sorted(sources)) or "none", **counts}
+        )
+    return rows
+
+
 class Samples:
     """The rows of all manifests of a run, for all its detectors: each set is worked out once.
 

@@ -8,12 +8,17 @@ from dfd_core.config import RunConfig, dump_config
 from dfd_core.datasets import DATASETS, CatalogueSource
 from dfd_core.errors import EvaluationError
 from dfd_core.evaluation.banks import load_bank, vector_sets
+from dfd_core.evaluation.hierarchy import HierarchyResult
+from dfd_core.evaluation.published import published_rows
+from dfd_core.evaluation.samples import pairing_rows
 from dfd_core.features.precision import read_precision_checks
-from dfd_core.pipeline.detectors import plan_training, results_path
+from dfd_core.pipeline.detectors import plan_run_hierarchies, plan_training, results_path
 from dfd_core.pipeline.features import check_features
-from dfd_core.pipeline.inputs import Manifests, RunInputs, all_rows
+from dfd_core.pipeline.inputs import Manifests, RunInputs, samples_of
+from dfd_core.pipeline.stored import StoredCalibrators, StoredScores
 from dfd_core.provenance import provenance
 from dfd_core.reports import ReportInput, write_report
+from dfd_core.reports.hierarchy_section import hierarchy_section
 from dfd_core.specs import content_hash, readable_key
 from dfd_core.storage import Store
 
@@ -43,12 +48,15 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
     store = Store(config.store)
     manifests, feature_sets = inputs.open(config)
     failures = check_features(config, manifests, feature_sets)
-    results = results_path(config, plan_training(config, inputs))
+    jobs = plan_training(config, inputs)
+    results = results_path(config, jobs)
     if not store.exists(results):
         raise EvaluationError(f"There are no results {store.url(results)} yet. Make them first: `dfd evaluate CONFIG`.")
     precision = read_precision_checks(store, feature_sets)
     facts = [REPORT_VERSION, results, config.report.model_dump(mode="json"), [failure[1:] for failure in failures]]
     facts += [precision] if precision else []
+    hierarchies = [job for job in plan_run_hierarchies(config, inputs) if job.is_done(store)]
+    facts += [[job.key for job in hierarchies], _declared(config)]
     folder = f"reports/{readable_key(config.name, content_hash(facts))}"
     if store.exists(f"{folder}/index.html"):
         return Report(folder, anew=False)
@@ -61,10 +69,12 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
     for failure in failures:
         path = f"{failure.feature_set.dataset}/{failure.path}"
         by_set[failure.feature_set.title].append((path, failure.status, failure.error))
+    table, samples = store.read_table(results), samples_of(config, manifests)
+    scores = StoredScores(store, jobs)
     content = ReportInput(
         title=config.name,
-        results=store.read_table(results),
-        frame=all_rows(manifests),
+        results=table,
+        frame=samples.frame,
         protocol=config.protocol,
         features=banks,
         failures=by_set,
@@ -72,11 +82,21 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
         notes=(*catalogue_notes(config), *_notes(manifests)),
         heatmap_metrics=config.report.heatmap_metrics,
         seed=config.seed,
+        scores=scores,
+        calibrators=StoredCalibrators(scores, samples, config.evaluation),
+        published=published_rows(table.to_pandas(), config.benchmarks) if config.benchmarks else None,
+        pairing=pairing_rows(samples),
+        augmentations={one.name: one for one in config.augmentations},
+        sections=[hierarchy_section(HierarchyResult.load(store, job.folder)) for job in hierarchies],
         footer=_footer(config, store.url(folder)),
     )
     store.write_bytes(f"{folder}/config.yaml", dump_config(config).encode())
     write_report(store, folder, content)
     return Report(folder, anew=True)
+
+
+def _declared(config: RunConfig) -> dict[str, object]:
+    return {name: one.model_dump(mode="json") for name, one in config.benchmarks.items()}
 
 
 def _footer(config: RunConfig, address: str) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ def heatmap(matrix: Matrix) -> Figure:
 
 
 def _colours(matrix: Matrix) -> ListedColormap:
-    if matrix.metric in METRICS and not getattr(METRICS[matrix.metric], "higher_is_better", True):
+    if matrix.metric in METRICS and not METRICS[matrix.metric].higher_is_better:
         return COLOURS.reversed()
     return COLOURS
 

@@ -20,7 +20,8 @@ def accuracy_tables(frame: pd.DataFrame, published: pd.DataFrame | None = None, 
     Args:
         frame: Tidy rows of few combinations, since each detector is a table.
         published: Columns `PUBLISHED`, `value` in percent; a method is a column, found by the generator's name in any
-            case. Nothing says that it was trained and tested as ours: `source` and `note` stand below the table.
+            case. With columns train_generator and test_augmentation, those stand where these are the table's too;
+            `source` and `note` stand below it.
         policy: The threshold policy.
     """
     metric = "accuracy" if (frame["metric"] == "accuracy").any() else headline(frame["metric"])
@@ -39,7 +40,7 @@ def _table(part: pd.DataFrame, group: dict[str, str], metric: str, published: pd
     part = part.assign(place=part["test_family"].map(order).fillna(len(order)))
     part = part.sort_values(["place", "test_family", *TESTED_ON])
     several = part["test_dataset"].nunique() > 1
-    methods, sources = _methods(published, part["test_generator"])
+    methods, sources = _methods(_of(published, generator, group["test_augmentation"]), part["test_generator"])
     probed = bool(part["metadata"].notna().any())
     lines = []
     columns = [*TESTED_ON, "seen", "value", "low", "high", "n", "metadata"]
@@ -58,6 +59,14 @@ def _table(part: pd.DataFrame, group: dict[str, str], metric: str, published: pd
     key = readable_key(f"accuracy_{dataset}_{generator}"[:60], content_hash([dataset, generator, group, metric]))
     notes = (*([NOTE] if probed else []), *sources)
     return Table((*header, *(f"published: {name}" for name in methods)), tuple(lines), title, notes, key)
+
+
+def _of(published: pd.DataFrame | None, generator: str, augmentation: str) -> pd.DataFrame | None:
+    """The published numbers of detectors that were trained on a generator and tested under an augmentation."""
+    if published is None or "train_generator" not in published:
+        return published
+    same = (published["train_generator"] == generator) & (published["test_augmentation"] == augmentation)
+    return published[same]
 
 
 def _methods(

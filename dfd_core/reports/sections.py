@@ -9,20 +9,13 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from dfd_core.evaluation.matrices import ORACLE, policy_order
-from dfd_core.evaluation.protocols import ProtocolSpec, untrainable
+from dfd_core.evaluation.protocols import PROTOCOLS, ProtocolSpec, untrainable
 from dfd_core.evaluation.samples import Samples
 from dfd_core.features.precision import PrecisionCheck
 from dfd_core.reports.tables import ABSENT, Table
 
 FIRST_FAILURES = 20
 Failures = Mapping[str, Sequence[tuple[str, str, str]]]
-PROTOCOLS = {
-    "cross_generator": "trained on one generator, tested on every generator",
-    "cross_dataset": "trained on all generators of one dataset, tested on every dataset",
-    "in_distribution": "trained on all generators of one dataset, tested on the same ones",
-    "leave_one_generator_out": "trained on all generators but one, which is the unseen one",
-    "leave_one_family_out": "trained on all generators but those of one family, which are the unseen ones",
-}
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
 from dfd_core.evaluation.matrices import TESTED_ON, TRAINED_ON
+from dfd_core.evaluation.shortcuts import HIGH_ACCURACY, NEAR_POINTS
 
 BACKBONE = "metadata"
 SIGN = "⚠"
-WITHIN, ALONE = 0.02, 0.60
 NOTE = (
     "metadata: what format, size and compression of the files reach without a look at the picture, in the same cells. "
-    f"{SIGN} where that is above {100 * ALONE:.0f} %, or within {100 * WITHIN:.0f} points of the detector: its "
-    "accuracy may be theirs, and says little of images from elsewhere."
+    f"{SIGN} where that is above {100 * HIGH_ACCURACY:.0f} %, or within {100 * NEAR_POINTS:.0f} points of the detector: "
+    "its accuracy may be theirs, and says little of images from elsewhere."
 )
 _PROBE = ["backbone", "reducer", "classifier", "seed", "train_augmentation", "calibration"]
 _CELL = ["protocol", *TRAINED_ON, *TESTED_ON]
@@ -23,16 +21,6 @@ _CELL = ["protocol", *TRAINED_ON, *TESTED_ON]
 def is_probe(backbone: pd.Series) -> pd.Series:
     """Which rows are of the metadata probe itself."""
     return backbone == BACKBONE
-
-
-def explains(metadata: float, detector: float, n: int) -> bool:
-    """Whether metadata alone may explain a detector's (balanced) accuracy.
-
-    They do better than chance by more than two standard errors of n guesses, and reach more than 60 % or come within
-    2 points of the detector.
-    """
-    above_chance = n > 0 and metadata > 0.5 + 1 / math.sqrt(n)
-    return above_chance and (metadata > ALONE or metadata >= detector - WITHIN)
 
 
 def with_metadata(frame: pd.DataFrame) -> pd.DataFrame:

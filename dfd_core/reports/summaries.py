@@ -24,7 +24,8 @@ from dfd_core.evaluation.matrices import (
     policy_order,
     tidy,
 )
-from dfd_core.reports.shortcuts import NOTE, SIGN, explains, with_metadata
+from dfd_core.evaluation.shortcuts import explain
+from dfd_core.reports.shortcuts import NOTE, SIGN, with_metadata
 from dfd_core.reports.tables import ABSENT, Table, percent, with_interval
 
 SUMMARY_METRICS = ("accuracy", "accuracy_real", "accuracy_fake", "average_precision", "auroc")
@@ -132,7 +133,7 @@ def matrix_table(matrix: Matrix) -> Table:
 
 def metadata_cell(mean: Mean) -> str:
     """What metadata alone reach where the mean was measured, with a sign where that may explain it."""
-    sign = f"{SIGN} " if explains(mean.metadata, mean.value, mean.n) else ""
+    sign = f"{SIGN} " if explain(mean.value, mean.metadata, int(mean.n)) else ""
     return sign + percent(mean.metadata)
 
 

@@ -10,7 +10,7 @@ from dfd_core.evaluation.matrices import tidy
 from dfd_core.reports import matrix_tables, summary_table
 from dfd_core.reports.accuracy import accuracy_tables
 from dfd_core.reports.selection import select
-from dfd_core.reports.shortcuts import explains, with_metadata
+from dfd_core.reports.shortcuts import with_metadata
 from dfd_core.reports.tables import percent
 
 
@@ -118,15 +118,6 @@ def test_results_of_earlier_versions_can_be_read(report):
         np.testing.assert_array_equal(one.values, other.values)
         np.testing.assert_array_equal(one.seen, other.seen)
     assert "[" not in "".join(column(summary_table(old), "acc"))
-
-
-@pytest.mark.parametrize(
-    ("metadata", "detector", "n", "expected"),
-    [(0.61, 0.95, 400, True), (0.6, 0.95, 400, False), (0.57, 0.58, 400, True), (0.57, 0.60, 400, False),
-     (0.5, 0.5, 400, False), (0.62, 0.7, 40, False), (float("nan"), 0.7, 400, False)],
-)  # fmt: skip
-def test_metadata_explain_what_they_come_near_to_beyond_chance(metadata, detector, n, expected):
-    assert explains(metadata, detector, n) is expected
 
 
 def test_metadata_stand_beside_each_detector_in_the_same_cells(report):
