@@ -55,8 +55,9 @@ def measure() -> list[Measurement]:
         extractor = Extractor(Store(folder / "warm"), [], ExtractionSpec())
         extractor.backbones = {backbone.resolved.key(): backbone}  # type: ignore[dict-item]
         shards = [Shard(f"shard-{number}", samples, (target,)) for number in range(SHARDS)]
+        extractor.extract(shards[0])  # imports what is imported late
         started = time.perf_counter()
-        extractor.extract(shards[0])
+        extractor.extract(shards[1])
         backbone.batch_s = MARGIN * (time.perf_counter() - started) / IMAGES * backbone.batch_size
         extractor.store = Store(folder / "alone")
         alone, _ = _idle(map(extractor.extract, shards))
