@@ -11,8 +11,8 @@ BACKBONE = "metadata"
 SIGN = "⚠"
 NOTE = (
     "metadata: what format, size and compression of the files reach without a look at the picture, in the same cells. "
-    f"{SIGN} where that is above {100 * HIGH_ACCURACY:.0f} %, or within {100 * NEAR_POINTS:.0f} points of the detector: "
-    "its accuracy may be theirs, and says little of images from elsewhere."
+    f"{SIGN} where that is above {100 * HIGH_ACCURACY:.0f} %, or within {100 * NEAR_POINTS:.0f} points of the "
+    "detector: its accuracy may be theirs, and says little of images from elsewhere."
 )
 _PROBE = ["backbone", "reducer", "classifier", "seed", "train_augmentation", "calibration"]
 _CELL = ["protocol", *TRAINED_ON, *TESTED_ON]
