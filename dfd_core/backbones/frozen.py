@@ -117,9 +117,10 @@ class FrozenNetwork:
                 start += len(part)
                 continue
             except torch.OutOfMemoryError:
-                if len(part) == 1:
+                tried = min(self.batch_size, len(part))
+                if tried == 1:
                     raise
-                self.batch_size = len(part) // 2
+                self.batch_size = tried // 2
             if on_gpu:  # outside of the handler, whose traceback holds what did not fit
                 torch.cuda.empty_cache()
 
