@@ -14,7 +14,7 @@ from dfd_core.evaluation.bootstrap import Interval
 from dfd_core.evaluation.measuring import NO_CALIBRATION, UNNAMED, EvaluationSpec, ScoredDetector, TestCell
 from dfd_core.evaluation.metrics import METRICS, Metric
 from dfd_core.evaluation.protocols import MIXED, ProtocolSpec
-from dfd_core.evaluation.samples import Generator, Samples
+from dfd_core.evaluation.samples import TEST, Generator, Samples
 from dfd_core.evaluation.scoring import failure_of, spec_of
 from dfd_core.evaluation.thresholds import Decision
 from dfd_core.manifests.schema import REAL
@@ -216,6 +216,8 @@ def _failed(spec: DetectorSpec, error: str, rules: Rules) -> Iterator[dict[str, 
     head = _head(spec, rules)
     for test in test_sets(spec, rules.samples):
         for augmentation in (rules.tested or {}).get(test[0], (spec.train_augmentation,)):
+            if rules.samples.members(rules.samples.generators(*test), TEST, augmentation).rows.empty:
+                continue
             yield (
                 head
                 | _tested(test, spec, rules.samples)
