@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from dfd_core.augmentations import Augmentation
+from dfd_core.augmentations import Augmentations
 from dfd_core.backbones import BackboneSpec
 from dfd_core.classifiers import ClassifierSpec
 from dfd_core.datasets.acquire import resolve as check_options
@@ -43,7 +43,8 @@ class RunConfig(Spec):
         datasets: Catalogue names, folders or tables.
         features: Tables of vectors that exist already; they need no images, backbones or extraction.
         split: How samples are divided into train, validation and test.
-        augmentations: Pixel changes; each makes a feature set of its own.
+        augmentations: Pixel changes; each makes a feature set of its own. `robustness` stands for all presets of the
+            robustness curves.
         backbones: Frozen networks.
         extraction: How features are extracted.
         reducers: What stands between features and classifier.
@@ -64,7 +65,7 @@ class RunConfig(Spec):
     datasets: tuple[DatasetSource, ...] = ("simulated",)  # type: ignore[assignment]
     features: tuple[ImportSource, ...] = ()
     split: SplitSpec = SplitSpec()
-    augmentations: Annotated[tuple[Augmentation, ...], Many] = ("none", "jpeg_q75")  # type: ignore[assignment]
+    augmentations: Annotated[Augmentations, Many] = ("none", "jpeg_q75")  # type: ignore[assignment]
     backbones: Annotated[tuple[BackboneSpec, ...], Many] = ("spectrum", "tiny_vit")  # type: ignore[assignment]
     extraction: ExtractionSpec = ExtractionSpec()
     reducers: Annotated[tuple[ReducerSpec, ...], Many] = ("standardize",)  # type: ignore[assignment]

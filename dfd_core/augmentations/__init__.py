@@ -6,7 +6,7 @@
 """
 
 from dfd_core.augmentations.operators import augment
-from dfd_core.augmentations.parsing import Augmentation, parse_augmentation
+from dfd_core.augmentations.parsing import Augmentation, Augmentations, parse_augmentation
 from dfd_core.augmentations.presets import AUGMENTATIONS, ROBUSTNESS, UNCHANGED_AT
 from dfd_core.augmentations.spec import AugmentationSpec
 from dfd_core.augmentations.steps import (
@@ -27,6 +27,7 @@ __all__ = [
     "UNCHANGED_AT",
     "Augmentation",
     "AugmentationSpec",
+    "Augmentations",
     "CenterCrop",
     "ColorJitter",
     "Crop",

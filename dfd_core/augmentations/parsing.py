@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, TypeAdapter, ValidationError
 
-from dfd_core.augmentations.presets import AUGMENTATIONS
+from dfd_core.augmentations.presets import AUGMENTATIONS, ROBUSTNESS
 from dfd_core.augmentations.spec import AugmentationSpec
 from dfd_core.errors import ConfigError
 
@@ -30,6 +30,21 @@ def _keep_presets(spec: AugmentationSpec) -> AugmentationSpec:
 Augmentation = Annotated[AugmentationSpec, BeforeValidator(_look_up), AfterValidator(_keep_presets)]
 """The type of a configuration's field: `jpeg_q75`, `{name: jpeg_q75}`, `{name: color_jitter, seed: 3}`, or a chain of
 one's own, `{name: mine, steps: [{op: gaussian_blur, sigma: [0, 3], probability: 0.5}, {op: jpeg, quality: 75}]}`."""
+
+GROUP = "robustness"
+
+
+def _with_groups(value: Any) -> Any:
+    """In a list the word `robustness` stands for every preset of the robustness curves that is not named beside it."""
+    if not isinstance(value, list | tuple) or GROUP not in value:
+        return value
+    named = {one if isinstance(one, str) else one.get("name") for one in value if isinstance(one, str | dict)}
+    group = [name for series in ROBUSTNESS.values() for _, name in series if name not in named]
+    return [name for one in value for name in (group if one == GROUP else [one])]
+
+
+Augmentations = Annotated[tuple[Augmentation, ...], BeforeValidator(_with_groups)]
+"""The type of a list of augmentations; `[none, robustness]` names all presets of the robustness curves at once."""
 
 _ADAPTER: TypeAdapter[AugmentationSpec] = TypeAdapter(Augmentation)
 

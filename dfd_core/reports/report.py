@@ -22,6 +22,7 @@ from dfd_core.reports.feature_sections import feature_sections
 from dfd_core.reports.latex import latex
 from dfd_core.reports.overview import accuracy_section, overview_section, seen_section, sources_section
 from dfd_core.reports.page import html
+from dfd_core.reports.paired_section import paired_section
 from dfd_core.reports.score_sections import (
     Calibrators,
     curves_section,
@@ -127,17 +128,15 @@ def _sections(report: ReportInput) -> list[Section]:
         sources_section(selection),
         robustness_section(selection, report.heatmap_metrics, report.augmentations),
     ]
-    drawn = (
-        drawn_detectors(selection, report.scores, Samples(report.frame, report.protocol.pairing))
-        if report.scores
-        else []
-    )
+    samples = Samples(report.frame, report.protocol.pairing)
+    drawn = drawn_detectors(selection, report.scores, samples) if report.scores else []
     if drawn:
         sections += [curves_section(drawn), reliability_section(drawn, report.calibrators), histograms_section(drawn)]
     if report.features:
         sections += feature_sections(report.frame, report.features, report.seed)
     sections += [
         comparison_section(frame),
+        paired_section(selection, report.scores, samples) if report.scores else None,
         *report.sections,
         cells_section(frame),
         failures_section(report.failures),

@@ -65,7 +65,7 @@ def test_what_the_command_line_says_stands_over_the_file(tmp_path, monkeypatch):
         ("datasets: [simulatd]", "no dataset named 'simulatd'. Did you mean 'simulated'"),
         ("datasets: [{catalogue: simulated, options: {pixels: 3}}]", "pixels: no such option"),
         ("datasets: [{name: x}]", "catalogue name or has one of the keys"),
-        ("datasets: []", "at least 1 item"),
+        ("datasets: []", "datasets and features are both empty"),
         ("datasets: [simulated, simulated]", "more than once"),
         ("protocol: {test_augmentations: [blur]}", "not among augmentations"),
         ("report: {heatmap_metrics: [acuracy]}", "no metric named 'acuracy'. Did you mean 'accuracy'"),
@@ -122,3 +122,28 @@ def test_a_configuration_is_frozen():
 
 def test_the_dump_is_plain_yaml():
     assert yaml.safe_load(dump_config(RunConfig()))["datasets"][0]["catalogue"] == "simulated"
+
+
+def test_robustness_names_all_severities_at_once_and_none_twice():
+    config = RunConfig(augmentations=["none", "robustness", "jpeg_q75"])
+    names = [one.name for one in config.augmentations]
+    assert names[0] == "none"
+    assert names[-1] == "jpeg_q75"
+    assert {"jpeg_q30", "blur_sigma_4", "resize_2", "noise_sigma_20", "crop_0.5", "chain_social"} <= set(names)
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"protocol": {"matched": True}}, "protocol.matched needs the augmentation 'matched'"),
+        ({"benchmarks": {"nothing": "GenImage"}}, r"benchmarks name \['nothing'\]"),
+        ({"datasets": []}, "datasets and features are both empty"),
+        ({"combinations": [["spectrum"]]}, "at least 2 items"),
+        ({"evaluation": {"thresholds": ["best"]}}, "no threshold policy named 'best'"),
+        ({"hierarchies": [{"name": "h"}, {"name": "h"}]}, "hierarchies has h more than once"),
+    ],
+)
+def test_what_makes_no_sense_in_an_evaluation_is_refused(wrong, message):
+    with pytest.raises((ValidationError, UnknownNameError), match=message):
+        RunConfig.model_validate(wrong)
