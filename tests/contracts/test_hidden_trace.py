@@ -17,7 +17,7 @@ def run(tmp_path_factory):
         name="trace", store=str(tmp_path_factory.mktemp("trace")),
         datasets=[{"catalogue": "simulated", "options": {"images_per_class": 200}}],
         split={"train": 0.6, "validation": 0, "test": 0.4}, augmentations=["none"], backbones=["spectrum"],
-        classifiers=["logistic_regression"],
+        classifiers=["logistic_regression"], shortcut_probe=None,
     )  # fmt: skip
     inputs = pipeline.find_inputs(config)
     in_process.extract(config, inputs)

@@ -33,7 +33,8 @@ def test_every_image_of_the_folders_is_accounted_for(reference_images, tmp_path)
         by_group = manifests[name].frame.groupby("group")["split"].nunique()
         assert by_group.max() == 1
     results = store.read_table(f"{folder}/results.parquet").to_pandas()
-    accuracy = results[results["metric"] == "accuracy"]
+    accuracy = results[(results["metric"] == "accuracy") & (results["threshold_policy"] == "0.5")]
+    accuracy = accuracy[(accuracy["calibration"] == "none") & (accuracy["backbone"] != "metadata")]
     assert set(accuracy["train_generator"]) == {"stylegan", "cyclegan", "pix2pix", "biggan"}
     assert len(accuracy) == 4 * 4 * 2
     assert (accuracy["n_failed"] == 0).all()

@@ -16,4 +16,5 @@ def small_run(tmp_path_factory):
         augmentations=["none", "jpeg_q75"],
         backbones=["spectrum", "tiny_vit"],
         extraction={"shard_size": 50},
+        evaluation={"bootstrap": {"replicates": 50}},
     )

@@ -31,7 +31,7 @@ def test_options_are_checked_by_the_entry_and_the_message_lists_them(options, me
 def test_unknown_names_are_told_with_the_close_ones():
     with pytest.raises(UnknownNameError, match="Did you mean 'nearest_neighbour'"):
         ClassifierSpec.model_validate("nearest_neighbor")
-    with pytest.raises(UnknownNameError, match="Known: none, standardize"):
+    with pytest.raises(UnknownNameError, match="Did you mean 'pca'.*Known: autoencoder, none, pca, standardize"):
         ReducerSpec.model_validate("pca_typo")
 
 

@@ -39,8 +39,11 @@ def test_the_report_has_everything(finished):
     assert "simulated" in page.split("<nav>")[0].split("<body>")[1].lower()
     results = store.read_table(f"{folder}/results.parquet").to_pandas()
     assert set(results["metric"]) == set(METRICS)
-    cells = results[results["metric"] == "accuracy"]
-    assert len(cells) == 6 * 6 * 2 * 2 * 2  # train x test generators, backbones, classifiers, tested augmentations
+    cells = results[(results["metric"] == "accuracy") & (results["threshold_policy"] == "0.5")]
+    cells = cells[cells["calibration"] == "none"]
+    probe = cells["backbone"] == "metadata"
+    # train x test generators, backbones, classifiers, tested augmentations; the probe knows files as they are
+    assert (len(cells[~probe]), len(cells[probe])) == (6 * 6 * 2 * 2 * 2, 6 * 6)
     assert (cells["n"] == cells["n_real"] + cells["n_fake"]).all()
     assert (cells["n_real"] == 16).all()
     csv = pd.read_csv(pd.io.common.BytesIO(store.read_bytes(f"{folder}/results.csv")))
@@ -65,9 +68,9 @@ def test_a_survey_says_what_exists_and_writes_nothing(finished, tmp_path):
     config, _ = finished
     text = survey(config)
     assert "features simulated / none / Power spectrum: 280 of 280 exist, 0 to be computed" in text
-    assert "detectors: 24 of 24 exist, 0 to be fitted" in text
+    assert "detectors: 30 of 30 exist, 0 to be fitted" in text
     more = config.model_copy(update={"seed": 1})
-    assert "detectors: 0 of 24 exist, 24 to be fitted" in survey(more)
+    assert "detectors: 0 of 30 exist, 30 to be fitted" in survey(more)
     fresh = config.model_copy(update={"store": str(tmp_path / "fresh")})
     assert "dataset simulated: to be acquired" in survey(fresh)
     assert not (tmp_path / "fresh").exists()
@@ -122,6 +125,11 @@ def test_another_label_costs_no_extraction(tmp_path):
     assert features == {n: p.stat().st_mtime_ns for n, p in files(config).items() if "/features/" in n}
 
 
+def measured(results):
+    """The rows of test sets, not those of single sources of reals."""
+    return results[results["test_generator"] != "real"]
+
+
 def test_a_broken_image_is_counted_to_the_end_and_too_many_end_the_run(tmp_path):
     rng = np.random.default_rng(0)
     for kind in ("real", "fake"):
@@ -140,7 +148,7 @@ def test_a_broken_image_is_counted_to_the_end_and_too_many_end_the_run(tmp_path)
     page = store.read_bytes(f"{folder}/report.md").decode()
     assert "gan1/fake/99.jpg" in page
     assert "undecodable" in page
-    results = store.read_table(f"{folder}/results.parquet").to_pandas()
+    results = measured(store.read_table(f"{folder}/results.parquet").to_pandas())
     trained = "training files without a vector: 1"
     assert (results["n_failed"] == 1).all() or results["note"].str.contains(trained).all()
     strict = config.model_copy(
@@ -179,7 +187,7 @@ def test_the_same_error_page_under_many_names_is_many_files(tmp_path):
     assert "gan1/real/gone.png" in page
     manifest = pipeline.find_inputs(lenient).open(lenient)[0]["mine"].frame
     tested = manifest[(manifest["split"] == "test") & manifest["format"].isna()]
-    results = store.read_table(f"{folder}/results.parquet").to_pandas()
+    results = measured(store.read_table(f"{folder}/results.parquet").to_pandas())
     assert set(results["n_failed"]) == {len(tested)}
     trained = manifest[(manifest["split"] == "train") & manifest["format"].isna()]
     assert results["note"].str.contains(f"training files without a vector: {len(trained)}").all()
@@ -198,7 +206,7 @@ def test_evaluation_without_features_says_what_to_do(small_run, tmp_path):
 def test_an_interrupted_training_goes_on_where_it_was(finished):
     config, _ = finished
     inputs = pipeline.find_inputs(config)
-    jobs = pipeline.plan_training(config, *inputs.open(config))
+    jobs = pipeline.plan_training(config, inputs)
     store = Store(config.store)
     store.fs.rm(store.url(jobs[3].scores_path))
     assert missing_jobs(store, jobs) == [jobs[3]]
@@ -208,15 +216,14 @@ def test_an_interrupted_training_goes_on_where_it_was(finished):
 
 def test_a_detector_is_kept_and_scores_the_same(finished):
     from dfd_core.detectors import Detector
-    from dfd_core.evaluation.grid import load_bank
+    from dfd_core.evaluation.banks import load_bank, vector_sets
 
     config, _ = finished
-    store = Store(config.store)
-    manifests, feature_sets = pipeline.find_inputs(config).open(config)
-    job = pipeline.plan_training(config, manifests, feature_sets)[0]
-    own = [one for one in feature_sets if one.backbone.label == job.spec.backbone]
-    table = load_bank(store, own)["simulated", "none"]
+    store, inputs = Store(config.store), pipeline.find_inputs(config)
+    job = pipeline.plan_training(config, inputs)[0]
+    table = load_bank(store, vector_sets(inputs.open(config)[1])[job.spec.backbone])["simulated", "none"]
     scores = store.read_table(job.scores_path).to_pandas()
+    scores = scores[scores["split"] == "test"]
     scores = scores[scores["test_augmentation"] == "none"].head(20)
     again = Detector.load(store, job.detector_path).score(table.X[table.rows(scores["sample_id"])[0]])
     assert np.array_equal(again, scores["score"])
