@@ -1,19 +1,23 @@
-"""Exact nearest neighbours by one blocked product in float32.
+"""Exact nearest neighbours by one blocked product in low precision.
 
-A product of float32 matrices is as fast as a processor gets, but its last digits depend on the blocks. So it only
-proposes: a few more candidates than asked for are kept, their values are computed anew in float64, pair by pair, and
-a bound on the product's rounding says whether anybody else could be among the best. Where it could, the row is
-searched again in float64. So what is found does not depend on blocks, threads, or how many are asked for, and equally
-near members come in the order of the bank.
+A product of float32 matrices is fast, one of bfloat16 faster where `coarse` has it, but neither is exact, and their
+last digits depend on the blocks. So they only propose: more candidates than asked for are kept, their values are
+computed anew in float64, pair by pair, and a bound on the product's rounding says whether anybody else could be among
+the best. Where it could, the row is searched again with more digits. So what is found does not depend on blocks,
+threads, processors, or how many are asked for, and equally near members come in the order of the bank.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from dfd_core.classifiers import coarse
+
 Metric = Literal["euclidean", "cosine"]
+_Propose = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 QUERY_BLOCK = 256
 BANK_BLOCK = 8192
@@ -25,7 +29,6 @@ SPARE = 12
 RANK_BLOCK = 64
 AGAIN_BLOCK = 32
 _UNIT_32, _UNIT_64 = 2.0**-24, 2.0**-53
-_UNIT_LENGTH = 1 + 1e-6
 _SMALLEST, _LARGEST = 2.0**-126, 1e37
 
 
@@ -58,24 +61,28 @@ def nearest(rows: np.ndarray, bank: np.ndarray, k: int, metric: Metric) -> Neigh
         k: How many.
         metric: Near is a large cosine, or a small Euclidean distance.
     """
+    proposals: list[_Propose] = []
+    if metric == "cosine" and coarse.pays(len(rows), bank):
+        rough = coarse.CoarseBank(bank)
+        proposals.append(lambda block: rough.candidates(block, k, _largest))
     offsets = _squares(bank) / 2 if metric == "euclidean" else None
-    longest = _UNIT_LENGTH if offsets is None else float(np.sqrt(2 * offsets.max()))
-    count = min(k + SPARE, len(bank))
+    proposals.append(lambda block: _candidates(block, bank, offsets, k + SPARE))
     indices, values = np.empty((len(rows), k), dtype=np.intp), np.empty((len(rows), k))
-    for start in range(0, len(rows), QUERY_BLOCK):
-        block = rows[start : start + QUERY_BLOCK]
-        part = slice(start, start + len(block))
-        candidates, weakest = _candidates(block, bank, offsets, count)
-        indices[part], values[part] = found = _ranked(block, bank, candidates, k, metric)
-        if count == len(bank):
-            continue
-        lengths = np.sqrt(_squares(block))
-        nearness = found.values[:, -1] if metric == "cosine" else (lengths**2 - found.values[:, -1]) / 2
-        certain = nearness > weakest + _largest_error(lengths, longest, bank.shape[1], _UNIT_32)
-        doubtful = start + np.flatnonzero(~(certain & (lengths * longest + longest**2 < _LARGEST)))
-        for first in range(0, len(doubtful), AGAIN_BLOCK):
-            which = doubtful[first : first + AGAIN_BLOCK]
-            indices[which], values[which] = _searched_again(rows[which], bank, offsets, k, metric)
+    left = np.arange(len(rows))
+    for propose in proposals:
+        doubtful = []
+        for start in range(0, len(left), QUERY_BLOCK):
+            which = left[start : start + QUERY_BLOCK]
+            block = rows[which]
+            candidates, reach = propose(block)
+            indices[which], values[which] = found = _ranked(block, bank, candidates, k, metric)
+            last = found.values[:, -1]
+            nearness = last if metric == "cosine" else (_squares(block) - last) / 2
+            doubtful.append(which[~(nearness > reach)])
+        left = np.concatenate([left[:0], *doubtful])
+    for first in range(0, len(left), AGAIN_BLOCK):
+        which = left[first : first + AGAIN_BLOCK]
+        indices[which], values[which] = _searched_again(rows[which], bank, offsets, k, metric)
     return Neighbours(indices, values)
 
 
@@ -98,7 +105,7 @@ def _largest_error(lengths: np.ndarray, longest: float, width: int, unit: float)
 def _candidates(
     block: np.ndarray, bank: np.ndarray, offsets: np.ndarray | None, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(Q, count) members with the largest products, and (Q,) the least of these: all others' are no larger."""
+    """(Q, count) members with the largest products, and (Q,) what no other member's exact product exceeds."""
     indices, products = np.empty((len(block), 0), dtype=np.intp), np.empty((len(block), 0), dtype=np.float32)
     with np.errstate(over="ignore", invalid="ignore"):  # rows that leave float32 are searched again
         for first in range(0, len(bank), BANK_BLOCK):
@@ -113,7 +120,16 @@ def _candidates(
                 kept = np.argpartition(products, -count, axis=1)[:, -count:]
                 indices = np.take_along_axis(indices, kept, axis=1)
                 products = np.take_along_axis(products, kept, axis=1)
-    return indices, products.min(axis=1).astype(np.float64)
+    if len(bank) <= count:
+        return indices, np.full(len(block), -np.inf)
+    lengths, longest = np.sqrt(_squares(block)), _longest(offsets)
+    reach = products.min(axis=1) + _largest_error(lengths, longest, bank.shape[1], _UNIT_32)
+    return indices, np.where(lengths * longest + longest**2 < _LARGEST, reach, np.inf)
+
+
+def _longest(offsets: np.ndarray | None) -> float:
+    """The length of the longest member."""
+    return 1 + 1e-6 if offsets is None else float(np.sqrt(2 * offsets.max()))
 
 
 def _largest(products: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -164,8 +180,7 @@ def _searched_again(
     )
     if offsets is not None:
         products -= offsets
-    longest = _UNIT_LENGTH if offsets is None else float(np.sqrt(2 * offsets.max()))
-    error = _largest_error(np.sqrt(_squares(rows)), longest, bank.shape[1], _UNIT_64)
+    error = _largest_error(np.sqrt(_squares(rows)), _longest(offsets), bank.shape[1], _UNIT_64)
     reach = np.partition(products, -k, axis=1)[:, -k] - 2 * error
     found = []
     for row, product, least in zip(rows[:, None], products, reach, strict=True):

@@ -32,7 +32,7 @@ class Autoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         hidden: int = 128,
-        epochs: int = 20,
+        epochs: int = 50,
         batch_size: int = 64,
         learning_rate: float = 1e-3,
         random_state: int = 0,

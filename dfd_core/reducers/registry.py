@@ -77,7 +77,7 @@ class AutoencoderOptions(Spec):
     """
 
     hidden: Count = 128
-    epochs: Count = 20
+    epochs: Count = 50
     batch_size: Count = 64
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-3
 

@@ -20,15 +20,17 @@ from threadpoolctl import threadpool_limits
 
 from dfd_core.classifiers.search import nearest, unit_rows
 
-N, D, QUERIES, LOOPED, RUNS = 200_000, 768, 2000, 20, 5
+N, D, QUERIES, LOOPED, RUNS = 200_000, 768, 2000, 5, 5
 
 
 def measure() -> Iterator[dict[str, Any]]:
     """Queries a second, by wall clock, medians; for one neighbour and for nine."""
     import faiss
+    import torch
 
     threads = len(os.sched_getaffinity(0))
     faiss.omp_set_num_threads(threads)
+    torch.set_num_threads(threads)
     generator = np.random.default_rng(0)
     centre = 2 * generator.standard_normal(D, dtype=np.float32)
     bank, rows = (unit_rows(centre + generator.standard_normal((n, D), dtype=np.float32)) for n in (N, QUERIES))

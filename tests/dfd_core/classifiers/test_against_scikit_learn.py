@@ -134,3 +134,21 @@ def test_the_fast_forest_is_as_good_with_other_draws(name, monkeypatch):
     monkeypatch.setattr(accelerated, "SMALLEST_ROWS", 10**9)
     plain = [np.mean(ours(name, X, y, seed=seed).predict(fresh) == truth) for seed in range(4)]
     assert abs(np.mean(fast) - np.mean(plain)) < 0.015
+
+
+@pytest.mark.parametrize("name", ["random_forest", "gradient_boosting"])
+@pytest.mark.parametrize("attribute", ["children_", "feature_"])
+def test_indices_that_lead_out_of_a_tree_are_found(name, attribute):
+    X, y = data()
+    model = ours(name, X, y)
+    array = getattr(model, attribute)
+    setattr(model, attribute, np.full_like(array, 10**9))
+    with pytest.raises(IndexError):
+        model.predict_proba(X)
+
+
+def test_a_tree_that_leads_in_circles_comes_to_an_end():
+    X, y = data()
+    model = ours("decision_tree", X, y)
+    model.children_ = np.roll(model.children_, 1, axis=1)
+    assert np.isfinite(model.predict_proba(X)).all()

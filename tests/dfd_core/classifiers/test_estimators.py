@@ -18,7 +18,7 @@ from dfd_core.reducers.autoencoder import Autoencoder
 OURS = [
     NearestNeighbour(), NearestNeighbour(3), KNearestNeighbours(1), KNearestNeighbours(4, "cosine"),
     MarginClassifier(RidgeClassifier()), SupportVectorMachine(), SupportVectorMachine("linear"),
-    QuadraticDiscriminant(), Perceptron(hidden=16, epochs=60, learning_rate=0.01),
+    QuadraticDiscriminant(), Perceptron(hidden=16, epochs=20, learning_rate=0.03),
     TreeClassifier(DecisionTreeClassifier(random_state=0)),
     TreeClassifier(RandomForestClassifier(5, random_state=0)),
     TreeClassifier(BaggingClassifier(DecisionTreeClassifier(), 5, random_state=0)),

@@ -3,20 +3,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics.pairwise import cosine_similarity
-from sklearn.utils.estimator_checks import check_estimator
 
 from dfd_core.classifiers import search
+from dfd_core.classifiers.k_nearest import KNearestNeighbours
 from dfd_core.classifiers.nearest_neighbour import NearestNeighbour
+from dfd_core.detectors.files import from_bytes, to_bytes
 
 
 def data(seed, n=40, d=6):
     generator = np.random.default_rng(seed)
     y = np.arange(n) % 2
     return (generator.normal(size=(n, d)) + y[:, None]).astype(np.float32), y
-
-
-def test_it_is_a_scikit_learn_classifier():
-    check_estimator(NearestNeighbour(), on_skip=None)
 
 
 @settings(deadline=None, max_examples=30)
@@ -63,3 +60,21 @@ def test_zeros_and_a_vector_in_both_banks_score_one_half_and_count_as_real():
 def test_the_ends_of_the_scale():
     model = NearestNeighbour().fit(np.array([[1.0], [-1.0]]), [0, 1])
     np.testing.assert_array_equal(model.predict_proba(np.array([[2.0], [-2.0]]))[:, 1], [0, 1])
+
+
+@pytest.mark.parametrize("k", [1, 3, 5, 9])
+def test_k_neighbours_decide_like_their_vote(k):
+    X, y = data(0, n=200)
+    queries = data(1, n=200)[0]
+    model = NearestNeighbour(k).fit(X, y)
+    votes = KNearestNeighbours(k, "cosine").fit(X, y)
+    np.testing.assert_array_equal(model.predict(queries), votes.predict(queries))
+    assert len(np.unique(model.predict_proba(queries)[:, 1])) > k + 1
+
+
+def test_one_from_before_there_was_a_choice_has_one_neighbour():
+    X, y = data(0)
+    model = NearestNeighbour().fit(X, y)
+    expected = model.predict_proba(X)
+    del vars(model)["k"]
+    np.testing.assert_array_equal(from_bytes(to_bytes({"one": model}))["one"].predict_proba(X), expected)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dfd_core.classifiers import search
+from dfd_core.classifiers import coarse, search
 from dfd_core.classifiers.search import nearest, unit_rows
 
 METRICS = ("euclidean", "cosine")
@@ -86,3 +86,35 @@ def test_a_bank_of_one_row_many_times_is_in_its_order():
 def test_rows_of_zeros_stay_and_others_have_length_one():
     X = np.array([[0, 0], [3e30, 4e30], [3e-30, 4e-30]], dtype=np.float32)
     np.testing.assert_allclose(unit_rows(X), [[0, 0], [0.6, 0.8], [0.6, 0.8]], rtol=1e-6)
+
+
+@pytest.fixture
+def always_coarse(monkeypatch):
+    """The coarse product wherever there are cosines, in small blocks; gives what it proposed for each block."""
+    proposed = []
+    candidates = coarse.CoarseBank.candidates
+
+    def spy(self, block, k, largest):
+        proposed.append((block, *candidates(self, block, k, largest)))
+        return proposed[-1][1:]
+
+    monkeypatch.setattr(coarse, "pays", lambda *_: True)
+    monkeypatch.setattr(coarse, "BANK_BLOCK", 700)
+    monkeypatch.setattr(coarse.CoarseBank, "candidates", spy)
+    return proposed
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("spread", [1.0, 0.1, 1e-4])
+def test_coarse_products_change_no_result_and_their_bound_holds(always_coarse, seed, spread):
+    generator = np.random.default_rng(seed)
+    centre = 2 * generator.normal(size=64)
+    bank, rows = (unit_rows((centre + spread * generator.normal(size=(n, 64))).astype(np.float32)) for n in (3000, 40))
+    found = nearest(rows, bank, 5, "cosine")
+    np.testing.assert_array_equal(found.indices, brute(rows, bank, 5, "cosine")[0])
+    ((block, members, reach),) = always_coarse
+    cosines = block.astype(np.float64) @ bank.astype(np.float64).T
+    np.put_along_axis(cosines, members, -np.inf, axis=1)
+    assert (cosines.max(axis=1) <= reach).all()
+    if spread == 1.0:  # nothing would be gained if the bound were never tight enough
+        assert np.mean(found.values[:, -1] > reach) > 0.5
