@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import importlib.metadata
 import os
@@ -77,9 +78,26 @@ def _core() -> Any:
     Its CPU plug-in gives the thread an alternative stack for signals and takes it away again when it is freed; with
     several of them, a later signal finds a stack that is gone, and the process ends with a segmentation fault.
     """
+    _load_shared_tbb()
     import openvino
 
     return openvino.Core()
+
+
+def _load_shared_tbb() -> None:
+    """Loads the environment's own oneTBB, where there is one, before OpenVINO's.
+
+    A process has one libtbb, the first that is loaded. OpenVINO's is older than what scikit-learn-intelex needs, which
+    then can't be imported; the newer one serves both.
+    """
+    try:
+        files = importlib.metadata.distribution("tbb").files or []
+    except importlib.metadata.PackageNotFoundError:
+        return
+    for file in files:
+        path = Path(str(file.locate()))
+        if path.name == "libtbb.so.12" and path.exists():
+            ctypes.CDLL(str(path.resolve()), mode=ctypes.RTLD_GLOBAL)
 
 
 def _converted(module: torch.nn.Module, image_size: int) -> Any:
@@ -87,6 +105,7 @@ def _converted(module: torch.nn.Module, image_size: int) -> Any:
 
     `openvino.convert_model` would do the same, but reports each call to its maker unless one has opted out.
     """
+    _core()  # before anything of OpenVINO's is imported
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 

@@ -17,6 +17,7 @@ from dfd_core.backbones import BackboneSpec, load, resolve
 from dfd_core.backbones.runtimes import RUNTIMES, calibration
 from dfd_core.backbones.runtimes.calibration import Workload, calibrated, find_batch_size, probe_images
 from dfd_core.backbones.runtimes.openvino import OpenVinoRuntime
+from dfd_core.classifiers import accelerated
 from dfd_core.errors import UsageError
 from dfd_core.features.spec import ExtractionSpec
 
@@ -256,3 +257,27 @@ def test_networks_of_several_processes_do_not_share_a_core(modules, tmp_path):
     over.set()
     watching.join()
     assert allowed == {frozenset(os.sched_getaffinity(0))}
+
+
+BESIDE = """
+import sys
+import numpy as np
+import torch
+from dfd_core.backbones.runtimes.openvino import _core, _converted
+module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 2)).eval()
+_core().compile_model(_converted(module, 4), "CPU")
+from dfd_core.classifiers.accelerated import implementation
+fast, name = implementation("SVC", 5000)
+X = np.random.default_rng(0).normal(size=(200, 3))
+print(name, fast().fit(X, X[:, 0] > 0).score(X, X[:, 0] > 0) > 0.9)
+"""
+
+
+def test_a_network_and_a_fast_classifier_can_be_in_one_process():
+    pytest.importorskip("openvino")
+    if accelerated.version() is None:
+        pytest.skip("scikit-learn-intelex is not installed")
+    done = subprocess.run([sys.executable, "-c", BESIDE], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("scikit-learn-intelex")
+    assert done.stdout.endswith("True\n")
