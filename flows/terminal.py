@@ -1,9 +1,12 @@
-"""Tables on a terminal."""
+"""Tables and progress on a terminal."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from dfd_core.datasets.cards import Bytes
 
 
 def format_table(rows: Sequence[Mapping[str, Any]], markdown: bool = False) -> str:
@@ -26,6 +29,21 @@ def format_table(rows: Sequence[Mapping[str, Any]], markdown: bool = False) -> s
         for line in (columns, rule, *cells)
     ]
     return "\n".join(f"{start}{line}{end}".rstrip() for line in lines)
+
+
+class Line:
+    """A line on a terminal that moves; nothing in a file."""
+
+    def __init__(self) -> None:
+        self.shown = ""
+
+    def __call__(self, done: int, total: int) -> None:
+        """So much is done, of so much."""
+        numbers = f"{done} of {total}" if isinstance(total, Bytes) else f"{done:,} of {total:,}"
+        line = f"{100 * done // max(total, 1):3d} %  {numbers}"
+        if sys.stderr.isatty() and line != self.shown:
+            print(f"\r{line}\x1b[K", end="\n" if done >= total else "", file=sys.stderr, flush=True)
+        self.shown = line
 
 
 def _text(value: Any) -> str:
