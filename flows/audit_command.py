@@ -50,6 +50,7 @@ def audit(
     from dfd_core.errors import UnknownNameError
     from dfd_core.manifests import prepare
     from dfd_core.storage import Store
+    from flows import starting
 
     if fail_on is not None and fail_on not in SEVERITIES:
         raise UnknownNameError("severity", fail_on, SEVERITIES)
@@ -57,12 +58,13 @@ def audit(
     asked = {"fail_on": fail_on, "near_duplicates": near_duplicates}
     own = config.audit.model_dump() if config is not None and config.audit is not None else {}
     spec = AuditSpec.model_validate({**own, **{key: value for key, value in asked.items() if value is not None}})
-    if config is None:
-        found, evidence = audit_places(places, spec, group_pattern, Line())
-    else:
-        store = Store(config.store)
-        manifests = [prepare(source, config.split, store, Line()) for source in config.datasets]
-        found, evidence = audit_manifests(store, manifests, spec, Line())
+    with starting.stoppable():
+        if config is None:
+            found, evidence = audit_places(places, spec, group_pattern, Line())
+        else:
+            store = Store(config.store)
+            manifests = [prepare(source, config.split, store, Line()) for source in config.datasets]
+            found, evidence = audit_manifests(store, manifests, spec, Line())
     names = ", ".join(dict.fromkeys(evidence.frame["dataset"]))
     page = write_audit(Store(out), "", found, list(contact_sheets(evidence, spec.seed)), f"Audit of {names}")
     if as_json:

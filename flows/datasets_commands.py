@@ -123,10 +123,12 @@ def verify(name: Name, store: Store = DEFAULT_STORE) -> None:
     from dfd_core.datasets import inventory
     from dfd_core.manifests.verifying import verify_files
     from dfd_core.storage import Store as OpenStore
+    from flows import starting
 
     opened = OpenStore(store)
-    wrong = inventory.verify_archives(name, opened)
-    checked, bad = verify_files(name, opened, Line())
+    with starting.stoppable():
+        wrong = inventory.verify_archives(name, opened)
+        checked, bad = verify_files(name, opened, Line())
     for line in (*wrong, *bad):
         print(line)
     print(
@@ -161,9 +163,11 @@ def _prepare(source: Any, store: str) -> None:
     from dfd_core.manifests import SplitSpec
     from dfd_core.manifests import prepare as prepare_manifest
     from dfd_core.storage import Store as OpenStore
+    from flows import starting
 
     opened = OpenStore(store)
-    manifest = prepare_manifest(source, SplitSpec(), opened, Line())
+    with starting.stoppable():
+        manifest = prepare_manifest(source, SplitSpec(), opened, Line())
     print(format_table(manifest.summary()))
     print(opened.url(manifest.path))
 
