@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from dfd_core.audit import AuditSpec
 from dfd_core.augmentations import Augmentations
 from dfd_core.backbones import BackboneSpec
 from dfd_core.classifiers import ClassifierSpec
@@ -43,6 +44,7 @@ class RunConfig(Spec):
         datasets: Catalogue names, folders or tables.
         features: Tables of vectors that exist already; they need no images, backbones or extraction.
         split: How samples are divided into train, validation and test.
+        audit: What is looked for in the images before extraction; `{}` for all, null for nothing.
         augmentations: Pixel changes; each makes a feature set of its own. `robustness` stands for all presets of the
             robustness curves.
         backbones: Frozen networks.
@@ -65,6 +67,7 @@ class RunConfig(Spec):
     datasets: tuple[DatasetSource, ...] = ("simulated",)  # type: ignore[assignment]
     features: tuple[ImportSource, ...] = ()
     split: SplitSpec = SplitSpec()
+    audit: AuditSpec | None = None
     augmentations: Annotated[Augmentations, Many] = ("none", "jpeg_q75")  # type: ignore[assignment]
     backbones: Annotated[tuple[BackboneSpec, ...], Many] = ("spectrum", "tiny_vit")  # type: ignore[assignment]
     extraction: ExtractionSpec = ExtractionSpec()

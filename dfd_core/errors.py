@@ -7,6 +7,7 @@
     │   ├── ConfigError          a configuration that can't be read or is not valid
     │   └── UnknownNameError     a name that no registry has
     ├── DatasetError             a dataset that can't be acquired or has not what is needed
+    │   ├── AuditError           an audit found what its configuration does not put up with
     │   ├── ManifestError        a manifest that can't be built or contradicts itself
     │   ├── ArchiveError         an archive that is damaged, or not safe to unpack
     │   └── DownloadError        a file that can't be downloaded, or is not what it should be
@@ -63,6 +64,10 @@ class UnknownNameError(UsageError):
 
 class DatasetError(DfdError):
     """A dataset that can't be acquired or lacks what is needed."""
+
+
+class AuditError(DatasetError):
+    """An audit with findings that its configuration does not put up with."""
 
 
 class ManifestError(DatasetError):

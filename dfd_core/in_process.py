@@ -73,18 +73,36 @@ def run(config: RunConfig) -> str:
 
 
 def extract(config: RunConfig, inputs: RunInputs) -> None:
-    """Extracts what is missing.
+    """Audits the images, if the configuration says so, and extracts what is missing.
 
     Raises:
+        AuditError: The configuration asks for an audit, and does not put up with what it found.
         TooManyFailuresError: Too many samples have no vector.
         StoreError: The store can't be read or written.
     """
     manifests, feature_sets = inputs.open(config)
+    audit(config, inputs)
     plan = pipeline.plan_features(config, manifests, feature_sets)
     progress = _Lines("Extracted {done} of {total} images", plan.images)
     LocalEngine().extract(Store(config.store), plan, config.extraction, lambda report: progress.add(report.samples))
     pipeline.read_metadata(config, {source.name: manifests[source.name] for source in config.datasets})
     pipeline.check_features(config, manifests, feature_sets)
+
+
+def audit(config: RunConfig, inputs: RunInputs) -> None:
+    """Looks for what is wrong with the images, if the configuration says so, unless that was done.
+
+    Raises:
+        AuditError: The configuration does not put up with what was found.
+    """
+    if config.audit is not None:
+        manifests, _ = inputs.open(config)
+        found = pipeline.audit(config, manifests)
+        if found is None:
+            return
+        for finding in found.findings:
+            logger.info("audit, %s: %s: %s", finding.severity, finding.where, finding.message)
+        pipeline.hold_to(config, manifests, found)
 
 
 def train_and_evaluate(config: RunConfig, inputs: RunInputs) -> str:

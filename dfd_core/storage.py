@@ -96,10 +96,15 @@ class Store:
         with self._errors("read", path), pa.memory_map(self._full(path)) as file:
             return file.read_buffer()
 
-    def write_bytes(self, path: str, data: bytes) -> str:
+    def write_bytes(self, path: str, data: bytes, flush: bool = True) -> str:
         """Writes a file under its final name only once all of it is there.
 
         Local disks get a temporary name, a flush and a rename; object stores make a PUT visible as a whole.
+
+        Args:
+            path: Where, relative to the store.
+            data: What.
+            flush: Whether it must outlive a power failure by itself; not where a file that is written later vouches.
 
         Returns:
             The file's address.
@@ -115,7 +120,7 @@ class Store:
                         f"The store {self.root} is gone, so {path} can't be written. Mount or restore it, then "
                         "give the same command again: what is finished is kept."
                     )
-                _write_local(Path(self._full(path)), data)
+                _write_local(Path(self._full(path)), data, flush)
             else:
                 self.fs.pipe_file(self._full(path), data)
         return self.url(path)
@@ -204,14 +209,7 @@ class Store:
         except StoreError:
             raise
         except OSError as error:
-            place = self.url(path)
-            if error.errno in _FULL:
-                raise StoreFullError(
-                    f"No space left while trying to {verb} {place}. Free some space and give the same command again: "
-                    "what is finished is kept."
-                ) from error
-            reason = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
-            raise StoreError(f"Could not {verb} {place}: {reason}") from error
+            raise fault_of(error, verb, self.url(path)) from error
         except Exception as error:
             if self.is_local:
                 raise
@@ -219,14 +217,26 @@ class Store:
             raise StoreError(f"Could not {verb} {self.url(path)}: {type(error).__name__}: {error}") from error
 
 
-def _write_local(target: Path, data: bytes) -> None:
+def fault_of(error: OSError, verb: str, place: str) -> StoreError:
+    """The error of a store for one of the system's."""
+    if error.errno in _FULL:
+        return StoreFullError(
+            f"No space left while trying to {verb} {place}. Free some space and give the same command again: what is "
+            "finished is kept."
+        )
+    reason = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
+    return StoreError(f"Could not {verb} {place}: {reason}")
+
+
+def _write_local(target: Path, data: bytes, flush: bool) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{_PARTIAL}{uuid.uuid4().hex}")
     try:
         with partial.open("wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if flush:
+                file.flush()
+                os.fsync(file.fileno())
         partial.replace(target)
     except BaseException:
         partial.unlink(missing_ok=True)

@@ -34,6 +34,7 @@ def survey(config: RunConfig) -> str:
         _dataset(config, source, tables, keys, lines)
     backbones = [_backbone(spec, lines) for spec in config.backbones]
     inputs = RunInputs(manifests=keys, backbones=tuple(one for one in backbones if one is not None))
+    _audit(config, inputs, lines)
     missing = _features(config, inputs, tables, lines)
     if len(tables) < len(config.datasets) or None in backbones or missing:
         lines.append("detectors: to be fitted and evaluated once the features are there; the report after them")
@@ -70,6 +71,13 @@ def _backbone(spec: BackboneSpec, lines: list[str]) -> ResolvedBackbone | None:
         return None
     lines.append(f"backbone {spec.name}: {resolved.label}, weights digest {resolved.weights_digest[:12]}")
     return resolved
+
+
+def _audit(config: RunConfig, inputs: RunInputs, lines: list[str]) -> None:
+    folder = pipeline.audit_folder(config, inputs.open(config)[0])
+    if config.audit is not None:
+        there = folder is not None and Store(config.store).exists(f"{folder}/index.html")
+        lines.append("audit: exists" if there else "audit: to be made before extraction")
 
 
 def _features(config: RunConfig, inputs: RunInputs, tables: dict[str, pa.Table], lines: list[str]) -> int:

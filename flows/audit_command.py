@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.terminal import Line
+
 if TYPE_CHECKING:
-    from dfd_core.audit import Audit, AuditSpec
-    from dfd_core.audit.gathering import Evidence
+    from dfd_core.audit import Audit
+    from dfd_core.config import RunConfig
 
 _CONFIGS = (".yaml", ".yml")
 
@@ -30,8 +32,9 @@ def audit(
         typer.Option("--fail-on", metavar="SEVERITY", help="Exit code 1 from info, warning or error on; else 0."),
     ] = None,
     near_duplicates: Annotated[
-        bool, typer.Option("--near-duplicates/--no-near-duplicates", help="Decode every picture to look for them.")
-    ] = True,
+        bool | None,
+        typer.Option("--near-duplicates/--no-near-duplicates", help="Decode every picture to look for them, or not."),
+    ] = None,
     group_pattern: Annotated[
         str | None,
         typer.Option("--group-pattern", metavar="REGEX", help="Finds in a path the group that a file belongs to."),
@@ -40,17 +43,28 @@ def audit(
     """Looks for broken files, duplicates, and what gives the label away.
 
     Writes a page with contact sheets, and prints what was found and what to do. No network is needed, and no label is
-    changed.
+    changed. A configuration's own `audit` holds, where options don't say otherwise.
     """
-    from dfd_core.audit import SEVERITIES, AuditSpec, write_audit
+    from dfd_core.audit import SEVERITIES, AuditSpec, audit_manifests, audit_places, write_audit
     from dfd_core.audit.sheets import contact_sheets
     from dfd_core.errors import UnknownNameError
+    from dfd_core.manifests import prepare
     from dfd_core.storage import Store
+    from flows import starting
 
     if fail_on is not None and fail_on not in SEVERITIES:
         raise UnknownNameError("severity", fail_on, SEVERITIES)
-    spec = AuditSpec.model_validate({"fail_on": fail_on, "near_duplicates": near_duplicates})
-    found, evidence = _found(places, spec, group_pattern)
+    config = _configuration(places, group_pattern)
+    asked = {"fail_on": fail_on, "near_duplicates": near_duplicates}
+    own = config.audit.model_dump() if config is not None and config.audit is not None else {}
+    spec = AuditSpec.model_validate({**own, **{key: value for key, value in asked.items() if value is not None}})
+    with starting.stoppable():
+        if config is None:
+            found, evidence = audit_places(places, spec, group_pattern, Line())
+        else:
+            store = Store(config.store)
+            manifests = [prepare(source, config.split, store, Line()) for source in config.datasets]
+            found, evidence = audit_manifests(store, manifests, spec, Line())
     names = ", ".join(dict.fromkeys(evidence.frame["dataset"]))
     page = write_audit(Store(out), "", found, list(contact_sheets(evidence, spec.seed)), f"Audit of {names}")
     if as_json:
@@ -62,23 +76,19 @@ def audit(
     raise typer.Exit(found.exit_code(spec.fail_on))
 
 
-def _found(places: list[str], spec: AuditSpec, group_pattern: str | None) -> tuple[Audit, Evidence]:
-    from dfd_core.audit import audit_manifests, audit_places
+def _configuration(places: list[str], group_pattern: str | None) -> RunConfig | None:
+    """The configuration that is named instead of folders and manifests."""
     from dfd_core.errors import UsageError
 
     if not any(place.endswith(_CONFIGS) for place in places):
-        return audit_places(places, spec, group_pattern)
+        return None
     if len(places) > 1 or group_pattern is not None:
         raise UsageError(
             "A configuration is audited alone, and says itself under `group_pattern` what belongs together."
         )
     from dfd_core.config import load_config
-    from dfd_core.manifests import prepare
-    from dfd_core.storage import Store
 
-    config = load_config(Path(places[0]))
-    store = Store(config.store)
-    return audit_manifests(store, [prepare(source, config.split, store) for source in config.datasets], spec)
+    return load_config(Path(places[0]))
 
 
 def _tell(found: Audit) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,13 +9,22 @@ import typer
 
 from dfd_core.errors import ConfigError, DatasetError
 from dfd_core.specs import is_url
-from flows.terminal import format_table
+from flows.terminal import Line, format_table
 
 Store = Annotated[str, typer.Option("--store", metavar="URL", help="Where datasets are kept.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the catalogue, or of a dataset of one's own.")]
 Sample = Annotated[int | None, typer.Option("--sample", min=1, help="Only so many images of each class.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Another one draws another sample.")]
-MaxBytes = Annotated[int | None, typer.Option("--max-bytes", min=1, help="Never download more.")]
+MaxBytes = Annotated[
+    int | None,
+    typer.Option(
+        "--max-bytes", min=1, help="Download no more: of all archives together, or of any archive with --sample."
+    ),
+]
+DrawnSplits = Annotated[
+    bool, typer.Option("--drawn-splits", help="Draw splits by group although the publisher fixed some.")
+]
+Local = Annotated[bool, typer.Option("--local", help="In this process, without Prefect.")]
 InPlace = Annotated[bool, typer.Option("--in-place", help="Read images out of tar and uncompressed zip archives.")]
 Folders = Annotated[list[str] | None, typer.Option("--folder", metavar="URL", help="A folder or bucket of one's own.")]
 Table = Annotated[str | None, typer.Option("--table", metavar="URL", help="A table of one's own.")]
@@ -36,21 +44,44 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: dfd datasets remove deepfakeface --archives")(remove)
 
 
-def prepare(
+def prepare(  # noqa: PLR0913, PLR0917  # a command has as many parameters as options
     name: Name,
     store: Store = DEFAULT_STORE,
     sample: Sample = None,
     seed: Seed = 0,
     max_bytes: MaxBytes = None,
     in_place: InPlace = False,
+    drawn_splits: DrawnSplits = False,
+    local: Local = False,
 ) -> None:
     """Gets a dataset and builds its manifest.
 
-    Downloads, checks, unpacks or reads in place; what is there is not fetched again.
+    Downloads, checks, unpacks or reads in place; what is there is not fetched again. Runs as a Prefect flow, with
+    progress here and in the dashboard.
     """
+    from dfd_core.config import make_config
+    from dfd_core.datasets import published
+    from dfd_core.datasets.acquire import is_acquired, resolve
+    from dfd_core.datasets.options import PublishedOptions
+    from dfd_core.datasets.own_cards import own_card
+    from dfd_core.storage import Store as OpenStore
+    from flows import starting
+
     chosen = {"sample": sample, "seed": seed, "max_bytes": max_bytes, "in_place": in_place}
-    options = {key: value for key, value in chosen.items() if value}
-    _prepare({"catalogue": name, "name": name, "options": options}, store)
+    options = {key: value for key, value in {**chosen, "drawn_splits": drawn_splits}.items() if value}
+    values = {"catalogue": name, "name": name, "options": options}
+    source = _source(values)
+    opened = OpenStore(store)
+    if own_card(source, opened) is None:
+        card, chosen_options = resolve(source)
+        if card.make is None and not is_acquired(source, opened):
+            assert isinstance(chosen_options, PublishedOptions)
+            published.check(card, chosen_options, opened)  # before a server is started for nothing
+    if local:
+        _prepare(source, store)
+        return
+    config = make_config({"name": name, "store": store, "datasets": [values]}, f"dfd datasets prepare {name}")
+    starting.start("prepare", config, dry_run=False, local=False)
 
 
 def add(
@@ -73,7 +104,8 @@ def add(
     given: dict[str, Any] = {"folders": folder and [_place(one) for one in folder], "generator": generator}
     given["table"] = table and _place(table)
     values = {key: value for key, value in given.items() if value}
-    source = _prepare({"name": name, **values}, store)
+    source = _source({"name": name, **values})
+    _prepare(source, store)
     if keep:
         print(own_cards.keep(source, OpenStore(store)))
 
@@ -91,10 +123,12 @@ def verify(name: Name, store: Store = DEFAULT_STORE) -> None:
     from dfd_core.datasets import inventory
     from dfd_core.manifests.verifying import verify_files
     from dfd_core.storage import Store as OpenStore
+    from flows import starting
 
     opened = OpenStore(store)
-    wrong = inventory.verify_archives(name, opened)
-    checked, bad = verify_files(name, opened, _Line())
+    with starting.stoppable():
+        wrong = inventory.verify_archives(name, opened)
+        checked, bad = verify_files(name, opened, Line())
     for line in (*wrong, *bad):
         print(line)
     print(
@@ -113,40 +147,33 @@ def remove(name: Name, store: Store = DEFAULT_STORE, archives: Archives = False,
         print(f"removed {place}")
 
 
-def _prepare(values: dict[str, Any], store: str) -> Any:
+def _source(values: dict[str, Any]) -> Any:
     from pydantic import TypeAdapter, ValidationError
 
     from dfd_core.datasets import DatasetSource
+
+    try:
+        return TypeAdapter(DatasetSource).validate_python(values)
+    except ValidationError as error:
+        problems = "; ".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors())
+        raise ConfigError(f"{values['name']}: {problems}") from error
+
+
+def _prepare(source: Any, store: str) -> None:
     from dfd_core.manifests import SplitSpec
     from dfd_core.manifests import prepare as prepare_manifest
     from dfd_core.storage import Store as OpenStore
+    from flows import starting
 
-    try:
-        source = TypeAdapter(DatasetSource).validate_python(values)
-    except ValidationError as error:
-        raise ConfigError(f"{values['name']}: {error}") from error
     opened = OpenStore(store)
-    manifest = prepare_manifest(source, SplitSpec(), opened, _Line())
+    with starting.stoppable():
+        manifest = prepare_manifest(source, SplitSpec(), opened, Line())
     print(format_table(manifest.summary()))
     print(opened.url(manifest.path))
-    return source
 
 
 def _place(location: str) -> str:
     return location if is_url(location) else str(Path(location).resolve())
-
-
-class _Line:
-    """A line on a terminal that moves; nothing in a file."""
-
-    def __init__(self) -> None:
-        self.shown = ""
-
-    def __call__(self, done: int, total: int) -> None:
-        line = f"{100 * done // max(total, 1):3d} %  {done:,} of {total:,}"
-        if sys.stderr.isatty() and line != self.shown:
-            print(f"\r{line}\x1b[K", end="\n" if done >= total else "", file=sys.stderr, flush=True)
-        self.shown = line
 
 
 def readme_row(name: str, card: Any) -> dict[str, Any]:

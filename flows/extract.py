@@ -8,7 +8,7 @@ from dfd_core.config import RunConfig
 from dfd_core.pipeline import RunInputs
 from flows.prepare import prepare_flow
 from tasks.run_states import cancellable_flow
-from tasks.steps import extract_features, import_tables, read_metadata, resolve_backbone
+from tasks.steps import audit_datasets, extract_features, import_tables, read_metadata, resolve_backbone
 
 
 @flow(name="extract", flow_run_name="extract {config.name}")
@@ -16,11 +16,15 @@ from tasks.steps import extract_features, import_tables, read_metadata, resolve_
 def extract_flow(config: RunConfig) -> RunInputs:
     """Extracts the features of every dataset x augmentation x backbone that are not in the store yet.
 
+    Where the configuration says so, the images are audited before.
+
     Returns:
         References to the manifests and backbones, for the flows that follow.
     """
     inputs = find_inputs(config)
     if config.datasets:
+        if config.audit is not None:
+            audit_datasets(config, inputs)
         extract_features(config, inputs)
         read_metadata(config, inputs)
     return inputs

@@ -30,11 +30,22 @@ def start(step: str, config: RunConfig, *, dry_run: bool, local: bool) -> None:
     Raises:
         RunCancelledError: By Ctrl-C or SIGTERM.
     """
+    with stoppable():
+        _start(step, config, dry_run=dry_run, local=local)
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[None]:
+    """Work that Ctrl-C and SIGTERM end with a word, not with a traceback.
+
+    Raises:
+        RunCancelledError: One of them came.
+    """
     from tasks import cancelling
 
     try:
         with cancelling.signals_interrupt():
-            _start(step, config, dry_run=dry_run, local=local)
+            yield
     except KeyboardInterrupt:
         raise RunCancelledError(cancelling.MESSAGE) from None
 

@@ -1,9 +1,15 @@
-"""Tables on a terminal."""
+"""Tables and progress on a terminal."""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from dfd_core.datasets.cards import Bytes
+
+EVERY_S = 0.1
 
 
 def format_table(rows: Sequence[Mapping[str, Any]], markdown: bool = False) -> str:
@@ -26,6 +32,23 @@ def format_table(rows: Sequence[Mapping[str, Any]], markdown: bool = False) -> s
         for line in (columns, rule, *cells)
     ]
     return "\n".join(f"{start}{line}{end}".rstrip() for line in lines)
+
+
+class Line:
+    """A line on a terminal that moves; nothing in a file."""
+
+    def __init__(self) -> None:
+        self.shown, self.last = "", 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        """So much is done, of so much."""
+        if not sys.stderr.isatty() or (time.monotonic() - self.last < EVERY_S and done < total):
+            return
+        numbers = f"{done} of {total}" if isinstance(total, Bytes) else f"{done:,} of {total:,}"
+        line = f"{100 * done // max(total, 1):3d} %  {numbers}"
+        if line != self.shown:
+            print(f"\r{line}\x1b[K", end="\n" if done >= total else "", file=sys.stderr, flush=True)
+        self.shown, self.last = line, time.monotonic()
 
 
 def _text(value: Any) -> str:

@@ -14,11 +14,12 @@ from uuid import UUID
 
 from prefect.artifacts import update_progress_artifact
 
+from dfd_core.datasets.cards import Bytes
 from dfd_core.features.extraction import ShardReport
 from dfd_core.features.planning import ExtractionPlan
 from tasks import cancelling
 from tasks.artifacts import LiveTable, start_progress
-from tasks.rates import Rates
+from tasks.rates import Rates, duration
 
 EVERY_S = 2.0
 LOG_EVERY_S = 5.0
@@ -147,11 +148,11 @@ class ExtractionProgress:
 
 
 class CountProgress:
-    """One progress artifact and a line in the log every few seconds, for work that is counted in one unit.
+    """One progress artifact and a line in the log every few seconds, for work that is counted in one unit, or in bytes.
 
     Args:
         title: What is being done.
-        unit: What is counted, in the plural.
+        unit: What is counted, in the plural, unless it is `Bytes`.
         logger: Gets the lines.
         total: How many there will be, if that is known beforehand.
     """
@@ -161,6 +162,7 @@ class CountProgress:
         self.done = 0
         self.artifact: UUID | None = None
         self.last_update = self.last_line = time.monotonic()
+        self.began: tuple[float, int] | None = None  # when the first bytes were told, and how many were there then
 
     def __enter__(self) -> CountProgress:
         return self
@@ -184,16 +186,31 @@ class CountProgress:
         cancelling.checkpoint()
         self.done, self.total = done, total
         now = time.monotonic()
+        if not isinstance(total, Bytes) or (self.began is not None and done < self.began[1]):
+            self.began = None
+        elif self.began is None:
+            self.began = now, done
         if now - self.last_update >= EVERY_S:
             self._write(now, final=False)
 
     def _write(self, now: float, final: bool) -> None:
         percent = round(100 * self.done / max(self.total, 1), 1)
+        line = self._line(now)
         if self.artifact is None:
-            self.artifact = start_progress(self.title, percent, self.title)
+            self.artifact = start_progress(self.title, percent, line)
         else:
-            update_progress_artifact(self.artifact, percent)
+            update_progress_artifact(self.artifact, percent, line)
         if final or now - self.last_line >= LOG_EVERY_S:
-            self.logger.info("%s: %d of %d %s", self.title, self.done, self.total, self.unit)
+            self.logger.info(line)
             self.last_line = now
         self.last_update = now
+
+    def _line(self, now: float) -> str:
+        if not isinstance(self.total, Bytes):
+            return f"{self.title}: {self.done:,} of {self.total:,} {self.unit}"
+        line = f"{self.title}: {Bytes(self.done)} of {self.total}"
+        if self.began is None or self.done == self.began[1] or now == self.began[0]:
+            return line
+        rate = (self.done - self.began[1]) / (now - self.began[0])
+        left = f", about {duration((self.total - self.done) / rate)} left" if self.done < self.total else ""
+        return f"{line}, {Bytes(int(rate))}/s{left}"

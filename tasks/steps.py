@@ -86,6 +86,26 @@ def resolve_backbone(spec: BackboneSpec) -> ResolvedBackbone:
     return resolved
 
 
+@task(**task_options(), task_run_name="audit")
+@cancellable_task
+def audit_datasets(config: RunConfig, inputs: RunInputs) -> None:
+    """Looks for what is wrong with the images, unless that was done, and fails where the configuration says so."""
+    logger = get_run_logger()
+    manifests, _ = inputs.open(config)
+    with CountProgress("audit", "files", logger) as progress:
+        found = pipeline.audit(config, manifests, progress.update)
+    if found is None:
+        return
+    rows = [
+        {"severity": one.severity, "what": one.kind, "where": one.where, "files": one.n, "found": one.message}
+        for one in found.findings
+    ]
+    page = Store(config.store).url(f"{pipeline.audit_folder(config, manifests)}/index.html")
+    table_artifact(f"{config.name}-audit", rows, f"What the audit found, the worst first; all of it: {page}")
+    logger.info("The audit has %d findings, the worst: %s; %s", len(rows), found.worst or "none", page)
+    pipeline.hold_to(config, manifests, found)
+
+
 @task(**task_options(), task_run_name="extract features")
 @cancellable_task
 def extract_features(config: RunConfig, inputs: RunInputs) -> None:

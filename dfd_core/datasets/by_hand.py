@@ -46,13 +46,24 @@ def look(card: DatasetCard, store: Store) -> Found:
     archives: dict[str, list[str]] = defaultdict(list)
     for path in paths:
         if kind_of(path) not in (None, "parquet"):
-            archives[re.sub(r"\.\d+$", "", path)].append(path)
+            archives[_whole(path)].append(path)
     if not images and not archives and card.by_hand is not None:
         raise DatasetError(
             f"{card.name} can't be downloaded without you. 1. Open {card.by_hand.page} 2. {card.by_hand.accept} "
             f"3. Put {card.by_hand.files} into {root} 4. Give the same command again. Licence: {card.licence}."
         )
-    return Found(images, [_archive(name, parts, root) for name, parts in archives.items()])
+    return Found(images, [_archive(name, sorted(parts, key=_place), root) for name, parts in archives.items()])
+
+
+def _whole(path: str) -> str:
+    """The archive that a file is a part of: `x.zip` for `x.z01`, `x.7z` for `x.7z.001`."""
+    return re.sub(r"\.\d+$", "", re.sub(r"\.z\d\d+$", ".zip", path, flags=re.IGNORECASE))
+
+
+def _place(path: str) -> tuple[float, str]:
+    """The order of parts: by number, and what has none last, as `.zip` comes after `.z01`."""
+    number = re.search(r"\.z?(\d+)$", path, re.IGNORECASE)
+    return (float(number[1]) if number else float("inf"), path)
 
 
 def _archive(name: str, parts: list[str], root: str) -> Archive:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from typing import Any
 
 from dfd_core.datasets import own_cards, shelf
@@ -18,8 +19,8 @@ def rows(store: Store) -> list[dict[str, Any]]:
     found = []
     made = {store.read_json(f"datasets/{key}/{MARKER}")["dataset"]: key for key in _complete(store)}
     begun = {key.rpartition("-")[0] for key in store.names("datasets")}
-    for name, card in DATASETS.items():
-        parts = [part for archive in card.archives for part in archive.parts]
+    for name in DATASETS:
+        parts = _parts(name, store)
         there = sum(shelf.local_path(part, store).exists() for part in parts)
         partial = sum(1 for part in parts if _partial(part, store))
         if name in made or name in begun or there or partial:
@@ -33,7 +34,7 @@ def verify_archives(name: str, store: Store) -> list[str]:
     """What is wrong with a dataset's archives, by the digests that were recorded."""
     if name not in DATASETS:
         return []
-    parts = _parts(name)
+    parts = _parts(name, store)
     return [problem for part in parts if (problem := shelf.verify_part(part, store)) is not None]
 
 
@@ -60,11 +61,10 @@ def remove(name: str, store: Store, *, archives: bool, forget: bool) -> list[str
             removed.append(_drop(f"datasets/{key}", store))
     if name in DATASETS:
         left = {key.rpartition("-")[0] for key in store.names("datasets")} & set(DATASETS)
-        used = {part.address for other in left for part in _parts(other)}
-        for part in _parts(name):
-            if archives and part.address not in used and shelf.local_path(part, store).exists():
-                shelf.local_path(part, store).unlink()
-                removed.append(str(shelf.local_path(part, store)))
+        used = {part.address for other in left for part in _parts(other, store)}
+        for part in _parts(name, store):
+            if archives and part.address not in used:
+                removed += _clear(part, store)
             if forget and store.exists(f"{shelf.place(part)}.json"):
                 removed.append(_drop(f"{shelf.place(part)}.json", store))
     if not removed:
@@ -72,8 +72,32 @@ def remove(name: str, store: Store, *, archives: bool, forget: bool) -> list[str
     return removed
 
 
-def _parts(name: str) -> list[Part]:
-    return [part for archive in DATASETS[name].archives for part in archive.parts]
+def _parts(name: str, store: Store) -> list[Part]:
+    """The files that a dataset is downloaded from; where a `*` stands for many, those that the store has heard of."""
+    parts = [part for archive in DATASETS[name].archives for part in archive.parts]
+    if not any("*" in part.address for part in parts):
+        return parts
+    keys = store.names(shelf.FOLDER)
+    records = [f"{shelf.FOLDER}/{key}/{file}" for key in keys for file in store.names(f"{shelf.FOLDER}/{key}", ".json")]
+    heard = [str(store.read_json(record)["address"]) for record in records]
+    return [
+        one
+        for part in parts
+        for one in (
+            [Part(address=address) for address in heard if fnmatch.fnmatchcase(address, part.address)]
+            if "*" in part.address
+            else [part]
+        )
+    ]
+
+
+def _clear(part: Part, store: Store) -> list[str]:
+    """Removes an archive, whole or half fetched, and what was taken out of it; its record stays."""
+    path = shelf.local_path(part, store)
+    found = [one for one in path.parent.glob("*") if one.name != f"{path.name}.json"] if path.parent.is_dir() else []
+    for one in found:
+        one.unlink()
+    return [str(one) for one in found if not one.name.endswith((".lock", ".journal"))]
 
 
 def _complete(store: Store) -> list[str]:

@@ -23,6 +23,6 @@ class PublishedOptions(Spec):
 
     sample: Annotated[int, Field(ge=1)] | None = None
     seed: Annotated[int, Field(ge=0)] = 0
-    max_bytes: Annotated[int, Field(ge=1)] | None = None
+    max_bytes: Annotated[int | None, Field(ge=1, exclude=True)] = None  # decides whether, not what
     in_place: bool = False
     drawn_splits: bool = False

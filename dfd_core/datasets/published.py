@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import random
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,12 +70,10 @@ def make(card: DatasetCard, options: PublishedOptions, store: Store, folder: str
     table = f"{folder.rpartition('/')[0]}/images.parquet"
     if store.exists(table):
         return 0
+    check(card, options, store)
     work = _Work(card, options, store, folder, progress)
     images = list(work.by_hand()) if card.by_hand else []
-    archives = _affordable(card, options)
-    if options.sample is not None:
-        random.Random(options.seed).shuffle(archives)  # noqa: S311 - no secret
-    for archive in archives:
+    for archive in _in_order(card, options):
         if work.sample.is_full(card):
             break
         images += work.images_of(archive)
@@ -88,6 +84,39 @@ def make(card: DatasetCard, options: PublishedOptions, store: Store, folder: str
         )
     store.write_table(table, _table(sorted(images), options.drawn_splits))
     return len(images)
+
+
+def check(card: DatasetCard, options: PublishedOptions, store: Store) -> None:
+    """Sees, without a byte from elsewhere, whether `make` can begin.
+
+    Raises:
+        DatasetError: More would be downloaded than may be, or a person has to act first.
+    """
+    needed = card.size_bytes
+    if card.archives and options.max_bytes is not None and options.sample is None and needed > options.max_bytes:
+        raise DatasetError(
+            f"{card.name} has about {needed:,} bytes to download, more than --max-bytes {options.max_bytes:,}. Raise "
+            "it, or take some images of each class with --sample."
+        )
+    if card.by_hand:
+        by_hand.look(card, store)
+
+
+def to_fetch(card: DatasetCard, options: PublishedOptions, store: Store) -> list[Archive]:
+    """The archives that `make` will fetch whole and that are not there, as far as can be said before.
+
+    Of a sample only the first archive is sure to be needed, and none of which parts will do.
+
+    Raises:
+        DatasetError: More would be downloaded than may be, or a person has to act first.
+        DownloadError: The hub has no such file, or does not answer.
+    """
+    check(card, options, store)
+    archives = _in_order(card, options)
+    if options.sample is not None:
+        archives = archives[:1]
+        archives = [one for one in archives if options.in_place or not shelf.can_be_read_in_parts(one)]
+    return [archive for archive in archives if not shelf.is_there(archive, store)]
 
 
 class _Work:
@@ -142,7 +171,7 @@ class _Work:
 
     def _fetched(self, archive: Archive) -> Container:
         paths = shelf.fetch_archive(archive, self.store, self.how, self._tell, self._checkpoint)
-        return shelf.open_local(archive, paths)
+        return shelf.open_local(archive, paths, self._tell)
 
     def _unpacked(self, archive: Archive, container: Container, drawn: list[tuple[Member, Row]]) -> Iterator[_Image]:
         rows = {member.name: row for member, row in drawn}
@@ -181,15 +210,10 @@ class _Work:
         self.progress(*self.told)
 
 
-def _affordable(card: DatasetCard, options: PublishedOptions) -> list[Archive]:
-    """The archives that may be downloaded; without a sample all of them, or an error that says what they need."""
-    archives = archives_of(card) if card.archives else []
-    needed = card.size_bytes
-    if options.max_bytes is not None and options.sample is None and needed > options.max_bytes:
-        raise DatasetError(
-            f"{card.name} has about {needed:,} bytes to download, more than --max-bytes {options.max_bytes:,}. Raise "
-            "it, or take some images of each class with --sample."
-        )
+def _in_order(card: DatasetCard, options: PublishedOptions) -> list[Archive]:
+    archives = archives_of(card)
+    if options.sample is not None:
+        random.Random(options.seed).shuffle(archives)  # noqa: S311 - no secret
     return archives
 
 
@@ -207,17 +231,9 @@ def _table(images: list[_Image], drawn_splits: bool) -> pa.Table:
 
 
 def _write(store: Store, path: str, data: bytes) -> None:
-    """Writes an image under its final name once it is whole; the table is written last, so none is flushed alone."""
-    if not store.is_local:
-        store.write_bytes(path, data)
-        return
-    target = Path(store.root) / path
-    if target.exists() and target.stat().st_size == len(data):
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".partial-{uuid.uuid4().hex}")
-    try:
-        partial.write_bytes(data)
-        os.replace(partial, target)  # noqa: PTH105
-    finally:
-        partial.unlink(missing_ok=True)
+    """Writes an image unless it is there; the table is written last and vouches for all of them."""
+    if store.is_local:
+        target = Path(store.root) / path
+        if target.exists() and target.stat().st_size == len(data):
+            return
+    store.write_bytes(path, data, flush=False)

@@ -5,19 +5,20 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
+from dfd_core.datasets.archives import spanned
 from dfd_core.datasets.archives.containers import Container, kind_of, open_container
 from dfd_core.datasets.archives.gate import Limits
 from dfd_core.datasets.archives.joined import Joined
 from dfd_core.datasets.archives.ranged import Ranged
-from dfd_core.datasets.cards import Archive, Part, Progress
+from dfd_core.datasets.cards import Archive, Bytes, Part, Progress
 from dfd_core.datasets.downloading import Fetching, download, open_origin
 from dfd_core.datasets.downloading.engine import Checkpoint, Expected, digest_of
 from dfd_core.errors import ArchiveError, DownloadError
 from dfd_core.provenance import provenance
 from dfd_core.specs import content_hash, is_url
-from dfd_core.storage import Store
+from dfd_core.storage import Store, fault_of
 
 FOLDER = "archives"
 _INNER = Limits(member_bytes=2**43)
@@ -57,7 +58,7 @@ def fetch_archive(
         archive: From a card, without `*`.
         store: Where the shelf is.
         how: Connections, attempts, waiting.
-        progress: Told bytes of the part that is being fetched, and of how many.
+        progress: Told bytes that are there, and of how many; the parts to come are taken to be as large as this one.
         checkpoint: Called at least every second; raises to stop.
 
     Returns:
@@ -67,7 +68,26 @@ def fetch_archive(
         DownloadError: A part can't be had, or has another digest than stated or recorded.
         StoreError: The store can't be read or written.
     """
-    return [_fetch_part(part, store, how, progress, checkpoint) for part in archive.parts]
+    paths: list[Path] = []
+    for part in archive.parts:
+        told = None if progress is None else _over_all(progress, archive, [path.stat().st_size for path in paths])
+        paths.append(_fetch_part(part, store, how, told, checkpoint))
+    return paths
+
+
+def _over_all(progress: Progress, archive: Archive, sizes: list[int]) -> Progress:
+    before, later = sum(sizes), archive.parts[len(sizes) + 1 :]
+
+    def tell(done: int, total: int) -> None:
+        rest = sum(part.size_bytes or total for part in later)
+        progress(Bytes(before + done), Bytes(before + total + rest))
+
+    return tell
+
+
+def is_there(archive: Archive, store: Store) -> bool:
+    """Whether nothing of an archive is left to fetch."""
+    return all(local_path(part, store).exists() and record(part, store) for part in archive.parts)
 
 
 def _fetch_part(
@@ -99,27 +119,47 @@ def verify_part(part: Part, store: Store, checkpoint: Checkpoint | None = None) 
     return None if digest == known["sha256"] else f"{path} has the SHA-256 {digest}, recorded is {known['sha256']}"
 
 
-def open_local(archive: Archive, paths: list[Path]) -> Container:
+def open_local(archive: Archive, paths: list[Path], progress: Progress | None = None) -> Container:
     """Opens an archive whose parts lie on this machine; of one that is packed twice the inner one.
+
+    Args:
+        archive: From a card.
+        paths: Its parts.
+        progress: Told bytes of the inner archive while it is taken out of the outer one; may raise to stop.
 
     Raises:
         ArchiveError: It is damaged, or its inner archive is not in it.
     """
-    container = _open(archive, [path.open("rb") for path in paths])
+    container = _open(archive, [path.open("rb") for path in paths], str(paths[0]))
     if archive.inside is None:
         return container
     target = paths[0].parent / f"{archive.name}-inside"
     with container:
         if not target.exists():
-            outer = open_container(archive.name, container.file, archive.kind, _INNER)
+            outer = open_container(str(paths[0]), container.file, archive.kind, _INNER)
             member = next((one for one in outer.members() if one.path == archive.inside), None)
             if member is None:
                 raise ArchiveError(f"There is no {archive.inside} in the archive {archive.name}.")
             partial = target.with_name(f".{target.name}.partial")
-            with partial.open("wb") as file:
-                outer.copy(member, file)
-            partial.replace(target)
-    return open_container(archive.inside, target.open("rb"), kind_of(archive.inside) or "zip")
+            try:
+                with partial.open("wb") as file:
+                    outer.copy(member, cast("IO[bytes]", _Counted(file, member.size, progress)) if progress else file)
+                partial.replace(target)
+            except OSError as error:
+                raise fault_of(error, "write", str(target)) from error
+    return open_container(str(target), target.open("rb"), kind_of(archive.inside) or "zip")
+
+
+class _Counted(io.RawIOBase):
+    """A file that tells how much was written to it."""
+
+    def __init__(self, file: IO[bytes], total: int, progress: Progress) -> None:
+        self.file, self.total, self.progress, self.count = file, total, progress, 0
+
+    def write(self, data: Any) -> int:
+        self.count += self.file.write(data)
+        self.progress(Bytes(self.count), Bytes(self.total))
+        return len(data)
 
 
 def open_remote(archive: Archive, how: Fetching, max_bytes: int | None, checkpoint: Checkpoint | None) -> Container:
@@ -129,7 +169,7 @@ def open_remote(archive: Archive, how: Fetching, max_bytes: int | None, checkpoi
         DownloadError: It can't be read in ranges, or not now.
     """
     files = [Ranged(open_origin(part.address), how, max_bytes, checkpoint) for part in archive.parts]
-    return _open(archive, [io.BufferedReader(file) for file in files])
+    return _open(archive, [io.BufferedReader(file) for file in files], archive.parts[0].address)
 
 
 def can_be_read_in_parts(archive: Archive) -> bool:
@@ -137,11 +177,14 @@ def can_be_read_in_parts(archive: Archive) -> bool:
     return archive.kind in ("zip", "tar", "parquet") and archive.inside is None
 
 
-def _open(archive: Archive, files: list[BinaryIO]) -> Container:
-    file: BinaryIO = files[0] if len(files) == 1 else io.BufferedReader(Joined(files))
+def _open(archive: Archive, files: list[BinaryIO], place: str) -> Container:
+    if archive.kind == "zip":
+        file = spanned.joined(place, files)
+    else:
+        file = files[0] if len(files) == 1 else io.BufferedReader(Joined(files))
     if archive.rows is not None:
         from dfd_core.datasets.archives.parquet_rows import ParquetContainer
 
-        return ParquetContainer(archive.name, file, Limits(ratio=10**6), archive.rows)
+        return ParquetContainer(place, file, Limits(ratio=10**6), archive.rows)
     limits = Limits() if archive.inside is None else _INNER
-    return open_container(archive.name, file, archive.kind, limits)
+    return open_container(place, file, archive.kind, limits)

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 _LOCAL_THREADS, _REMOTE_THREADS = 8, 32
 _REPORTS = 200
 _KEPT_EVERY = 20_000
+_LONGEST = 2**31 - 1
 
 
 class Probe(NamedTuple):
@@ -134,6 +135,8 @@ def _header(data: bytes) -> tuple[str | None, int | None, int | None]:
             if not accepted or isinstance(accepted, str):
                 continue
             image = factory(io.BytesIO(data), "")
+            if max(image.size) > _LONGEST:  # a damaged BMP may say so; no format that is known can be that long
+                return None, None, None
             return image.format, image.width, image.height
         except (SyntaxError, IndexError, TypeError, struct.error):
             continue  # not this format, as Pillow has it

@@ -3,6 +3,7 @@
 Flows call these functions one by one, and so does `in_process`. What carries out the heavy work is an `Engine`.
 """
 
+from dfd_core.pipeline.auditing import audit, audit_folder, hold_to, report_section
 from dfd_core.pipeline.detectors import (
     Trained,
     plan_run_hierarchies,
@@ -26,14 +27,18 @@ __all__ = [
     "RunInputs",
     "Trained",
     "all_rows",
+    "audit",
+    "audit_folder",
     "catalogue_notes",
     "check_features",
     "find_inputs",
+    "hold_to",
     "plan_features",
     "plan_run_hierarchies",
     "plan_training",
     "read_metadata",
     "report",
+    "report_section",
     "results_path",
     "samples_of",
     "tabulate",

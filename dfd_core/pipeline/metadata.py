@@ -12,10 +12,11 @@ from dfd_core.evaluation.grid import METADATA
 from dfd_core.evaluation.protocols import MATCHED
 from dfd_core.evaluation.shortcuts import FEATURE_NAMES, is_matched, metadata_features
 from dfd_core.features.files import write_feature_file
-from dfd_core.features.ledger import load_ledger
+from dfd_core.features.ledger import Ledger, load_ledger
 from dfd_core.features.sets import SUFFIX, shard_name
 from dfd_core.features.statuses import OK
 from dfd_core.features.table import FeatureTable
+from dfd_core.manifests.headers import CHANGED, MISSING
 from dfd_core.manifests.headers_stored import REVISION
 from dfd_core.pipeline.inputs import Manifests
 from dfd_core.provenance import provenance
@@ -63,6 +64,8 @@ def metadata_sets(config: RunConfig, datasets: Sequence[str]) -> tuple[MetadataS
 def read_metadata(config: RunConfig, manifests: Manifests, progress: Progress | None = None) -> int:
     """Reads the headers of files that no earlier run has read, and keeps their vectors.
 
+    With `extraction.retry_failed` also of those that were not there or had changed; other headers stay as they are.
+
     Args:
         config: The run.
         manifests: The manifests of its images.
@@ -76,16 +79,27 @@ def read_metadata(config: RunConfig, manifests: Manifests, progress: Progress | 
     """
     store, written = Store(config.store), 0
     for one in metadata_sets(config, list(manifests)):
-        known = set(load_ledger(store, one.folder).rows["sample_id"].to_pylist())
-        wanted = set(manifests[one.dataset].table["sample_id"].to_pylist())
-        if wanted <= known:
+        ledger = load_ledger(store, one.folder)
+        known = set(ledger.rows["sample_id"].to_pylist())
+        if config.extraction.retry_failed:
+            known -= _worth_another_look(ledger)
+        missing = set(manifests[one.dataset].table["sample_id"].to_pylist()) - known
+        if not missing:
             continue
         table = metadata_features(store, manifests[one.dataset], one.matched, progress)
-        written += _write(store, one, table, wanted - known)
+        tried = zip(ledger.rows["sample_id"].to_pylist(), ledger.attempts.tolist(), strict=True)
+        attempt = max((number + 1 for sample_id, number in tried if sample_id in missing), default=0)
+        written += _write(store, one, table, missing, attempt)
     return written
 
 
-def _write(store: Store, one: MetadataSet, table: FeatureTable, missing: set[str]) -> int:
+def _worth_another_look(ledger: Ledger) -> set[str]:
+    failures = ledger.failures()
+    statuses = zip(failures["sample_id"].to_pylist(), failures["status"].to_pylist(), strict=True)
+    return {sample_id for sample_id, status in statuses if status in (MISSING, CHANGED)}
+
+
+def _write(store: Store, one: MetadataSet, table: FeatureTable, missing: set[str], attempt: int) -> int:
     ids = sorted(missing - table.failed.keys())
     failed = sorted(missing & table.failed.keys())
     indices, unknown = table.rows(ids)
@@ -93,6 +107,6 @@ def _write(store: Store, one: MetadataSet, table: FeatureTable, missing: set[str
     rows: list[tuple[str, str, str | None]] = [(sample_id, OK, None) for sample_id in ids]
     rows += [(sample_id, table.failed[sample_id], "its header can't be read") for sample_id in failed]
     X = np.concatenate([table.X[indices], np.zeros((len(failed), len(FEATURE_NAMES)), dtype=np.float32)])
-    name = shard_name(one.dataset, "".join(row[0] for row in rows).encode())
+    name = shard_name(one.dataset, "".join(row[0] for row in rows).encode(), attempt)
     write_feature_file(store, f"{one.folder}/{name}{SUFFIX}", rows, X, provenance(feature_set=one.model_dump()))
     return len(rows)

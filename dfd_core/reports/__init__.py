@@ -1,6 +1,7 @@
 """Reports: results as Parquet, CSV, Markdown, LaTeX and one self-contained page."""
 
 from dfd_core.reports.accuracy import accuracy_tables
+from dfd_core.reports.audit_section import audit_section
 from dfd_core.reports.latex import latex
 from dfd_core.reports.report import ReportInput, write_report
 from dfd_core.reports.sections import Picture, Section
@@ -15,6 +16,7 @@ __all__ = [
     "Section",
     "Table",
     "accuracy_tables",
+    "audit_section",
     "latex",
     "matrix_tables",
     "summary_table",

@@ -52,6 +52,7 @@ def html(title: str, sections: Sequence[Section], notes: Sequence[str], footer: 
         {
             "title": section.title,
             "text": section.text,
+            "links": section.links,
             "pictures": own,
             "tables": [table.beginning(MAX_ROWS) for table in section.tables],
             "folded": section.folded,

@@ -156,6 +156,7 @@ def _csv(results: pa.Table) -> bytes:
 def _markdown(report: ReportInput, sections: list[Section]) -> str:
     lines = [f"# {report.title}", *(f"> {note}" for note in report.notes)]
     for section in sections:
-        lines += [f"## {section.title}", *section.text, *(table.markdown() for table in section.tables)]
+        links = [f"[{text}]({address})" for text, address in section.links]
+        lines += [f"## {section.title}", *section.text, *links, *(table.markdown() for table in section.tables)]
         lines += [f"![{picture.caption}]({FIGURES}/{picture.name})" for picture in section.pictures]
     return "\n\n".join([*lines, *report.footer]) + "\n"

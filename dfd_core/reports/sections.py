@@ -44,6 +44,7 @@ class Section:
         pictures: Figures.
         folded: Whether the tables are folded away on the page until asked for.
         of_results: Whether the tables are results, which stand in results.md too.
+        links: What is beside the report: a text and an address from the report's folder each.
     """
 
     title: str
@@ -52,6 +53,7 @@ class Section:
     pictures: list[Picture] = field(default_factory=list)
     folded: bool = False
     of_results: bool = False
+    links: list[tuple[str, str]] = field(default_factory=list)
 
 
 def protocol_section(

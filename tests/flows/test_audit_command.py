@@ -54,6 +54,18 @@ def test_a_configuration_has_all_its_datasets_audited(folder, tmp_path):
     assert "audited alone" in refused.stderr
 
 
+def test_a_configuration_can_make_the_exit_code_binding(folder, tmp_path):
+    config = tmp_path / "run.yaml"
+    own = "audit: {fail_on: error, near_duplicates: false}"
+    config.write_text(f"store: store\ndatasets: [{{name: mine, folders: faces}}]\n{own}\n")
+    done = dfd("audit", config, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert "No pixel was decoded" in done.stdout
+    looked = dfd("audit", config, "--out", tmp_path / "out", "--near-duplicates")
+    assert "Every picture was decoded" in looked.stdout
+    assert looked.returncode == 1
+
+
 def test_wrong_usage_is_told(folder, tmp_path):
     wrong = dfd("audit", folder, "--fail-on", "wraning")
     assert wrong.returncode == 2

@@ -52,7 +52,7 @@ def test_what_can_be_prepared_is_and_what_cannot_says_why(images, tmp_path):
     (images / "mine/real").rename(by_hand / "img_align_celeba")
     (by_hand / "fake").mkdir()
     (images / "mygan/fake").rename(by_hand / "fake" / "stargan")
-    done = dfd(tmp_path, "datasets", "prepare", "celeba", "--sample", "5")
+    done = dfd(tmp_path, "datasets", "prepare", "celeba", "--sample", "5", "--local")
     assert done.returncode == 0, done.stderr
     assert "stargan" in done.stdout
     assert "celeba" in dfd(tmp_path, "datasets", "status").stdout

@@ -1,4 +1,5 @@
-from flows.terminal import format_table
+from dfd_core.datasets.cards import Bytes
+from flows.terminal import Line, format_table
 
 ROWS = [{"name": "a", "n": 1234, "share": 0.5}, {"name": "longer", "n": None, "share": 12.25}]
 
@@ -23,3 +24,17 @@ def test_markdown_is_a_markdown_table():
 
 def test_nothing_is_said_to_be_nothing():
     assert format_table([]) == "(none)"
+
+
+def test_progress_is_a_line_that_moves_now_and_then_on_a_terminal_only(capsys, monkeypatch):
+    Line()(1, 2)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    line = Line()
+    for done in range(1, 5001):
+        line(done, 5000)
+    line(Bytes(5_370_000), Bytes(10**7))
+    shown = capsys.readouterr().err.split("\r")
+    assert len(shown) < 1000
+    assert shown[1].startswith("  0 %  1 of 5,000")
+    assert any(text.startswith("100 %  5,000 of 5,000") and text.endswith("\n") for text in shown)

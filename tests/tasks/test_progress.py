@@ -2,6 +2,7 @@ import logging
 
 import pytest
 
+from dfd_core.datasets.cards import Bytes
 from dfd_core.errors import RunCancelledError
 from dfd_core.features.extraction import ShardReport
 from dfd_core.features.planning import ExtractionPlan
@@ -56,3 +57,23 @@ def test_counted_work_stops_when_it_is_asked_to():
             progress.advance()
     finally:
         cancelling.reset()
+
+
+def test_bytes_are_told_with_their_rate_and_what_is_left():
+    progress = CountProgress("archive x", "files", logger)
+    progress.update(Bytes(10**9), Bytes(5 * 10**9))
+    began, there = progress.began
+    assert there == 10**9
+    progress.update(Bytes(2 * 10**9), Bytes(5 * 10**9))
+    assert progress._line(began + 10) == "archive x: 2 GB of 5 GB, 100 MB/s, about 30 s left"
+    progress.update(Bytes(10), Bytes(3000))  # another archive: what came before says nothing of its rate
+    assert progress._line(began + 10) == "archive x: 10 bytes of 3 kB"
+    progress.update(1000, 20_000)
+    assert progress._line(began + 10) == "archive x: 1,000 of 20,000 files"
+
+
+@pytest.mark.parametrize(
+    ("size", "told"), [(0, "0 bytes"), (999, "999 bytes"), (999_999, "1 MB"), (5_371_000, "5.37 MB"), (10**12, "1 TB")]
+)
+def test_sizes_as_people_say_them(size, told):
+    assert f"{Bytes(size)}" == told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import re
 import struct
 import tarfile
 import zipfile
@@ -89,7 +90,10 @@ class Container:
 
     def damaged(self, error: BaseException) -> ArchiveError:
         """The error for an archive that can't be read."""
-        return ArchiveError(f"The archive {self.name} is damaged or cut short: {error or type(error).__name__}.")
+        return ArchiveError(
+            f"The archive {self.name} is damaged or cut short: {error or type(error).__name__}. "
+            "Remove it, and fetch it again."
+        )
 
 
 class ZipContainer(Container):
@@ -240,8 +244,10 @@ def open_container(name: str, file: BinaryIO, kind: str, limits: Limits = Limits
 
 
 def kind_of(name: str) -> str | None:
-    """The kind of an archive by its name; that of a part (`.001`, `.00`) by what stands before."""
+    """The kind of an archive by its name; that of a part (`.001`, `.00`) by what stands before, `.z01` is a zip's."""
     stem, _, last = name.lower().rpartition(".")
     if last.isdecimal():
         name = stem
+    elif re.fullmatch(r"z\d\d+", last):
+        return "zip"
     return next((kind for suffix, kind in SUFFIXES.items() if name.lower().endswith(suffix)), None)

@@ -13,10 +13,12 @@ class Joined(io.RawIOBase):
     """Files one after another as one.
 
     Args:
-        files: Open files that can seek; closed with this.
+        files: Open files that can seek.
+        owning: Whether they are closed with this.
     """
 
-    def __init__(self, files: Sequence[BinaryIO]) -> None:
+    def __init__(self, files: Sequence[BinaryIO], owning: bool = True) -> None:
+        self.owning = owning
         self.files = list(files)
         sizes = [file.seek(0, io.SEEK_END) for file in self.files]
         self.starts = list(itertools.accumulate([0, *sizes]))
@@ -52,7 +54,7 @@ class Joined(io.RawIOBase):
         return len(data)
 
     def close(self) -> None:
-        """Closes all parts."""
-        for file in self.files:
+        """Closes all parts, if they are its own."""
+        for file in self.files if self.owning else ():
             file.close()
         super().close()

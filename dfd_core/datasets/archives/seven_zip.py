@@ -83,9 +83,12 @@ class SevenZipContainer(Container):
 
     def copy(self, member: Member, target: IO[bytes]) -> None:
         """See `Container`."""
+        through = _Through(target)
         try:
-            self._extract([member.name], lambda _: _Through(target))
+            self._extract([member.name], lambda _: through)
         except Exception as error:
+            if through.fault is not None:  # a full disk, or a request to stop, is no damage
+                raise through.fault from error
             raise self.damaged(error) from error
 
     def _extract(self, names: list[str], sink: Callable[[str], Any]) -> None:
@@ -146,10 +149,15 @@ class _Through:
 
     def __init__(self, target: IO[bytes]) -> None:
         self.target, self.count = target, 0
+        self.fault: Exception | None = None
 
     def write(self, data: bytes) -> int:
         self.count += len(data)
-        return self.target.write(data)
+        try:
+            return self.target.write(data)
+        except Exception as error:
+            self.fault = error
+            raise
 
     def read(self, _size: int | None = None) -> bytes:
         return b""

@@ -37,11 +37,12 @@ CARDS = (
         by_hand=ByHand(
             page="https://drive.google.com/drive/folders/1p4ewuAo7d5LbNJ4cKyh10Xl9Fg2yoFOw",
             accept="Download the test set (a split zip; linked from the repository).",
-            files="it, unpacked after `zip -s- test.zip -O test_full.zip`, as <generator>/[<category>/]{0_real,1_fake}",
+            files="it as it is, with all its parts (.z01, ..., .zip), or unpacked as "
+            "<generator>/[<category>/]{0_real,1_fake},",
         ),
         rules=(
-            Rule(pattern=r"(?:test/)?(?P<generator>[^/]+)/(?:(?P<category>[^/]+)/)?1_fake/[^/]+", label=1),
-            Rule(pattern=r"(?:test/)?(?P<source>[^/]+)/(?:(?P<category>[^/]+)/)?0_real/[^/]+", label=0),
+            Rule(pattern=r"(?:test/)*(?P<generator>[^/]+)/(?:(?P<category>[^/]+)/)?1_fake/[^/]+", label=1),
+            Rule(pattern=r"(?:test/)*(?P<source>[^/]+)/(?:(?P<category>[^/]+)/)?0_real/[^/]+", label=0),
         ),
         names={
             "ADM": "adm", "Glide": "glide", "GLIDE": "glide", "Midjourney": "midjourney", "VQDM": "vqdm",

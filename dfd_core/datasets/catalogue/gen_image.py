@@ -46,7 +46,8 @@ CARDS = (
         by_hand=ByHand(
             page="https://drive.google.com/drive/folders/1jGt10bwTbhEZuGXLyvrCuxOI0cBqQ1FS",
             accept="Download the folders of the generators that you want (linked from the repository).",
-            files="them, unpacked (`7z x imagenet_ai_0419_sdv4.zip`), as <generator>/{train,val}/{ai,nature}",
+            files="them as they are, each with all its parts (.z01, ..., .zip), or unpacked as "
+            "<generator>/{train,val}/{ai,nature},",
         ),
         rules=(
             Rule(pattern=r"(?:.*/)?(?P<generator>[^/]+)/(?P<split>train|val)/ai/[^/]+", label=1),

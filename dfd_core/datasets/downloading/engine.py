@@ -17,11 +17,12 @@ from typing import Annotated, NamedTuple, TypeVar
 import filelock
 from pydantic import Field
 
-from dfd_core.datasets.cards import Progress
+from dfd_core.datasets.cards import Bytes, Progress
 from dfd_core.datasets.downloading.journal import Journal
 from dfd_core.datasets.downloading.origins import Facts, Origin, SourceChanged, TransientFault
 from dfd_core.errors import DownloadError, StoreFullError, UnreachableError
 from dfd_core.specs import Spec
+from dfd_core.storage import fault_of
 
 logger = logging.getLogger(__name__)
 Checkpoint = Callable[[], object]
@@ -30,6 +31,7 @@ T = TypeVar("T")
 _TICK_S = 0.2
 _BLOCK = 2**20
 _RESTARTS = 3
+_LONG_WAIT_S = 3.0
 
 
 class Fetching(Spec):
@@ -91,26 +93,21 @@ def download(
         target: Where to, on a local disk.
         expected: What it must be.
         how: Connections, attempts, waiting.
-        progress: Told bytes that are there, and of how many (0 where nobody knows).
+        progress: Told bytes that are there, and of how many; nothing where nobody knows that.
         checkpoint: Called at least every second from this thread.
 
     Raises:
         DownloadError: It can't be had, or is not what it should be.
         UnreachableError: It could not be had this time.
-        StoreFullError: There is not enough space.
+        StoreError: It can't be written, or there is not enough space.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     run = _Run(origin, target, how, progress or _ignore, checkpoint or _ignore)
-    with contextlib.closing(origin), _alone(target.with_name(f".{target.name}.lock"), run.checkpoint):
-        if target.exists():  # another process fetched it meanwhile
-            return Downloaded(target.stat().st_size, digest_of(target, run.checkpoint), None, 0)
-        for _ in range(_RESTARTS):
-            try:
-                return run.fetch(expected)
-            except SourceChanged as change:
-                logger.warning("%s. Its download starts over.", change)
-                run.forget()
-        raise DownloadError(f"{origin.address} changes while it is downloaded, {_RESTARTS} times by now. Try later.")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(origin), _alone(target.with_name(f".{target.name}.lock"), run.checkpoint):
+            return run.fetch_once(expected)
+    except OSError as error:
+        raise fault_of(error, "write", str(target)) from error
 
 
 class _Run:
@@ -126,6 +123,21 @@ class _Run:
         self.stop = threading.Event()
         self.lock = threading.Lock()
         self.fetched = 0
+        self.told = 0.0
+
+    def fetch_once(self, expected: Expected) -> Downloaded:
+        """Fetches it, unless it is there; from the start again where it changes meanwhile."""
+        if self.target.exists():  # another process fetched it meanwhile
+            return Downloaded(self.target.stat().st_size, digest_of(self.target, self.checkpoint), None, 0)
+        for _ in range(_RESTARTS):
+            try:
+                return self.fetch(expected)
+            except SourceChanged as change:
+                logger.warning("%s. Its download starts over.", change)
+                self.forget()
+        raise DownloadError(
+            f"{self.origin.address} changes while it is downloaded, {_RESTARTS} times by now. Try later."
+        )
 
     def fetch(self, expected: Expected) -> Downloaded:
         self.stop.clear()
@@ -235,7 +247,12 @@ class _Run:
                 "ended."
             ) from fault
         seconds = max(asked, min(longest, self.how.first_wait_s * 2.0 ** (failures - 1)))
-        logger.info("%s: %s; attempt %d follows in %.1f s", self.origin.address, fault, failures + 1, seconds)
+        now = time.monotonic()
+        tell = seconds >= _LONG_WAIT_S and now - self.told > _LONG_WAIT_S  # each thread waits, one tells
+        self.told = now if tell else self.told
+        level = logging.WARNING if tell else logging.INFO
+        what = "%s: %s; attempt %d follows in %.1f s"
+        logger.log(level, what, self.origin.address, fault, failures + 1, seconds)
         if self.stop.wait(seconds):
             raise _Stopped
 
@@ -258,7 +275,7 @@ class _Run:
                 future.result()
             self.checkpoint()
             if total:
-                self.progress(min(done(), total), total)
+                self.progress(Bytes(min(done(), total)), Bytes(total))
             if not left:
                 return
 

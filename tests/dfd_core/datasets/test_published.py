@@ -6,8 +6,9 @@ import zipfile
 
 import pytest
 
-from dfd_core.datasets import CatalogueSource, inventory
+from dfd_core.datasets import DATASETS, CatalogueSource, inventory, published, shelf
 from dfd_core.datasets.acquire import acquire
+from dfd_core.datasets.cards import Part
 from dfd_core.errors import DatasetError
 from dfd_core.features.reading import read_original
 from dfd_core.manifests import SplitSpec, prepare
@@ -106,6 +107,39 @@ def test_half_a_dataset_is_an_error(tmp_path):
     put(store, {name: data for name, data in FILES.items() if name.startswith("img")})
     with pytest.raises(DatasetError, match="not of both classes"):
         acquire(SOURCE, store)
+
+
+def test_removing_takes_halves_what_was_unpacked_and_what_a_star_stood_for(tmp_path):
+    store = Store(tmp_path)
+    (pattern,) = {part.address for archive in DATASETS["community_forensics_small"].archives for part in archive.parts}
+    assert "*" in pattern
+    part = Part(address=pattern.replace("*", "00007"))
+    store.write_bytes(shelf.place(part), b"1")
+    store.write_json(f"{shelf.place(part)}.json", {"address": part.address, "size": 1, "sha256": "0"})
+    (outer, *_), inner = DATASETS["forensynths_train"].archives[0].parts, "progan_train-inside"
+    folder = shelf.place(outer).rpartition("/")[0]
+    for name in (inner, f".{outer.name}.partial", f".{outer.name}.journal"):
+        store.write_bytes(f"{folder}/{name}", b"1")
+    there = {row["name"]: row["archives"] for row in inventory.rows(store)}
+    parts = sum(len(archive.parts) for archive in DATASETS["forensynths_train"].archives)
+    assert there == {
+        "community_forensics_small": "1 of 1",
+        "forensynths_train": f"0 of {parts}, 1 half fetched",
+    }
+    assert len(inventory.verify_archives("community_forensics_small", store)) == 1
+    assert inventory.remove("community_forensics_small", store, archives=True, forget=False) == [
+        store.url(shelf.place(part))
+    ]
+    assert len(inventory.remove("forensynths_train", store, archives=True, forget=False)) == 2
+    assert [path.suffix for path in (tmp_path / "archives").rglob("*") if path.is_file()] == [".json"]
+
+
+def test_a_limit_of_bytes_does_not_make_another_dataset(tmp_path):
+    card = DATASETS["celeba"]
+    folders = {card.folder(card.read_options({"sample": 3, **more})) for more in ({}, {"max_bytes": 5})}
+    assert len(folders) == 1
+    assert published.archives_of(card) == []
+    published.check(card.model_copy(update={"by_hand": None}), card.read_options({"max_bytes": 5}), Store(tmp_path))
 
 
 def test_removing_leaves_what_a_person_put_there(tmp_path):

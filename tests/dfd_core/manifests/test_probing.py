@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from dfd_core.datasets.sources import FolderSource
 from dfd_core.errors import ManifestError
+from dfd_core.manifests import SplitSpec, build_manifest
 from dfd_core.manifests.listing import Files, list_folder
 from dfd_core.manifests.probing import Probe, probe, probe_bytes
 
@@ -28,6 +30,19 @@ def test_digest_format_and_dimensions(fmt):
 @pytest.mark.parametrize("data", [b"", b"not an image", encoded("PNG")[:10], encoded("JPEG")[:3]])
 def test_an_unreadable_header_gives_nulls(data):
     assert probe_bytes(data)[1:] == (len(data), None, None, None)
+
+
+@pytest.mark.parametrize("place", [18, 22])
+def test_a_damaged_bmp_whose_dimensions_no_column_holds_is_a_row_without_header(place, tmp_path):
+    data = bytearray(encoded("BMP"))
+    data[place : place + 4] = struct.pack("<I", 2**31 + 5)
+    assert probe_bytes(bytes(data))[2:] == (None, None, None)
+    for kind in ("real", "fake"):
+        (tmp_path / kind).mkdir()
+        Image.new("RGB", (7, len(kind) + ord(kind[0]))).save(tmp_path / kind / "1.png")
+    (tmp_path / "real" / "2.bmp").write_bytes(bytes(data))
+    source = FolderSource(name="x", folders=str(tmp_path), generator="gan")
+    assert build_manifest(source, SplitSpec())["width"].null_count == 1
 
 
 def test_pixels_are_not_decoded_and_truncation_is_not_noticed_here():

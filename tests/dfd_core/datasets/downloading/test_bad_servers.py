@@ -1,14 +1,15 @@
 """Whatever a server does, a file is whole and right under its final name, or it is not there."""
 
+import errno
 import hashlib
 import threading
 import time
 
 import pytest
 
-from dfd_core.datasets.downloading import Fetching, HttpOrigin, download
+from dfd_core.datasets.downloading import Fetching, HttpOrigin, download, engine
 from dfd_core.datasets.downloading.engine import Expected
-from dfd_core.errors import DownloadError, UnreachableError
+from dfd_core.errors import DownloadError, StoreError, StoreFullError, UnreachableError
 
 QUICK = Fetching(chunk_bytes=2**16, first_wait_s=0.01, attempts=6, longest_wait_s=3)
 
@@ -206,3 +207,26 @@ def test_two_that_want_the_same_file_fetch_it_once(serve, content, tmp_path):
     assert sorted(one.fetched for one in found) == [0, len(content)]
     assert {one.sha256 for one in found} == {hashlib.sha256(content).hexdigest()}
     assert behaviour.sent <= len(content) + 1
+
+
+def test_a_disk_that_takes_nothing_is_the_stores_fault(serve, content, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "no space")
+
+    address, _ = serve(content)
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StoreError, match="Could not write"):
+        download(HttpOrigin(address), tmp_path / "file" / "archive.zip")
+    monkeypatch.setattr(engine, "_write_at", full)
+    with pytest.raises(StoreFullError, match="Free some space"):
+        download(HttpOrigin(address), tmp_path / "archive.zip")
+
+
+def test_long_waits_are_told_once_at_a_time(serve, content, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(engine, "_LONG_WAIT_S", 0.05)
+    address, _ = serve(content, refuse=[(503, {})] * 3)
+    download(HttpOrigin(address), tmp_path / "archive.zip", how=Fetching(first_wait_s=0.02))
+    told = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert len(told) == 1
+    assert "503" in told[0]
+    assert "attempt 4 follows in 0.1 s" in told[0]

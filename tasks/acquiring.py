@@ -1,0 +1,51 @@
+"""The tasks that fetch archives of published datasets: what is missing, and a task for each archive."""
+
+from __future__ import annotations
+
+import time
+from typing import TypeGuard
+
+from prefect import get_run_logger, task
+
+from dfd_core.config import RunConfig
+from dfd_core.datasets import published, shelf
+from dfd_core.datasets.acquire import is_acquired, resolve
+from dfd_core.datasets.cards import Archive, Bytes
+from dfd_core.datasets.options import PublishedOptions
+from dfd_core.datasets.own_cards import own_card
+from dfd_core.datasets.sources import CatalogueSource, DatasetSource
+from dfd_core.storage import Store
+from tasks import cancelling
+from tasks.progress import CountProgress
+from tasks.rates import duration
+from tasks.retries import task_options
+from tasks.run_states import cancellable_task
+
+
+def is_published(source: DatasetSource, store: Store) -> TypeGuard[CatalogueSource]:
+    """Whether a dataset has files to be fetched or put there by hand, and is not complete."""
+    if not isinstance(source, CatalogueSource) or own_card(source, store) is not None:
+        return False
+    return resolve(source)[0].make is None and not is_acquired(source, store)
+
+
+@task(**task_options(), task_run_name="look up {source.name}")
+@cancellable_task
+def missing_archives(config: RunConfig, source: CatalogueSource) -> list[Archive]:
+    """The archives of a dataset that are to be fetched whole."""
+    card, options = resolve(source)
+    assert isinstance(options, PublishedOptions)
+    return published.to_fetch(card, options, Store(config.store))
+
+
+@task(**task_options(), task_run_name="download {archive.name}")
+@cancellable_task
+def download_archive(config: RunConfig, archive: Archive) -> None:
+    """Fetches one archive into the store; what earlier attempts fetched is kept."""
+    logger, started = get_run_logger(), time.monotonic()
+    with CountProgress(f"archive {archive.name}", "bytes", logger) as progress:
+        paths = shelf.fetch_archive(
+            archive, Store(config.store), progress=progress.update, checkpoint=cancelling.checkpoint
+        )
+    size = Bytes(sum(path.stat().st_size for path in paths))
+    logger.info("archive %s: %s are there after %s", archive.name, size, duration(time.monotonic() - started))
