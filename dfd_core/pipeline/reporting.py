@@ -12,6 +12,7 @@ from dfd_core.evaluation.hierarchy import HierarchyResult
 from dfd_core.evaluation.published import published_rows
 from dfd_core.evaluation.samples import pairing_rows
 from dfd_core.features.precision import read_precision_checks
+from dfd_core.pipeline.auditing import audit_folder, report_section
 from dfd_core.pipeline.detectors import plan_run_hierarchies, plan_training, results_path
 from dfd_core.pipeline.features import check_features
 from dfd_core.pipeline.inputs import Manifests, RunInputs, samples_of
@@ -56,7 +57,7 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
     facts = [REPORT_VERSION, results, config.report.model_dump(mode="json"), [failure[1:] for failure in failures]]
     facts += [precision] if precision else []
     hierarchies = [job for job in plan_run_hierarchies(config, inputs) if job.is_done(store)]
-    facts += [[job.key for job in hierarchies], _declared(config)]
+    facts += [[job.key for job in hierarchies], _declared(config), audit_folder(config, manifests)]
     folder = f"reports/{readable_key(config.name, content_hash(facts))}"
     if store.exists(f"{folder}/index.html"):
         return Report(folder, anew=False)
@@ -87,7 +88,10 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
         published=published_rows(table.to_pandas(), config.benchmarks) if config.benchmarks else None,
         pairing=pairing_rows(samples),
         augmentations={one.name: one for one in config.augmentations},
-        sections=[hierarchy_section(HierarchyResult.load(store, job.folder)) for job in hierarchies],
+        sections=[
+            *(hierarchy_section(HierarchyResult.load(store, job.folder)) for job in hierarchies),
+            *([report_section(config, manifests)] if config.datasets else []),
+        ],
         footer=_footer(config, store.url(folder)),
     )
     store.write_bytes(f"{folder}/config.yaml", dump_config(config).encode())
