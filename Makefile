@@ -36,11 +36,14 @@ lint: $(STAMP)
 type: $(STAMP)
 	$(BIN)/mypy
 
-unit: $(STAMP)  # the engines' tests wait most of the time, so they run beside others; those of cancelling have limits of seconds
-	@$(QUIET) $(BIN)/python -m pytest -p no:cacheprovider tests/tasks > .unit-tasks.log 2>&1 & tasks=$$!; \
-	$(QUIET) $(BIN)/python -m pytest --ignore tests/tasks --ignore tests/flows/test_cancelling.py; others=$$?; \
+unit: $(STAMP)  # three rooms side by side, since engines mostly wait; the tests of cancelling have limits of seconds, so alone
+	@export $(QUIET) OMP_NUM_THREADS=1; \
+	$(BIN)/python -m pytest -p no:cacheprovider tests/tasks > .unit-tasks.log 2>&1 & tasks=$$!; \
+	$(BIN)/python -m pytest -p no:cacheprovider tests/flows --ignore tests/flows/test_cancelling.py > .unit-flows.log 2>&1 & flows=$$!; \
+	$(BIN)/python -m pytest --ignore tests/tasks --ignore tests/flows; core=$$?; \
+	wait $$flows; commands=$$?; cat .unit-flows.log; \
 	wait $$tasks; engines=$$?; cat .unit-tasks.log; \
-	$(QUIET) $(BIN)/python -m pytest tests/flows/test_cancelling.py; exit $$((others + engines + $$?))
+	$(BIN)/python -m pytest tests/flows/test_cancelling.py; exit $$((core + commands + engines + $$?))
 
 bench: $(STAMP)  ## speed against references, an hour on two cores; PARTS="bare fan_out" for some
 	@$(QUIET) PYTHONPATH=. $(BIN)/python tests/benchmarks/bench.py $(PARTS)
