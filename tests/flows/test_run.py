@@ -37,7 +37,7 @@ def test_the_last_line_is_the_report_and_logs_go_to_standard_error(first):
     assert lines[-2].startswith("Dashboard: http://127.0.0.1:")
     assert "Accuracy in % (n): Power spectrum" in done.stdout
     assert "INFO" not in done.stdout
-    assert "Fitting 36 of 36 detectors" in done.stderr
+    assert re.search(r"Fitting (\d+) of \1 detectors", done.stderr)
 
 
 def test_every_flow_and_task_run_is_kept_and_completed(engine, first):
@@ -97,7 +97,7 @@ def test_the_same_again_does_nothing_anew_and_says_so(engine, first):
     again = engine.dfd("run", path)
     assert again.stdout.splitlines()[-1] == done.stdout.splitlines()[-1]
     assert "Every vector of the 6 feature sets is in the store already" in again.stderr
-    assert "All 36 detectors have scores in the store already" in again.stderr
+    assert re.search(r"All \d+ detectors have scores in the store already", again.stderr)
     assert "The report is in the store already" in again.stderr
 
 
@@ -117,8 +117,8 @@ def test_prefect_and_ray_give_the_numbers_of_one_process(engine, first, tmp_path
     [
         ("prepare", "manifests", "sim_pixel_shuffle"),
         ("extract", "features", "Power spectrum"),
-        ("evaluate", "results", "on generators not trained on"),
-        ("report", "reports", "on generators not trained on"),
+        ("evaluate", "results", "means over generators not trained on"),
+        ("report", "reports", "means over generators not trained on"),
     ],
 )
 def test_each_step_has_its_command(engine, first, step, where, says):
