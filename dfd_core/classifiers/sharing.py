@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dfd_core.classifiers.registry import CLASSIFIERS, ClassifierSpec
+from dfd_core.classifiers.threads import threads_for
 
 
 def sharing_groups(specs: Sequence[ClassifierSpec]) -> list[list[int]]:
@@ -42,10 +43,11 @@ def fit_group(specs: Sequence[ClassifierSpec], X: np.ndarray, y: np.ndarray, see
     card = CLASSIFIERS[specs[0].name]
     rows = np.asarray(X, dtype=card.dtype)
     models = [card.build(spec.parsed_options(), seed) for spec in specs]
-    if card.shared_option is None:
-        return [model.fit(rows, y) for model in models]
-    first = models[0].fit(rows, y)
-    return [first, *(first.twin(model.k) for model in models[1:])]
+    with threads_for(len(rows)):
+        if card.shared_option is None:
+            return [model.fit(rows, y) for model in models]
+        first = models[0].fit(rows, y)
+        return [first, *(first.twin(model.k) for model in models[1:])]
 
 
 def score_group(models: Sequence[Any], X: np.ndarray) -> list[np.ndarray]:
@@ -58,7 +60,11 @@ def score_group(models: Sequence[Any], X: np.ndarray) -> list[np.ndarray]:
     Returns:
         For each classifier (M,) float64, the second column of its `predict_proba`.
     """
-    wide = np.asarray(X, dtype=np.float64)  # those that want float32 round for themselves
+    with threads_for(len(X)):
+        return _scores(models, np.asarray(X, dtype=np.float64))  # those that want float32 round for themselves
+
+
+def _scores(models: Sequence[Any], wide: np.ndarray) -> list[np.ndarray]:
     found: list[np.ndarray | None] = [None] * len(models)
     for position, model in enumerate(models):
         if found[position] is not None:

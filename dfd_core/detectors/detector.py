@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from dfd_core.classifiers import CLASSIFIERS
+from dfd_core.classifiers import CLASSIFIERS, ClassifierCard
 from dfd_core.classifiers.sharing import fit_group, score_group
+from dfd_core.classifiers.threads import threads_for
 from dfd_core.detectors.files import from_bytes, to_bytes
 from dfd_core.detectors.spec import DetectorSpec
 from dfd_core.errors import EvaluationError, StoreError
@@ -173,12 +174,18 @@ def check_training_rows(spec: DetectorSpec, X: np.ndarray, y: np.ndarray) -> np.
 def fit_reducer(spec: ReducerSpec, X: np.ndarray, seed: int) -> Any:
     """A reducer fitted on training rows (N, D), or `None` where vectors stay as they are."""
     reducer = REDUCERS[spec.name].build(spec.parsed_options(), seed)
-    return None if reducer is None else reducer.fit(X.astype(np.float64))
+    if reducer is None:
+        return None
+    with threads_for(len(X)):
+        return reducer.fit(X.astype(np.float64))
 
 
 def reduce(reducer: Any, X: np.ndarray) -> np.ndarray:
     """(N, D') float64 what a classifier is given, or X itself without a reducer."""
-    return X if reducer is None else np.asarray(reducer.transform(X.astype(np.float64)))
+    if reducer is None:
+        return X
+    with threads_for(len(X)):
+        return np.asarray(reducer.transform(X.astype(np.float64)))
 
 
 def assemble(
@@ -207,9 +214,14 @@ def assemble(
         dimension=dimension,
         n_train_real=len(y) - fake,
         n_train_fake=fake,
-        notes=(*notes, *card.notes(classifier, prepared, y)),
+        notes=(*notes, *_notes(card, classifier, prepared, y)),
     )
     return Detector(summary, reducer, classifier)
+
+
+def _notes(card: ClassifierCard, classifier: Any, prepared: np.ndarray, y: np.ndarray) -> tuple[str, ...]:
+    with threads_for(len(prepared)):
+        return card.notes(classifier, prepared, y)
 
 
 def _check_vectors(X: np.ndarray, what: str) -> None:

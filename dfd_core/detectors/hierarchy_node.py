@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from dfd_core.classifiers import CLASSIFIERS, ClassifierSpec
+from dfd_core.classifiers.threads import threads_for
 from dfd_core.detectors.hierarchy_spec import UNKNOWN, Level, LevelSpec
 from dfd_core.detectors.hierarchy_threshold import held_out, lost_share, lowest_kept
 from dfd_core.errors import EvaluationError
@@ -160,10 +161,11 @@ def _fitted(summary: NodeSummary, X: np.ndarray, codes: np.ndarray, seed: int) -
     kind: Kind = "one classifier" if n_classes == 2 or _is_multiclass(chosen.classifier, seed) else "one versus rest"
     targets = [codes] if kind == "one classifier" else [codes == code for code in range(n_classes)]
     try:
-        if reducer is not None:
-            reducer.fit(X.astype(np.float64))
-        prepared = _prepared(reducer, X, chosen.classifier)
-        models = [_build(chosen.classifier, seed).fit(prepared, target.astype(np.int64)) for target in targets]
+        with threads_for(len(X)):
+            if reducer is not None:
+                reducer.fit(X.astype(np.float64))
+            prepared = _prepared(reducer, X, chosen.classifier)
+            models = [_build(chosen.classifier, seed).fit(prepared, target.astype(np.int64)) for target in targets]
     except (ValueError, np.linalg.LinAlgError) as error:
         counts = np.bincount(codes, minlength=n_classes).tolist()
         raise EvaluationError(

@@ -1,9 +1,10 @@
 """Fitting a grid of classifiers, reducers and augmentations, against each cell by itself with plain scikit-learn.
 
-Ours fits each reducer once, searches neighbours once for all k, and takes scikit-learn-intelex where it is installed
-and there are many rows. CPU-seconds of this process, threads included; both score the test rows. The plain cells use
-scikit-learn's classes with the same hyperparameters; where QDA finds a singular covariance it is fitted again with the
-same shrinkage. scikit-learn has no autoencoder, so ours is fitted anew in each cell.
+Ours fits each reducer once, searches neighbours once for all k, gives small fits one thread, and takes
+scikit-learn-intelex where it is installed and there are many rows. CPU-seconds of this process, threads included; both
+score the test rows. The plain cells use scikit-learn's classes with the same hyperparameters and its own threads, fitted
+anew with the same regularisation where QDA finds a singular covariance; scikit-learn has no autoencoder, so ours is
+fitted anew in each cell.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from dfd_core.classifiers import CLASSIFIERS, ClassifierSpec
 from dfd_core.classifiers.sharing import fit_group, score_group, sharing_groups
+from dfd_core.classifiers.threads import threads_for
 from dfd_core.reducers import REDUCERS, ReducerSpec
 
 FEATURES = Path(__file__).resolve().parents[3] / "shared" / "data" / "reference_features"
@@ -117,11 +119,13 @@ def our_cells(name: str, split: Split, reducers: tuple[str, ...]) -> Grid:
     seconds, accuracy = {}, {}
     for reducer in reducers:
         started = time.process_time()
-        X, X_test = _reduced(reducer, split)
+        with threads_for(len(split.X)):
+            X, X_test = _reduced(reducer, split)
         for group in sharing_groups(SPECS):
             models = fit_group([SPECS[position] for position in group], X, split.y, SEED)
             for position, model, score in zip(group, models, score_group(models, X_test), strict=True):
-                CLASSIFIERS[SPECS[position].name].notes(model, X, split.y)
+                with threads_for(len(X)):
+                    CLASSIFIERS[SPECS[position].name].notes(model, X, split.y)
                 label = SPECS[position].label()
                 accuracy[name, reducer, label] = float(np.mean((score > 0.5) == split.y_test))
                 seconds[name, reducer, label] = time.process_time() - started
