@@ -2,9 +2,9 @@
 
 Ours fits each reducer once, searches neighbours once for all k, gives small fits one thread, and takes
 scikit-learn-intelex where it is installed and there are many rows. CPU-seconds of this process, threads included; both
-score the test rows. The plain cells use scikit-learn's classes with the same hyperparameters and its own threads, fitted
-anew with the same regularisation where QDA finds a singular covariance; scikit-learn has no autoencoder, so ours is
-fitted anew in each cell.
+score the test rows. The plain cells use scikit-learn's classes with the same hyperparameters and its own threads,
+fitted anew with the same regularisation where QDA finds a singular covariance; scikit-learn has no autoencoder, so ours
+is fitted anew in each cell.
 """
 
 from __future__ import annotations
