@@ -107,6 +107,11 @@ class RunConfig(Spec):
                 raise ValueError(
                     f"protocol.{key} has {sorted(unknown)}, which are not among augmentations: {sorted(names)}"
                 )
+        known = {one.name for one in self.backbones} | {one.card.title for one in self.backbones}
+        for labels in self.combinations:
+            odd = [label for label in labels if not any(label == one or label.startswith(f"{one} ") for one in known)]
+            if odd and not self.features:
+                raise ValueError(f"combinations name {odd}, which are not among backbones: {sorted(known)}")
         datasets = {source.name for source in self.datasets}
         strangers = sorted(self.benchmarks.keys() - datasets)
         if strangers and not self.features:

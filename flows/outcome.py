@@ -20,7 +20,7 @@ from flows.terminal import format_table
 
 BEST = 20
 THRESHOLD = "0.5"
-SHOWN = ["train", "test", "transform", "backbone", "reducer", "classifier", "n", "accuracy", "auroc"]
+SHOWN = ["train", "test", "transform", "backbone", "reducer", "classifier", "n", "accuracy", "auroc", "status"]
 Outcome = tuple[str, str]
 """The address of what was made, and a text about it."""
 
@@ -116,7 +116,10 @@ def _tabled(config: RunConfig, path: str) -> Outcome:
     beside = Store(store.url().rsplit("/", 1)[0])
     address = beside.write_bytes("accuracy.csv", frame.to_csv(index=False).encode())
     best = frame.sort_values("accuracy", ascending=False, kind="stable").head(BEST)
-    rows = [{name: _short(value) for name, value in zip(SHOWN, row, strict=True)} for row in best[SHOWN].to_numpy()]
+    rows = [
+        {name: _short(value) for name, value in zip(SHOWN, row, strict=True)}
+        for row in best.reindex(columns=SHOWN).to_numpy()
+    ]
     failed = int((frame["status"] == "failed").sum())
     lines = [f"The {len(rows)} best of {len(frame)} cells, by accuracy on their test set:", format_table(rows)]
     lines += [f"{failed} cells failed; the column note says why."] if failed else []
@@ -136,7 +139,8 @@ def _accuracy(config: RunConfig, results: pa.Table) -> str:
     """The first matrix, and what every combination reaches on unseen generators; the report has all of them."""
     shown = _without_intervals(results.filter(pc.equal(results["calibration"], "none")))
     fixed = shown.filter(pc.fill_null(pc.equal(shown["threshold_policy"], THRESHOLD), True))
-    first, *others = matrix_tables(fixed, "accuracy")
+    tables = matrix_tables(fixed.filter(pc.is_valid(fixed["value"])), "accuracy") or matrix_tables(fixed, "accuracy")
+    first, *others = tables
     more = f"({len(others)} more matrices of accuracy, and those of the other metrics, are in the report)\n"
     lines = [
         *pipeline.catalogue_notes(config),
@@ -145,6 +149,9 @@ def _accuracy(config: RunConfig, results: pa.Table) -> str:
         text_table(summary_table(fixed)),
         "Intervals, other thresholds, calibration and every other metric are in the report.",
     ]
+    failed = set(results.filter(pc.equal(results["status"], "failed"))["detector"].to_pylist())
+    if failed:
+        lines.append(f"{len(failed)} detectors failed; the report says why, and --retry-failed tries them again.")
     return "\n".join(lines) + "\n"
 
 

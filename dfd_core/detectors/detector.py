@@ -176,8 +176,13 @@ def fit_reducer(spec: ReducerSpec, X: np.ndarray, seed: int) -> Any:
     reducer = REDUCERS[spec.name].build(spec.parsed_options(), seed)
     if reducer is None:
         return None
-    with threads_for(len(X)):
-        return reducer.fit(X.astype(np.float64))
+    try:
+        with threads_for(len(X)):
+            return reducer.fit(X.astype(np.float64))
+    except (ValueError, np.linalg.LinAlgError) as error:
+        raise EvaluationError(
+            f"The reducer {spec.label()} can't be fitted on {len(X)} vectors of {X.shape[1]} numbers: {error}"
+        ) from error
 
 
 def reduce(reducer: Any, X: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ with what is missing. A cell that fails gets a table of scores that says why, an
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from dfd_core.classifiers.sharing import fit_group, score_group, sharing_groups
 from dfd_core.detectors import Detector
 from dfd_core.detectors.detector import assemble, check_training_rows, fit_reducer, reduce
 from dfd_core.detectors.files import from_bytes, to_bytes
-from dfd_core.errors import DfdError, StoreError
+from dfd_core.errors import DfdError, EvaluationError, StoreError
 from dfd_core.evaluation.grid import DetectorJob
 from dfd_core.evaluation.protocols import ProtocolSpec
 from dfd_core.evaluation.samples import Samples
@@ -152,7 +153,9 @@ def _fit(bench: Bench, group: list[DetectorJob], rows: _Rows, failed: dict[str, 
         return [(job, Detector.load(bench.store, job.detector_path)) for job in group]
 
     def fit(jobs: list[DetectorJob]) -> list[_Fitted]:
-        models = fit_group([job.spec.classifier for job in jobs], rows.prepared, rows.y, jobs[0].spec.seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what a solver warns of is a note of its card, or a score that is refused
+            models = fit_group([job.spec.classifier for job in jobs], rows.prepared, rows.y, jobs[0].spec.seed)
         made = []
         for job, model in zip(jobs, models, strict=True):
             detector = assemble(job.spec, (rows.reducer, model), rows.prepared, rows.y, rows.notes, rows.dimension)
@@ -171,7 +174,12 @@ def _score(bench: Bench, fitted: list[list[_Fitted]], reducer: Any, failed: dict
         reduced = reduce(reducer, part.X)
 
         def score(some: list[_Fitted], X: np.ndarray = reduced) -> list[tuple[str, np.ndarray]]:
-            scores = score_group([detector.classifier for _, detector in some], X) if len(X) else [X[:, 0]] * len(some)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                models = [detector.classifier for _, detector in some]
+                scores = score_group(models, X) if len(X) else [np.empty(0)] * len(some)
+            for (job, _), own in zip(some, scores, strict=True):
+                check_scores(job, own)
             return [(job.key, score) for (job, _), score in zip(some, scores, strict=True)]
 
         for group in fitted:
@@ -181,6 +189,20 @@ def _score(bench: Bench, fitted: list[list[_Fitted]], reducer: Any, failed: dict
     for job, detector in whole:
         bench.store.write_table(job.scores_path, scores_table(detector.summary, found[job.key]), _facts(job))
     return len(whole)
+
+
+def check_scores(job: DetectorJob, score: np.ndarray) -> None:
+    """Sees that scores are such.
+
+    Raises:
+        EvaluationError: Some are not within [0, 1].
+    """
+    wrong = ~((score >= 0) & (score <= 1))
+    if wrong.any():
+        raise EvaluationError(
+            f"{job.spec.classifier.label()} gave {int(wrong.sum())} of {len(score)} scores that are not within [0, 1], "
+            f"the first {score[wrong][0]}."
+        )
 
 
 def _each(work: Callable[[list[Any]], list[Any]], together: list[Any], failed: dict[str, str]) -> list[Any]:
@@ -194,7 +216,7 @@ def _each(work: Callable[[list[Any]], list[Any]], together: list[Any], failed: d
     except Exception as error:  # whatever a solver raises belongs to its cell
         if len(together) == 1:
             job = together[0] if isinstance(together[0], DetectorJob) else together[0][0]
-            failed[job.key] = f"{type(error).__name__}: {error}"
+            failed[job.key] = str(error) if isinstance(error, DfdError) else f"{type(error).__name__}: {error}"
             return []
         return [made for one in together for made in _each(work, [one], failed)]
 

@@ -14,8 +14,9 @@ from itertools import product
 
 from dfd_core.classifiers import ClassifierSpec
 from dfd_core.detectors import DetectorSpec
+from dfd_core.errors import EvaluationError
 from dfd_core.evaluation.banks import VectorSet, failed_samples
-from dfd_core.evaluation.protocols import ProtocolSpec, TrainingSet, training_sets
+from dfd_core.evaluation.protocols import ProtocolSpec, TrainingSet, training_sets, usable_sets
 from dfd_core.evaluation.samples import TRAIN, Samples
 from dfd_core.evaluation.scoring import failure_of
 from dfd_core.reducers import ReducerSpec
@@ -108,11 +109,15 @@ def plan_detectors(
     Raises:
         EvaluationError: No generator can be trained on.
     """
-    return [
+    jobs = [
         job
         for label, own in sets.items()
         for job in _of_backbone(store, samples, manifest_digests, own, grid.of_backbone(label))
     ]
+    if not jobs:
+        training_sets(samples, grid.protocol)  # says what there is
+        raise EvaluationError("No training set has features of all its datasets under one augmentation. Extract them.")
+    return jobs
 
 
 def _of_backbone(
@@ -131,7 +136,7 @@ def _of_backbone(
         "protocol": grid.protocol.model_dump(mode="json", exclude={"train_on"}),
     }
     for augmentation in grid.protocol.choose_training(list(dict.fromkeys(one.augmentation for one in own))):
-        for trained in training_sets(samples, grid.protocol, augmentation):
+        for trained in usable_sets(samples, grid.protocol, augmentation):
             places = [(dataset, augmentation) for dataset in dict.fromkeys(name for name, _ in trained.members)]
             if not all(place in folders for place in places):
                 continue

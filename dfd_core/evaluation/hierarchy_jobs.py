@@ -67,13 +67,15 @@ class HierarchyJob:
 
 def plan_hierarchies(
     store: Store,
+    samples: Samples,
     manifest_digests: Mapping[str, str],
     sets: Mapping[str, Sequence[VectorSet]],
     specs: Sequence[RunHierarchySpec],
     rules: tuple[ProtocolSpec, BootstrapSpec],
 ) -> list[HierarchyJob]:
-    """Every hierarchy of a run on every backbone and training augmentation, finished or not."""
+    """Every hierarchy of a run on every backbone and training augmentation with training samples, finished or not."""
     protocol, bootstrap = rules
+    everything = tuple(samples.families)
     jobs = []
     for label, own in sets.items():
         if label == METADATA:
@@ -83,6 +85,8 @@ def plan_hierarchies(
         )
         for spec in specs:
             for augmentation in protocol.choose_training(list(dict.fromkeys(one.augmentation for one in own))):
+                if samples.members(everything, TRAIN, augmentation).rows.empty:
+                    continue
                 title = " / ".join([spec.name, label, augmentation])
                 named = spec.model_copy(update={"name": title})
                 facts = [VERSION, named.model_dump(mode="json"), label, augmentation, features, dict(manifest_digests)]
@@ -110,6 +114,17 @@ def fit_hierarchy(bench: Bench, job: HierarchyJob) -> str:
     spec = HierarchySpec.model_validate(job.spec.model_dump(exclude={"leave_out"}))
     fit_and_evaluate_hierarchy(spec, train, tests, resampling).save(bench.store, job.folder)
     return job.folder
+
+
+def keep_failure(store: Store, job: HierarchyJob, error: Exception) -> None:
+    """Keeps why a hierarchy can't be fitted, for the report."""
+    store.write_json(f"{job.folder}/failure.json", {"hierarchy": job.spec.name, "error": str(error)})
+
+
+def failure_of(store: Store, job: HierarchyJob) -> str | None:
+    """Why a hierarchy could not be fitted; `None` where it was, or was not tried."""
+    path = f"{job.folder}/failure.json"
+    return str(store.read_json(path)["error"]) if store.exists(path) and not job.is_done(store) else None
 
 
 def _sides(spec: RunHierarchySpec, samples: Samples) -> tuple[tuple[Generator, ...], tuple[Generator, ...]]:

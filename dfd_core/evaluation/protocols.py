@@ -124,9 +124,9 @@ def training_sets(samples: Samples, protocol: ProtocolSpec, augmentation: str | 
     Raises:
         EvaluationError: There is none.
     """
-    sets = list(_training_sets(samples, protocol, augmentation))
-    usable = [one for one in sets if min(one.n_real, one.n_fake) >= protocol.min_samples_per_class]
+    usable = usable_sets(samples, protocol, augmentation)
     if not usable:
+        sets = list(_training_sets(samples, protocol, augmentation))
         found = ", ".join(f"{s.title} ({s.n_real} real, {s.n_fake} fake)" for s in sets) or "none"
         raise EvaluationError(
             f"No training set has {protocol.min_samples_per_class} real and as many generated samples in split "
@@ -134,6 +134,12 @@ def training_sets(samples: Samples, protocol: ProtocolSpec, augmentation: str | 
             "min_samples_per_class."
         )
     return usable
+
+
+def usable_sets(samples: Samples, protocol: ProtocolSpec, augmentation: str | None = None) -> list[TrainingSet]:
+    """As `training_sets`, also where there is none."""
+    sets = _training_sets(samples, protocol, augmentation)
+    return [one for one in sets if min(one.n_real, one.n_fake) >= protocol.min_samples_per_class]
 
 
 def untrainable(samples: Samples, protocol: ProtocolSpec) -> list[TrainingSet]:

@@ -140,10 +140,13 @@ def parts_to_score(spec: DetectorSpec, bank: Bank, samples: Samples, protocol: P
     datasets = sorted({dataset for dataset, _ in samples.tested})
     if not datasets:
         raise EvaluationError(f"No dataset has generated samples beside rows in split {TEST}: nothing to score.")
-    for dataset in datasets:
+    covered = [dataset for dataset in datasets if any(name == dataset for name, _ in bank)]
+    if not covered:
+        raise EvaluationError(
+            f"There are no features of {spec.backbone} for the test sets {', '.join(datasets)}; extract or import them."
+        )
+    for dataset in covered:  # imported datasets may have vectors of other backbones only
         available = [augmentation for name, augmentation in bank if name == dataset]
-        if not available:
-            raise EvaluationError(f"There are no features of {spec.backbone} for the test set {dataset}; extract them.")
         for augmentation in sorted(protocol.choose_testing(available, spec.train_augmentation)):
             rows = samples.test_rows(dataset, TEST, augmentation)
             if len(rows):

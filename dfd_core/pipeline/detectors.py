@@ -21,7 +21,13 @@ from dfd_core.evaluation.cells import (
     sharing_a_reducer,
 )
 from dfd_core.evaluation.grid import DetectorJob, GridSpec, missing_jobs, plan_detectors
-from dfd_core.evaluation.hierarchy_jobs import HierarchyJob, fit_hierarchy, plan_hierarchies
+from dfd_core.evaluation.hierarchy_jobs import (
+    HierarchyJob,
+    failure_of,
+    fit_hierarchy,
+    keep_failure,
+    plan_hierarchies,
+)
 from dfd_core.pipeline.engine import Engine
 from dfd_core.pipeline.inputs import RunInputs, samples_of
 from dfd_core.pipeline.metadata import metadata_sets
@@ -42,7 +48,9 @@ def trainable(config: RunConfig, inputs: RunInputs) -> list[AnyFeatureSet]:
 
 def vectors_of(config: RunConfig, inputs: RunInputs) -> dict[str, list[VectorSet]]:
     """The vectors that detectors can be trained on, by label of the backbone or of the combination."""
-    return vector_sets(trainable(config, inputs), config.combinations)
+    labels = {one.spec.name: one.label for one in inputs.backbones}
+    combinations = [[labels.get(name, name) for name in names] for names in config.combinations]
+    return vector_sets(trainable(config, inputs), combinations)
 
 
 def plan_training(config: RunConfig, inputs: RunInputs) -> list[DetectorJob]:
@@ -89,8 +97,8 @@ def train(
         engine: What carries it out.
         on_detectors: Told how many more are finished.
 
-    Raises:
-        EvaluationError: All of them failed. Where some do, the others have results, and a row says why they have none.
+    Returns:
+        What became of them. A detector that failed has scores that say why.
     """
     store, samples = Store(config.store), samples_of(config, inputs.open(config)[0])
     missing = missing_jobs(store, jobs, config.extraction.retry_failed)
@@ -100,11 +108,11 @@ def train(
         if not todo:
             continue
         bench = Bench(store, samples, load_bank(store, own), config.protocol)
-        _raise_first(engine.map(fit_shared_reducer, bench, sharing_a_reducer(todo), lambda *_: None))
+        # a reducer that can't be fitted fails again in its cells, where it becomes their rows
+        shared = engine.map(fit_shared_reducer, bench, sharing_a_reducer(todo), lambda *_: None)
+        _raise_first({index: error for index, error in shared.items() if not isinstance(error, EvaluationError)})
         errors = engine.map(fit_and_score, bench, todo, _announcing(on_detectors, todo, failed))
         _raise_first(errors)
-    if missing and len(failed) == len(jobs):
-        raise EvaluationError(f"All {len(failed)} detectors failed. First: {failed[0][0]}: {failed[0][1]}")
     return Trained(len(missing) - len(failed), tuple(failed))
 
 
@@ -113,7 +121,10 @@ def plan_run_hierarchies(config: RunConfig, inputs: RunInputs) -> list[Hierarchy
     manifests, _ = inputs.open(config)
     digests = {name: manifest.digest for name, manifest in manifests.items()}
     rules = (config.protocol, config.evaluation.bootstrap)
-    return plan_hierarchies(Store(config.store), digests, vectors_of(config, inputs), config.hierarchies, rules)
+    if not config.hierarchies:
+        return []
+    store, samples = Store(config.store), samples_of(config, manifests)
+    return plan_hierarchies(store, samples, digests, vectors_of(config, inputs), config.hierarchies, rules)
 
 
 def train_hierarchies(
@@ -122,18 +133,20 @@ def train_hierarchies(
     """Fits and measures the hierarchies that have no results yet.
 
     Returns:
-        How many there were.
-
-    Raises:
-        EvaluationError: One can't be fitted.
+        How many there were, those among them that can't be fitted: the report says why.
     """
     store, samples = Store(config.store), samples_of(config, inputs.open(config)[0])
-    todo = [job for job in plan_run_hierarchies(config, inputs) if not job.is_done(store)]
+    retry = config.extraction.retry_failed
+    jobs_of_run = plan_run_hierarchies(config, inputs)
+    todo = [job for job in jobs_of_run if not job.is_done(store) and (retry or failure_of(store, job) is None)]
     for label, own in vectors_of(config, inputs).items():
         jobs = [job for job in todo if job.backbone == label]
         if jobs:
             bench = Bench(store, samples, load_bank(store, own), config.protocol)
-            _raise_first(engine.map(fit_hierarchy, bench, jobs, lambda *_: on_hierarchies(1)))
+            errors = engine.map(fit_hierarchy, bench, jobs, lambda *_: on_hierarchies(1))
+            _raise_first({index: error for index, error in errors.items() if not isinstance(error, EvaluationError)})
+            for index, error in errors.items():
+                keep_failure(store, jobs[index], error)
     return len(todo)
 
 
@@ -165,6 +178,9 @@ def tabulate(config: RunConfig, inputs: RunInputs, engine: Engine, on_detectors:
 
     Returns:
         Its path in the store.
+
+    Raises:
+        EvaluationError: All detectors failed.
     """
     store = Store(config.store)
     manifests, _ = inputs.open(config)
@@ -186,7 +202,10 @@ def tabulate(config: RunConfig, inputs: RunInputs, engine: Engine, on_detectors:
     present = set(store.names("results/detectors", ".parquet"))
     todo = [(job.scores_path, paths[job.key]) for job in jobs if paths[job.key].rsplit("/", 1)[1] not in present]
     _raise_first(engine.map(evaluate_stored, (store, rules), todo, lambda *_: on_detectors(1)))
-    results = pa.concat_tables([store.read_table(paths[job.key]).replace_schema_metadata() for job in jobs])
+    parts = [store.read_table(paths[job.key]).replace_schema_metadata() for job in jobs]
+    results = pa.concat_tables(parts)
+    if results["value"].null_count == len(results):
+        raise EvaluationError(f"All {len(jobs)} detectors failed. First: {parts[0]['note'][0]}")
     results = results.set_column(0, "run", pa.array([config.name] * len(results)))
     store.write_table(path, results, provenance(config=dump_config(config), detectors=len(jobs)))
     return path

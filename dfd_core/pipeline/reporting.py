@@ -9,6 +9,7 @@ from dfd_core.datasets import DATASETS, CatalogueSource
 from dfd_core.errors import EvaluationError
 from dfd_core.evaluation.banks import load_bank, vector_sets
 from dfd_core.evaluation.hierarchy import HierarchyResult
+from dfd_core.evaluation.hierarchy_jobs import HierarchyJob, failure_of
 from dfd_core.evaluation.published import published_rows
 from dfd_core.evaluation.samples import pairing_rows
 from dfd_core.features.precision import read_precision_checks
@@ -20,6 +21,7 @@ from dfd_core.pipeline.stored import StoredCalibrators, StoredScores
 from dfd_core.provenance import provenance
 from dfd_core.reports import ReportInput, write_report
 from dfd_core.reports.hierarchy_section import hierarchy_section
+from dfd_core.reports.sections import Section
 from dfd_core.specs import content_hash, readable_key
 from dfd_core.storage import Store
 
@@ -56,8 +58,12 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
     precision = read_precision_checks(store, feature_sets)
     facts = [REPORT_VERSION, results, config.report.model_dump(mode="json"), [failure[1:] for failure in failures]]
     facts += [precision] if precision else []
-    hierarchies = [job for job in plan_run_hierarchies(config, inputs) if job.is_done(store)]
-    facts += [[job.key for job in hierarchies], _declared(config), audit_folder(config, manifests)]
+    hierarchies = plan_run_hierarchies(config, inputs)
+    facts += [
+        [(job.key, job.is_done(store)) for job in hierarchies],
+        _declared(config),
+        audit_folder(config, manifests),
+    ]
     folder = f"reports/{readable_key(config.name, content_hash(facts))}"
     if store.exists(f"{folder}/index.html"):
         return Report(folder, anew=False)
@@ -89,7 +95,7 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
         pairing=pairing_rows(samples),
         augmentations={one.name: one for one in config.augmentations},
         sections=[
-            *(hierarchy_section(HierarchyResult.load(store, job.folder)) for job in hierarchies),
+            *(_hierarchy_section(store, job) for job in hierarchies),
             *([report_section(config, manifests)] if config.datasets else []),
         ],
         footer=_footer(config, store.url(folder)),
@@ -97,6 +103,12 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
     store.write_bytes(f"{folder}/config.yaml", dump_config(config).encode())
     write_report(store, folder, content)
     return Report(folder, anew=True)
+
+
+def _hierarchy_section(store: Store, job: HierarchyJob) -> Section:
+    if job.is_done(store):
+        return hierarchy_section(HierarchyResult.load(store, job.folder))
+    return Section(f"Hierarchy {job.spec.name}", [f"It has no results: {failure_of(store, job) or 'not fitted yet'}"])
 
 
 def _declared(config: RunConfig) -> dict[str, object]:

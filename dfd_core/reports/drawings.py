@@ -60,6 +60,10 @@ def robustness_section(
     """
     rows = selection.rows[per_generator(selection.rows) & (selection.rows["calibration"] == "none")]
     rows = rows[~rows["seen"] & rows["threshold_policy"].fillna("0.5").eq("0.5")]
+    if rows.empty:
+        return None
+    protocol = _first(rows, "protocol")
+    rows = rows[rows["protocol"] == protocol]
     presets = {name: AUGMENTATIONS[name] for name in set(rows["test_augmentation"]) if name in AUGMENTATIONS}
     known = {**presets, **augmentations}
     pictures = []
@@ -82,7 +86,8 @@ def robustness_section(
     if not pictures:
         return None
     text = [
-        "On generators that were not trained on, at threshold 0.5 where one is needed. Mild changes are at the left."
+        "On generators that were not trained on, at threshold 0.5 where one is needed, protocol "
+        f"{protocol.replace('_', ' ')}. Mild changes are at the left."
     ]
     return Section("Robustness", text, pictures=pictures)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import pandas as pd
 
 from dfd_core.evaluation.matrices import GROUP, metric_short, per_generator, per_source, policy_order, policy_text
+from dfd_core.evaluation.protocols import MATCHED
 from dfd_core.reports.accuracy import accuracy_tables
 from dfd_core.reports.sections import Section
 from dfd_core.reports.selection import KEY, Selection
@@ -21,13 +23,14 @@ FULL = (
 )  # fmt: skip
 MAX_ACCURACY_TABLES = 12
 MAX_NOTES = 12
+_NUMBERS = re.compile(r"\d+(\.\d+)?")
 
 
 def overview_section(frame: pd.DataFrame, selection: Selection) -> Section:
     """The one table that people want: the drawn combinations and the metadata probe, unchanged images, unseen ones."""
     shown = selection.with_probes()
     shown = shown[shown["calibration"] == "none"]
-    shown = shown[shown["test_augmentation"] == clean(shown)]
+    shown = shown[unchanged(shown)]
     metric = headline(shown["metric"])
     told = [name for name in OVERVIEW if name not in HEADLINES or name == metric]
     table = _compact(summary_table(shown, metrics=told), metric_short(metric))
@@ -35,7 +38,7 @@ def overview_section(frame: pd.DataFrame, selection: Selection) -> Section:
     text = [
         f"{frame['detector'].nunique()} detectors, {len(generators)} generators, "
         f"{frame['test_augmentation'].nunique()} augmentations in test. {selection.how} The table has unchanged images "
-        f"(augmentation {clean(shown)}); all combinations are under Comparison.",
+        f"({' and '.join(sorted(set(shown['test_augmentation'])))}); all combinations are under Comparison.",
     ]
     warned = [row for row in table.rows if any(cell.startswith(SIGN) for cell in row)]
     if warned:
@@ -43,8 +46,13 @@ def overview_section(frame: pd.DataFrame, selection: Selection) -> Section:
             f"{SIGN} In {len(warned)} of {len(table.rows)} rows a look at the files' metadata alone may explain the "
             "accuracy: format, size and compression differ between reals and generated. See the notes below the table."
         )
-    notes = Counter(note for note in frame["note"].dropna() if note)
-    text += [f"Note on {n} values: {note}." for note, n in sorted(notes.items())[:MAX_NOTES]]
+    notes: Counter[str] = Counter()
+    first: dict[str, str] = {}
+    for note in (note for note in frame["note"].dropna() if note):
+        alike = _NUMBERS.sub("n", note)  # those that differ by numbers alone are told once
+        notes[alike] += 1
+        first.setdefault(alike, note.rstrip("."))
+    text += [f"Note on {n} values: {first[alike]}." for alike, n in sorted(notes.items())[:MAX_NOTES]]
     if len(notes) > MAX_NOTES:
         text.append(f"{len(notes) - MAX_NOTES} more kinds of notes are in the column note of results.csv.")
     return Section("Results on unseen generators", text, [table], of_results=True)
@@ -53,11 +61,14 @@ def overview_section(frame: pd.DataFrame, selection: Selection) -> Section:
 def accuracy_section(selection: Selection, published: pd.DataFrame | None) -> Section:
     """Data set, accuracy, published: a table for each training set."""
     rows = selection.with_probes()
-    rows = rows[(rows["calibration"] == "none") & (rows["test_augmentation"] == clean(rows))]
+    rows = rows[(rows["calibration"] == "none") & unchanged(rows)]
     tables = accuracy_tables(rows, published)
     text = ["At threshold 0.5, which is what nearly all papers print."]
     if published is not None:
-        text.append("Published numbers come from other training sets, sizes and preprocessing; the notes say which.")
+        told = "Published numbers come from other training sets, sizes and preprocessing; the notes say which."
+        text.append(
+            told if len(published) else "No published number has the training and test generators of these tables."
+        )
     if len(tables) > MAX_ACCURACY_TABLES:
         text.append(f"{MAX_ACCURACY_TABLES} of {len(tables)} tables shown.")
     return Section(
@@ -68,7 +79,7 @@ def accuracy_section(selection: Selection, published: pd.DataFrame | None) -> Se
 def seen_section(selection: Selection) -> Section:
     """What is lost from generators that were trained on to those that were not, and to families that were not."""
     rows = selection.with_probes()
-    rows = rows[per_generator(rows) & (rows["calibration"] == "none") & (rows["test_augmentation"] == clean(rows))]
+    rows = rows[per_generator(rows) & (rows["calibration"] == "none") & unchanged(rows)]
     metric = headline(rows["metric"])
     rows = with_metadata(rows[rows["metric"] == metric])
     probed = ["metadata, unseen"] if rows["metadata"].notna().any() else []
@@ -117,7 +128,7 @@ def seen_section(selection: Selection) -> Section:
 def sources_section(selection: Selection) -> Section | None:
     """The false-positive rate on each source of reals; None where it was not measured."""
     rows = selection.rows[per_source(selection.rows) & (selection.rows["metric"] == "false_positive_rate")]
-    rows = rows[rows["test_augmentation"] == clean(rows)] if len(rows) else rows
+    rows = rows[unchanged(rows)]
     if rows.empty:
         return None
     policies = sorted(rows["threshold_policy"].dropna().unique(), key=policy_order)
@@ -155,6 +166,14 @@ def _compact(table: Table, main: str) -> Table:
     rows = tuple((" · ".join(row[:2]), *(row[place] for place in kept)) for row in table.rows)
     caption = "; ".join([table.caption, *(f"{name}: {value}" for name, value in told.items())])
     return Table(("detector", *(table.header[place] for place in kept)), rows, caption, table.notes, "overview")
+
+
+def unchanged(frame: pd.DataFrame) -> pd.Series:
+    """Which rows are of unchanged images; for detectors of matched images, of matched ones."""
+    wanted = pd.Series(clean(frame), index=frame.index, dtype=object).where(
+        frame["train_augmentation"] != MATCHED, MATCHED
+    )
+    return frame["test_augmentation"] == wanted
 
 
 def clean(frame: pd.DataFrame) -> str:

@@ -44,6 +44,7 @@ class Mean(NamedTuple):
         high: Upper end.
         n: Samples behind it.
         metadata: What metadata alone reach in the same cells.
+        distinct: Samples behind it that may be distinct: of several training sets the largest number; 0 is n.
     """
 
     value: float
@@ -51,6 +52,7 @@ class Mean(NamedTuple):
     high: float
     n: int
     metadata: float
+    distinct: int = 0
 
 
 NOTHING = Mean(np.nan, np.nan, np.nan, 0, np.nan)
@@ -77,7 +79,8 @@ def means(frame: pd.DataFrame, by: Sequence[str]) -> dict[tuple[Any, ...], Mean]
         known = known.assign(metadata=np.nan)
     how = {"value": "mean", "low": "mean", "high": "mean", "n": "sum", "metadata": "mean"}
     found = known.groupby(list(dict.fromkeys([*by, *_TRAINED_ON])), sort=False).agg(how)
-    found = found.groupby(level=list(by), sort=False).agg(how)
+    found["distinct"] = found["n"]  # training sets are tested on much the same samples
+    found = found.groupby(level=list(by), sort=False).agg({**how, "distinct": "max"})
     keys = [key if isinstance(key, tuple) else (key,) for key in found.index]
     return {key: Mean(*row) for key, row in zip(keys, found.itertuples(index=False), strict=True)}
 
@@ -133,7 +136,7 @@ def matrix_table(matrix: Matrix) -> Table:
 
 def metadata_cell(mean: Mean) -> str:
     """What metadata alone reach where the mean was measured, with a sign where that may explain it."""
-    sign = f"{SIGN} " if explain(mean.value, mean.metadata, int(mean.n)) else ""
+    sign = f"{SIGN} " if explain(mean.value, mean.metadata, int(mean.distinct or mean.n)) else ""
     return sign + percent(mean.metadata)
 
 

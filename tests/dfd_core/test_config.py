@@ -140,6 +140,7 @@ def test_robustness_names_all_severities_at_once_and_none_twice():
         ({"benchmarks": {"nothing": "GenImage"}}, r"benchmarks name \['nothing'\]"),
         ({"datasets": []}, "datasets and features are both empty"),
         ({"combinations": [["spectrum"]]}, "at least 2 items"),
+        ({"combinations": [["spectrum", "clip"]]}, r"combinations name \['clip'\], which are not among backbones"),
         ({"evaluation": {"thresholds": ["best"]}}, "no threshold policy named 'best'"),
         ({"hierarchies": [{"name": "h"}, {"name": "h"}]}, "hierarchies has h more than once"),
     ],

@@ -100,6 +100,12 @@ def test_a_cell_that_fails_is_a_row_and_the_others_stand(tmp_path):
     assert table.loc["knn(k=999)", "note"].str.contains("999").all()
     assert table.loc["lda", "accuracy"].notna().all()
     assert "4 cells failed" in done.stdout
+    alone = ("grid", tmp_path / "t.parquet", "--out", tmp_path / "alone", "--reducers", "none", "--local")
+    for _ in range(2):
+        done = dfd(*alone, "--classifiers", "knn(k=999)")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "All 2 detectors failed" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

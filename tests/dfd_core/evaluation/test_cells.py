@@ -208,3 +208,41 @@ def test_combinations_are_found_by_label_or_name_and_unknown_ones_named():
     assert joined.folders == ("features/a/none/clip.openai", "features/a/none/dino")
     with pytest.raises(UnknownNameError, match="no backbone with features named 'clap'"):
         vector_sets(sets, [("clap", "dino")])
+
+
+def test_a_reducer_that_can_not_be_fitted_fails_its_cells_alone(world, stored):
+    grid = GridSpec.model_validate(GRID.model_dump() | {"reducers": ["none", "pca(components=50)"]})
+    shared = bench(world, stored, grid)
+    done = {part[0].spec.reducer.name: fit_and_score(shared, part) for part in bundles(plan(world, stored, grid), 1)}
+    assert done["none"].scored == 2
+    assert len(done["pca"].failed) == 2
+    assert "pca(components=50) can't be fitted" in done["pca"].failed[0][1]
+
+
+def test_scores_that_are_none_fail_their_cell(world, stored, monkeypatch):
+    original = module.score_group
+
+    def breaking(models, X):
+        return [score * np.nan if len(models[0].classes_) and hasattr(models[0], "coef_") else score
+                for score in original(models, X)]  # fmt: skip
+
+    monkeypatch.setattr(module, "score_group", breaking)
+    (part, *_) = bundles(plan(world, stored), workers=1)
+    done = fit_and_score(bench(world, stored), part)
+    assert done.scored == 1
+    assert "scores that are not within [0, 1], the first nan" in done.failed[0][1]
+
+
+def test_augmentations_without_training_rows_and_datasets_of_other_backbones_are_no_part_of_the_grid(world, stored):
+    store, sets = stored
+    world.frame = world.frame.assign(augmentation=None)
+    trained = (world.frame["split"] == "train") & (world.frame["dataset"] == "a")
+    world.frame.loc[trained, "augmentation"] = "blur"
+    only_a = [one for one in sets["b"] if one.dataset == "a"]
+    grid = GRID.model_copy(update={"protocol": ProtocolSpec(train_augmentations="all")})
+    jobs = plan(world, (store, {"b": only_a}), grid)
+    assert {(job.spec.train_dataset, job.spec.train_augmentation) for job in jobs} == {("a", "blur")}
+    shared = Bench(store, Samples(world.frame), load_bank(store, only_a), grid.protocol)
+    done = [fit_and_score(shared, part) for part in bundles(jobs, 1)]
+    assert all(not one.failed for one in done)
+    assert set(scores(stored, jobs[:1]).popitem()[1]["test_dataset"]) == {"a"}
