@@ -125,10 +125,10 @@ def test_a_report_means_that_the_files_are_there_and_a_failed_write_is_that_shar
     extractor, shards = make(4)
     write = storage._write_local
 
-    def fails(target, data):
+    def fails(target, data, flush=True):
         if shards[2].name in str(target):
             raise PermissionError(13, "Permission denied")
-        write(target, data)
+        write(target, data, flush)
 
     monkeypatch.setattr(storage, "_write_local", fails)
     (target,) = shards[0].targets
