@@ -17,6 +17,7 @@ split: {train: 0.5, validation: 0.1, test: 0.4}
 augmentations: [none, jpeg_q75]
 backbones: [spectrum, tiny_resnet, tiny_clip]
 extraction: {shard_size: 20}
+evaluation: {bootstrap: {replicates: 20}}
 """
 
 

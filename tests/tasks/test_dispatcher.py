@@ -233,11 +233,9 @@ def test_a_shard_that_hangs_costs_its_actor_and_comes_again_carefully(run, tmp_p
     assert [careful for name, careful, _ in starts if name == poison] == ["False", "True"]
     again = [(name, careful) for number, (name, careful, _) in enumerate(starts) if name in _names(starts[:number])]
     assert (poison, "True") in again
-    assert (
-        len(again) <= IN_FLIGHT
-    )  # those that stood behind it come again, carefully, since any of them may be to blame
+    # those that stood behind it come again, carefully, since any of them may be to blame; some had not begun
     assert all(careful == "True" for _, careful in again)
-    assert sum(careful == "True" for _, careful, _ in starts) == len(again)
+    assert len(again) <= sum(careful == "True" for _, careful, _ in starts) <= IN_FLIGHT
     (hung,) = {int(pid) for name, careful, pid in starts if name == poison and careful == "False"}
     deadline = time.monotonic() + 15  # Ray gives a process that does not answer five seconds
     while psutil.pid_exists(hung) and psutil.Process(hung).status() != psutil.STATUS_ZOMBIE:
