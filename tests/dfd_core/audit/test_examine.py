@@ -66,9 +66,26 @@ def test_damage_that_only_a_decoder_sees(folder, clean, file):
 
 
 def test_a_file_that_lacks_only_its_end_marker_is_judged_by_the_decoder(folder, clean, file):
-    place = folder(clean | {"gan/fake/marker.jpg": file(100)[:-2] + bytes(200)})
-    assert "truncated" in kinds(audit(place))
-    assert "truncated" not in kinds(audit(place, spec=AuditSpec()))
+    files = {"marker.jpg": file(100)[:-2] + bytes(200), "marker.png": file(101, kind="PNG")[:-12]}
+    place = folder(clean | {f"gan/fake/{name}": data for name, data in files.items()})
+    assert kinds(audit(place))["truncated"].n == 2
+    found = kinds(audit(place, spec=AuditSpec()))
+    assert found.keys() == {"no_end"}
+    assert (found["no_end"].severity, found["no_end"].n) == ("warning", 2)
+    assert found["no_end"].message == "2 of 62 files lack their end, though their pixels decode."
+
+
+@pytest.mark.parametrize("near", [False, True])
+def test_a_wrong_check_sum_is_found_also_where_the_pixels_decode(folder, clean, file, near):
+    data = bytearray(file(100, kind="PNG"))
+    start = data.index(b"IDAT")
+    data[start + 4 + int.from_bytes(data[start - 4 : start])] ^= 1
+    found = kinds(audit(folder(clean | {"gan/fake/sum.png": bytes(data)}), spec=AuditSpec(near_duplicates=near)))
+    assert found.keys() == {"bad_chunk"}
+    assert (found["bad_chunk"].severity, found["bad_chunk"].evidence) == (
+        "warning",
+        ("gan/fake/sum.png: the chunk IDAT",),
+    )
 
 
 def test_exact_duplicates_by_what_they_cross(folder, clean, file):
