@@ -70,6 +70,10 @@ def test_wrong_usage_is_told(folder, tmp_path):
     wrong = dfd("audit", folder, "--fail-on", "wraning")
     assert wrong.returncode == 2
     assert "Did you mean 'warning'" in wrong.stderr
+    pattern = dfd("audit", folder, "--group-pattern", "(")
+    assert pattern.returncode == 2
+    assert pattern.stderr.strip().splitlines()[-1].endswith("position 0.")
+    assert "Traceback" not in pattern.stderr
     missing = dfd("audit", tmp_path / "nowhere")
     assert missing.returncode == 1
     assert "There is no folder" in missing.stderr

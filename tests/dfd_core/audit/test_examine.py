@@ -5,7 +5,7 @@ import pytest
 from dfd_core.audit import AuditSpec, audit_manifests, audit_places
 from dfd_core.audit.confounds import auroc_by_groups
 from dfd_core.datasets.sources import FolderSource
-from dfd_core.errors import DatasetError, ManifestError
+from dfd_core.errors import DatasetError, ManifestError, UsageError
 from dfd_core.manifests import SplitSpec, prepare
 from dfd_core.storage import Store
 
@@ -134,6 +134,23 @@ def test_groups_by_pattern_and_by_bytes(folder, file):
     assert (alone.groups, alone.mixed) == (18, 0)
     with pytest.raises(ManifestError, match="finds nothing in any of 19 paths"):
         audit(place, pattern="q")
+
+
+def test_a_pattern_that_can_not_be_searched_is_told_before_a_file_is_read(folder, clean, tmp_path, monkeypatch):
+    place = folder(clean)
+    manifest = prepare(FolderSource(name="m", folders=str(place)), SplitSpec(), Store(tmp_path / "store"))
+    path = tmp_path / "m.parquet"
+    manifest.table.to_pandas().to_parquet(path)
+    found = audit(path, folder({"cam/real/1.jpg": clean["cam/real/01.jpg"]}, "other"), pattern=r"real")
+    assert {one.dataset: one.groups for one in found.groups} == {"m": 60, "other": 1}
+    assert "kept the groups it has" in found.notes[0]
+    from dfd_core.audit import gathering
+
+    monkeypatch.setattr(gathering, "read_file", lambda url: pytest.fail("read"))
+    with pytest.raises(UsageError, match=r"group_pattern '\(' is not a regular expression: missing \)"):
+        audit(place, pattern="(")
+    with pytest.raises(UsageError, match="m.parquet says itself in its column `group`"):
+        audit(path, pattern="zzz")
 
 
 def test_splits_of_manifests(folder, clean, file, tmp_path):
