@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pandas as pd
 
-from dfd_core.audit.findings import MOST_EVIDENCE, UNKNOWN, Finding, Groups, Severity
+from dfd_core.audit.findings import GENERATED, MOST_EVIDENCE, REAL, UNKNOWN, Finding, Groups, Severity
 from dfd_core.audit.gathering import Evidence
 from dfd_core.audit.hashing import near_pairs
 from dfd_core.audit.spec import AuditSpec
@@ -22,6 +22,8 @@ _ADVICE = {
     "files": "They count several times: remove copies if that is not meant.",
 }
 _SEVERITY: dict[str, Severity] = {"labels": "error", "splits": "error", "datasets": "warning", "files": "info"}
+_LABELS = {REAL: "real", GENERATED: "generated"}
+_TOLD = 4
 
 
 def check_exact(evidence: Evidence, _: AuditSpec) -> Iterator[Finding]:
@@ -100,7 +102,7 @@ def _by_place(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 def _finding(part: pd.DataFrame, border: str, kind: str, what: str, where: str, distance: Distance) -> Finding:
     count = part["set"].nunique()
     first = (members for _, members in itertools.islice(part.groupby("set", sort=True), MOST_EVIDENCE - 1))
-    lines = [_told(members, distance) for members in first]
+    lines = [_told(members, border, distance) for members in first]
     if count > len(lines):
         lines.append(f"and {count - len(lines)} more sets")
     across = "" if border == "files" else f"_across_{border}"
@@ -112,14 +114,22 @@ def _finding(part: pd.DataFrame, border: str, kind: str, what: str, where: str, 
     )  # fmt: skip
 
 
-def _told(members: pd.DataFrame, distance: Distance) -> str:
-    shown = members.head(4)
-    named = (shown["dataset"] + "/" + shown["path"]).tolist()
-    first, *others = shown["row"].tolist()
-    for place, row in enumerate(others, start=1):
-        apart = distance(first, row) if distance is not None else None
-        named[place] += f" ({apart} bits)" if apart is not None else ""
-    more = f" and {len(members) - 4} more" if len(members) > 4 else ""
+def _told(members: pd.DataFrame, border: str, distance: Distance) -> str:
+    """Some files of a set with what sets them apart, one from each side of the border first."""
+    sides = {"labels": ["label"], "splits": ["dataset", "split"]}.get(border, ["dataset"])
+    repeats = members.duplicated(sides)
+    shown = pd.concat([members[~repeats], members[repeats]]).head(_TOLD)
+    first = shown["row"].iloc[0]
+    named = []
+    for row, dataset, path, label, split in zip(
+        *(shown[name] for name in ("row", "dataset", "path", "label", "split")), strict=True
+    ):
+        said = [{"labels": _LABELS.get(label, ""), "splits": split}.get(border, "")]
+        apart = distance(first, row) if distance is not None and row != first else None
+        said.append("" if apart is None else f"{apart} bits")
+        within = ", ".join(filter(None, said))
+        named.append(f"{dataset}/{path}" + (f" ({within})" if within else ""))
+    more = f" and {len(members) - _TOLD} more" if len(members) > _TOLD else ""
     return " = ".join(named) + more
 
 

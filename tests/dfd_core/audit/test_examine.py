@@ -97,11 +97,23 @@ def test_exact_duplicates_by_what_they_cross(folder, clean, file):
     other = folder({"cam/real/t.jpg": shared, "gan/fake/z.jpg": file(103)}, name="other")
     found = {(f.kind, f.where): f for f in audit(one, other).findings if f.kind.startswith("duplicates")}
     assert found["duplicates_across_labels", "set"].severity == "error"
-    assert found["duplicates_across_labels", "set"].evidence == ("set/cam/real/a.jpg = set/gan/fake/a.jpg",)
+    assert found["duplicates_across_labels", "set"].evidence == (
+        "set/cam/real/a.jpg (real) = set/gan/fake/a.jpg (generated)",
+    )
     assert found["duplicates", "set"].evidence == ("set/gan/fake/b.jpg = set/gan/fake/c.jpg",)
     across = found["duplicates_across_datasets", "other and set"]
     assert set(across.evidence[0].split(" = ")) == {"set/cam/real/s.jpg", "other/cam/real/t.jpg"}
     assert len(found) == 3
+
+
+def test_evidence_shows_each_side_of_a_border_first(folder, clean, file):
+    same = file(100)
+    many = {f"cam/real/a{i}.jpg": same for i in range(6)} | {"gan/fake/z.jpg": same}
+    found = kinds(audit(folder(clean | many)))["duplicates_across_labels"]
+    assert found.evidence == (
+        "set/cam/real/a0.jpg (real) = set/gan/fake/z.jpg (generated) = set/cam/real/a1.jpg (real) = "
+        "set/cam/real/a2.jpg (real) and 3 more",
+    )
 
 
 def test_empty_files_are_no_duplicates_of_each_other(folder, clean):
@@ -117,7 +129,10 @@ def test_near_duplicates_over_sizes_and_encodings_and_within_groups(folder, clea
     place = folder(clean | files)
     found = kinds(audit(place, spec=AuditSpec()))
     assert found["near_duplicates_across_labels"].n == 2
-    assert "cam/real/n1_a.png = set/gan/fake/n1_b.jpg (" in found["near_duplicates_across_labels"].evidence[0]
+    assert (
+        "cam/real/n1_a.png (real) = set/gan/fake/n1_b.jpg (generated, "
+        in found["near_duplicates_across_labels"].evidence[0]
+    )
     assert found["near_duplicates"].n == 2
     grouped = kinds(audit(place, spec=AuditSpec(), pattern=r"(n\d)_"))
     assert "near_duplicates_across_labels" not in grouped
@@ -165,6 +180,7 @@ def test_splits_of_manifests(folder, clean, file, tmp_path):
     found = kinds(audit(path, spec=AuditSpec()), "m")
     assert found["near_duplicates_across_splits"].severity == "error"
     assert found["near_duplicates_across_splits"].n == 2
+    assert "a1.jpg (train) = m/cam/real/a2.jpg (test, " in found["near_duplicates_across_splits"].evidence[0]
     assert "validation has generated images only" in found["split_without_class"].message
     (place / "gan/fake/00.jpg").write_bytes(file(7, (50, 50)))
     assert kinds(audit(path), "m")["changed"].evidence[0].startswith("gan/fake/00.jpg")
