@@ -10,10 +10,10 @@ import pandas as pd
 
 from dfd_core.audit.findings import GENERATED, MOST_EVIDENCE, REAL, UNKNOWN, Finding, Groups, Severity
 from dfd_core.audit.gathering import Evidence
-from dfd_core.audit.hashing import near_pairs
+from dfd_core.audit.hashing import near_sets
 from dfd_core.audit.spec import AuditSpec
 
-Distance = Callable[[int, int], int | None] | None
+Distance = Callable[[int, int], int] | None
 _ADVICE = {
     "labels": "One of the two labels is wrong, or one is a reconstruction of the other: remove or group them.",
     "splits": "What was trained on would be tested: give each such set one group (`group_pattern`), or remove copies.",
@@ -37,23 +37,17 @@ def check_near(evidence: Evidence, spec: AuditSpec) -> Iterator[Finding]:
     """Files of different groups with nearly the same perceptual hash; a file that is near to two joins their sets."""
     if evidence.hashes is None:
         return
-    rows = np.flatnonzero(evidence.has_hash)
-    unique, inverse = np.unique(evidence.hashes[rows], axis=0, return_inverse=True)
-    pairs, distances = near_pairs(unique, spec.radius)
     sets = np.full(len(evidence.frame), -1)
-    sets[rows] = _components(len(unique), pairs)[inverse.ravel()]
+    sets[evidence.has_hash] = near_sets(evidence.hashes[evidence.has_hash], spec.radius)
     frame = evidence.frame
     by_set = frame.assign(set=sets)[sets >= 0].groupby("set")
     # the same bytes are told elsewhere, and files of one group are known to belong together and never part
     told = (by_set["sample_id"].nunique() > 1) & ((by_set["group"].nunique() > 1) | (by_set["dataset"].nunique() > 1))
     sets[~np.isin(sets, told.index[told])] = -1
-    apart = dict(zip(map(tuple, pairs.tolist()), distances.tolist(), strict=True))
-    hash_of = np.full(len(frame), -1)
-    hash_of[rows] = inverse.ravel()
+    hashes = evidence.hashes
 
-    def distance(a: int, b: int) -> int | None:
-        low, high = sorted((int(hash_of[a]), int(hash_of[b])))
-        return 0 if low == high else apart.get((low, high))
+    def distance(a: int, b: int) -> int:
+        return int(np.bitwise_count(hashes[a] ^ hashes[b]).sum())
 
     yield from _related(frame, sets, "near_duplicates", "show nearly the same picture", distance)
 
@@ -131,12 +125,3 @@ def _told(members: pd.DataFrame, border: str, distance: Distance) -> str:
         named.append(f"{dataset}/{path}" + (f" ({within})" if within else ""))
     more = f" and {len(members) - _TOLD} more" if len(members) > _TOLD else ""
     return " = ".join(named) + more
-
-
-def _components(n: int, pairs: np.ndarray) -> np.ndarray:
-    """(N,) the number of the connected set that each of N nodes is in."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    edges = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    return np.asarray(connected_components(edges, directed=False)[1])
