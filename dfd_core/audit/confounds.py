@@ -55,7 +55,7 @@ def check(found: Sequence[Score], histograms: Sequence[Histogram], spec: AuditSp
             n=own[0].n_real + own[0].n_fake,
             message=f"Properties of the files alone tell its images from its reals (AUROC): {listed}.",
             advice=_advice([score.prop for score in telling]),
-            evidence=tuple(line for s in telling for line in _shares(histograms, where[0], s.prop)),
+            evidence=tuple(line for s in telling for line in (*_medians(s), *_shares(histograms, where[0], s.prop))),
         )  # fmt: skip
 
 
@@ -141,8 +141,18 @@ def _of_generator(dataset: str, generator: str, rows: pd.DataFrame, X: np.ndarra
             value = auroc_by_groups(part, y, groups, spec.seed)
         why = note if value is not None else "fewer than two groups of a class"
         yield Score(
-            dataset=dataset, generator=generator, prop=prop, auroc=value, n_real=n_real, n_fake=n_fake, note=why
-        )
+            dataset=dataset, generator=generator, prop=prop, auroc=value, n_real=n_real, n_fake=n_fake, note=why,
+            medians=tuple(_sizes(part, y)) if prop == "bytes" else (),
+        )  # fmt: skip
+
+
+def _sizes(part: np.ndarray, y: np.ndarray) -> Iterator[tuple[str, float, float]]:
+    """Medians of the size in bytes, and of bytes per pixel, in reals and generated images."""
+    if len(np.unique(y)) < 2:
+        return
+    real, fake = (np.median(part[y == label].astype(np.float64), axis=0) for label in (0, 1))
+    yield "bytes", round(float(2 ** real[0])), round(float(2 ** fake[0]))
+    yield "bytes per pixel", round(float(real[1]), 4), round(float(fake[1]), 4)
 
 
 def _pair(rows: pd.DataFrame, generator: str) -> np.ndarray:
@@ -168,6 +178,11 @@ def _advice(props: Sequence[str]) -> str:
             "Size in bytes alone can be an effect of what the pictures show: compare with the results under `matched`."
         )
     return f"{text}. The probe `metadata` shows beside each result what is left."
+
+
+def _medians(score: Score) -> Iterator[str]:
+    for what, real, fake in score.medians:
+        yield f"{what}: median {real:,.10g} of real, {fake:,.10g} of generated files"
 
 
 def _shares(found: Sequence[Histogram], dataset: str, prop: str) -> Iterator[str]:

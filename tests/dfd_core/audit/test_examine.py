@@ -223,6 +223,22 @@ def test_a_planted_shortcut_is_named_with_its_evidence(folder, clean, file, opti
     assert found.exit_code(None) == 0
 
 
+def test_size_in_bytes_has_medians_as_its_evidence(folder, clean):
+    fakes = {path: data + bytes(200) for path, data in clean.items() if "fake" in path}  # within one bin
+    found = audit(folder(clean | fakes))
+    (score,) = [score for score in found.scores if score.prop == "bytes"]
+    sizes = [
+        np.median([len(data) for path, data in (clean | fakes).items() if label in path]) for label in ("real", "fake")
+    ]
+    assert score.medians[0] == pytest.approx(("bytes", *sizes), abs=2)
+    assert score.medians[1] == pytest.approx(("bytes per pixel", *(size / 96**2 for size in sizes)), abs=1e-3)
+    lines = kinds(found, "set/gan")["shortcut"].evidence
+    _, real, fake = score.medians[0]
+    assert lines[0] == f"bytes: median {real:,.0f} of real, {fake:,.0f} of generated files"
+    assert lines[1].startswith("bytes per pixel: median 0.")
+    assert [score.medians for score in found.scores if score.prop != "bytes"] == [()] * 13
+
+
 def test_each_generator_is_compared_with_its_own_reals(folder, file):
     files = {f"a/real/{i}.jpg": file(i) for i in range(20)} | {f"a/fake/{i}.jpg": file(50 + i) for i in range(20)}
     files |= {f"b/real/{i}.png": file(100 + i, kind="PNG") for i in range(20)}
