@@ -90,6 +90,13 @@ def read_audit(store: Store, folder: str) -> Audit | None:
     return Audit.model_validate(values)
 
 
+def audit_facts(config: RunConfig, manifests: Manifests) -> list[str] | None:
+    """What a report's key has of the audit: its place and what it found, since an audit can be made anew there."""
+    folder = audit_folder(config, manifests)
+    found = None if folder is None else read_audit(Store(config.store), folder)
+    return None if folder is None else [folder, "" if found is None else content_hash(found.model_dump(mode="json"))]
+
+
 def report_section(config: RunConfig, manifests: Manifests) -> Section:
     """What a report says of the audit, also where none was made."""
     folder = audit_folder(config, manifests)
