@@ -206,18 +206,29 @@ def _values(columns: dict[str, list]) -> dict[str, list[str]]:  # type: ignore[t
         "jpeg_quality": [_or_dash(value) for value in columns["quality"]],
         "chroma_subsampling": [_or_dash(value) for value in columns["subsampling"]],
         "progressive": _yes_no([a or b for a, b in zip(columns["progressive"], columns["interlaced"], strict=True)]),
+        "markers": _markers(columns),
         "icc": _yes_no(columns["icc"]),
-        "exif": [_or_dash(make) if there and make else _yes(there) for there, make in _two(columns, "exif", "make")],
+        "exif": [_or_dash(make) if there and make else _yes(there) for there, make in _rows(columns, "exif", "make")],
         "software": [_or_dash(value) for value in columns["software"]],
         "xmp": _yes_no(columns["xmp"]),
         "ai_metadata": [
             ", ".join(filter(None, ["c2pa" if there else "", marks or ""])) or "–"
-            for there, marks in _two(columns, "c2pa", "ai_metadata")
+            for there, marks in _rows(columns, "c2pa", "ai_metadata")
         ],
     }
 
 
-def _two(columns: dict[str, list], *names: str) -> Iterator[tuple]:  # type: ignore[type-arg]
+def _markers(columns: dict[str, list]) -> list[str]:  # type: ignore[type-arg]
+    """What a JPEG file's markers say, and how WebP is coded."""
+    found = []
+    for restarts, jfif, adobe, lossless in _rows(columns, "restarts", "jfif", "adobe", "lossless"):
+        named = ["JFIF"] * bool(jfif) + ([] if adobe is None else [f"Adobe {adobe}"]) + ["restarts"] * bool(restarts)
+        named += [] if lossless is None else ["lossless" if lossless else "lossy"]
+        found.append(", ".join(named) or "–")
+    return found
+
+
+def _rows(columns: dict[str, list], *names: str) -> Iterator[tuple]:  # type: ignore[type-arg]
     yield from zip(*(columns[name] for name in names), strict=True)
 
 

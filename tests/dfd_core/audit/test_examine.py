@@ -7,6 +7,7 @@ from dfd_core.audit.confounds import auroc_by_groups
 from dfd_core.datasets.sources import FolderSource
 from dfd_core.errors import DatasetError, ManifestError, UsageError
 from dfd_core.manifests import SplitSpec, prepare
+from dfd_core.manifests.headers_vector import PROPERTIES
 from dfd_core.storage import Store
 
 HEADERS_ONLY = AuditSpec(near_duplicates=False)
@@ -311,6 +312,8 @@ def test_histograms_count_every_readable_file(folder, clean, file):
     }
     assert by_prop["format"] == {"JPEG": (30, 30), "PNG": (0, 1)}
     assert by_prop["quantisation_tables"] == {"libjpeg's of 75": (30, 30), "–": (0, 1)}
+    assert by_prop["markers"] == {"JFIF": (30, 30), "–": (0, 1)}
+    assert by_prop.keys() == {*PROPERTIES, "software"}
     assert by_prop["dimensions"] == {"96 x 96": (30, 31)}
     for histogram in found.histograms:
         assert histogram.totals() == (30, 31), histogram.prop
