@@ -8,21 +8,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.datasets_commands import DEFAULT_STORE
 from flows.terminal import Line
 
 if TYPE_CHECKING:
     from dfd_core.audit import Audit
     from dfd_core.config import RunConfig
+    from dfd_core.storage import Store
 
 _CONFIGS = (".yaml", ".yml")
 
 
-def audit(
+def audit(  # noqa: PLR0913, PLR0917  # a command has as many parameters as options
     places: Annotated[
         list[str],
         typer.Argument(
-            metavar="FOLDER|MANIFEST|CONFIG...",
-            help="Folders of images, .parquet manifests, or one run's configuration for all of its datasets.",
+            metavar="FOLDER|MANIFEST|NAME|CONFIG...",
+            help="Folders of images, .parquet manifests, names of prepared datasets, or one run's configuration "
+            "for all of its datasets.",
         ),
     ],
     out: Annotated[str, typer.Option("--out", metavar="URL", help="Where page, sheets and JSON go.")] = "dfd-audit",
@@ -39,6 +42,10 @@ def audit(
         str | None,
         typer.Option("--group-pattern", metavar="REGEX", help="Finds in a path the group that a file belongs to."),
     ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option("--store", metavar="URL", help="Where named datasets were prepared.", show_default=DEFAULT_STORE),
+    ] = None,
 ) -> None:
     """Looks for broken files, duplicates, and what gives the label away.
 
@@ -54,17 +61,18 @@ def audit(
 
     if fail_on is not None and fail_on not in SEVERITIES:
         raise UnknownNameError("severity", fail_on, SEVERITIES)
-    config = _configuration(places, group_pattern)
+    config = _configuration(places, group_pattern, store)
     asked = {"fail_on": fail_on, "near_duplicates": near_duplicates}
     own = config.audit.model_dump() if config is not None and config.audit is not None else {}
     spec = AuditSpec.model_validate({**own, **{key: value for key, value in asked.items() if value is not None}})
     with starting.stoppable():
         if config is None:
-            found, evidence = audit_places(places, spec, group_pattern, Line())
+            known = Store(store or DEFAULT_STORE)
+            found, evidence = audit_places([_place(one, known) for one in places], spec, group_pattern, Line())
         else:
-            store = Store(config.store)
-            manifests = [prepare(source, config.split, store, Line()) for source in config.datasets]
-            found, evidence = audit_manifests(store, manifests, spec, Line())
+            own_store = Store(config.store)
+            manifests = [prepare(source, config.split, own_store, Line()) for source in config.datasets]
+            found, evidence = audit_manifests(own_store, manifests, spec, Line())
     names = ", ".join(dict.fromkeys(evidence.frame["dataset"]))
     page = write_audit(Store(out), "", found, list(contact_sheets(evidence, spec.seed)), f"Audit of {names}")
     if as_json:
@@ -76,7 +84,35 @@ def audit(
     raise typer.Exit(found.exit_code(spec.fail_on))
 
 
-def _configuration(places: list[str], group_pattern: str | None) -> RunConfig | None:
+def _place(place: str, store: Store) -> str:
+    """A place that is there, or the manifest of a dataset of that name.
+
+    Raises:
+        UsageError: The dataset is known but not prepared, or more than once.
+    """
+    from dfd_core.datasets import DATASETS
+    from dfd_core.datasets.own_cards import own_cards
+    from dfd_core.errors import UsageError
+    from dfd_core.manifests.manifest import FOLDER
+
+    if "/" in place or place.endswith(".parquet") or Path(place).exists():
+        return place
+    keys = [key for key in store.names(FOLDER, ".parquet") if key.rpartition("-")[0] == place]
+    addresses = [store.url(f"{FOLDER}/{key}") for key in keys]
+    if len(addresses) > 1:
+        raise UsageError(
+            f"{store.url()} has {len(addresses)} manifests of {place}, of other files, options or splits each. Name "
+            f"the one to audit: {', '.join(addresses)}."
+        )
+    if not addresses and (place in DATASETS or place in own_cards(store)):
+        raise UsageError(
+            f"There is no folder {place}, and {store.url()} has no manifest of the dataset of that name. Make it by "
+            f"`dfd datasets prepare {place}`, or say by --store where it is."
+        )
+    return addresses[0] if addresses else place
+
+
+def _configuration(places: list[str], group_pattern: str | None, store: str | None) -> RunConfig | None:
     """The configuration that is named instead of folders and manifests."""
     from dfd_core.errors import UsageError
 
@@ -88,7 +124,7 @@ def _configuration(places: list[str], group_pattern: str | None) -> RunConfig | 
         )
     from dfd_core.config import load_config
 
-    return load_config(Path(places[0]))
+    return load_config(Path(places[0]), store=store)
 
 
 def _tell(found: Audit) -> None:

@@ -20,13 +20,23 @@ _SUFFIXES = {
     **dict.fromkeys((".bmp", ".dib"), "BMP"),
     **{".webp": "WEBP", ".gif": "GIF", ".avif": "AVIF"},
 }
-_DAMAGED, _TRUNCATED, _MISNAMED = "damaged", "truncated", "misnamed"
+_DAMAGED, _TRUNCATED, _NO_END, _BAD_CHUNK, _MISNAMED = "damaged", "truncated", "no_end", "bad_chunk", "misnamed"
 _KINDS: dict[str, tuple[Severity, str, str]] = {
     MISSING: ("error", "are not there or can't be read", "Restore them, or leave them out."),
     EMPTY: ("error", "have 0 bytes", "Fetch them again, or remove them."),
     UNDECODABLE: ("error", "hold no picture that is known", "Remove them; often they are error pages saved as images."),
     _DAMAGED: ("error", "have a header, but their pixels can't be decoded", "Fetch them again, or remove them."),
     _TRUNCATED: ("error", "end before their picture does", "Fetch them again, or remove them."),
+    _NO_END: (
+        "warning",
+        "lack their end, though their pixels decode",
+        "Fetch them again: other decoders may refuse them, and their last bytes are lost.",
+    ),
+    _BAD_CHUNK: (
+        "warning",
+        "have a chunk with a wrong check sum",
+        "Fetch them again: bytes have changed since they were written; some decoders refuse them, others show them so.",
+    ),
     CHANGED: ("error", "have changed since the manifest was made", "Make the manifest anew: `dfd prepare`."),
     _MISNAMED: (
         "warning",
@@ -44,12 +54,14 @@ def check(evidence: Evidence, _: AuditSpec) -> Iterator[Finding]:
     for row, kind in _defects(evidence):
         kinds[datasets[row], kind].append(row)
     reasons = evidence.headers["error"].to_pylist()
-    formats = evidence.headers["format"].to_pylist()
+    formats, chunks = (evidence.headers[name].to_pylist() for name in ("format", "bad_chunk"))
     paths = frame["path"].tolist()
     for (dataset, kind), rows in sorted(kinds.items()):
         severity, what, advice = _KINDS[kind]
         why = {row: evidence.damage.get(row) or reasons[row] or "" for row in rows}
-        if kind == _MISNAMED:
+        if kind == _BAD_CHUNK:
+            why = {row: f"the chunk {chunks[row]}" for row in rows}
+        elif kind == _MISNAMED:
             why = {row: f"is {formats[row]}" for row in rows}
         lines = [f"{paths[row]}: {why[row]}".removesuffix(": ") for row in rows]
         message = f"{len(rows)} of {(frame['dataset'] == dataset).sum()} files {what}."
@@ -62,21 +74,25 @@ def check(evidence: Evidence, _: AuditSpec) -> Iterator[Finding]:
 def whole(evidence: Evidence) -> np.ndarray:
     """(N,) bool, which files hold a whole picture, as far as was looked."""
     good = np.ones(len(evidence.frame), dtype=bool)
-    good[[row for row, kind in _defects(evidence) if kind != _MISNAMED]] = False
+    good[[row for row, kind in _defects(evidence) if _KINDS[kind][0] == "error"]] = False
     return good
 
 
 def _defects(evidence: Evidence) -> Iterator[tuple[int, str]]:
-    columns = (evidence.headers[name].to_pylist() for name in ("status", "format", "complete"))
-    for row, (path, status, name, complete) in enumerate(zip(evidence.frame["path"], *columns, strict=True)):
+    columns = (evidence.headers[name].to_pylist() for name in ("status", "format", "complete", "bad_chunk"))
+    rows = zip(evidence.frame["path"], evidence.decoded, *columns, strict=True)
+    for row, (path, decoded, status, name, complete, bad_chunk) in enumerate(rows):
         if status != OK:
             yield row, status
             continue
-        # a decoder is the better judge; without one, the end marker is
+        # a decoder is the better judge of the pixels; without one, the end marker is
         if row in evidence.damage:
             yield row, _DAMAGED if complete else _TRUNCATED
-        elif complete is False and evidence.hashes is None:
-            yield row, _TRUNCATED
+        else:
+            if complete is False:
+                yield row, _NO_END if decoded else _TRUNCATED
+            if bad_chunk is not None:
+                yield row, _BAD_CHUNK
         expected = _SUFFIXES.get(posixpath.splitext(path)[1].lower())
         if expected is not None and name != expected:
             yield row, _MISNAMED

@@ -55,7 +55,7 @@ def check(found: Sequence[Score], histograms: Sequence[Histogram], spec: AuditSp
             n=own[0].n_real + own[0].n_fake,
             message=f"Properties of the files alone tell its images from its reals (AUROC): {listed}.",
             advice=_advice([score.prop for score in telling]),
-            evidence=tuple(line for s in telling for line in _shares(histograms, where[0], s.prop)),
+            evidence=tuple(line for s in telling for line in (*_medians(s), *_shares(histograms, where[0], s.prop))),
         )  # fmt: skip
 
 
@@ -141,8 +141,18 @@ def _of_generator(dataset: str, generator: str, rows: pd.DataFrame, X: np.ndarra
             value = auroc_by_groups(part, y, groups, spec.seed)
         why = note if value is not None else "fewer than two groups of a class"
         yield Score(
-            dataset=dataset, generator=generator, prop=prop, auroc=value, n_real=n_real, n_fake=n_fake, note=why
-        )
+            dataset=dataset, generator=generator, prop=prop, auroc=value, n_real=n_real, n_fake=n_fake, note=why,
+            medians=tuple(_sizes(part, y)) if prop == "bytes" else (),
+        )  # fmt: skip
+
+
+def _sizes(part: np.ndarray, y: np.ndarray) -> Iterator[tuple[str, float, float]]:
+    """Medians of the size in bytes, and of bytes per pixel, in reals and generated images."""
+    if len(np.unique(y)) < 2:
+        return
+    real, fake = (np.median(part[y == label].astype(np.float64), axis=0) for label in (0, 1))
+    yield "bytes", round(float(2 ** real[0])), round(float(2 ** fake[0]))
+    yield "bytes per pixel", round(float(real[1]), 4), round(float(fake[1]), 4)
 
 
 def _pair(rows: pd.DataFrame, generator: str) -> np.ndarray:
@@ -170,6 +180,11 @@ def _advice(props: Sequence[str]) -> str:
     return f"{text}. The probe `metadata` shows beside each result what is left."
 
 
+def _medians(score: Score) -> Iterator[str]:
+    for what, real, fake in score.medians:
+        yield f"{what}: median {real:,.10g} of real, {fake:,.10g} of generated files"
+
+
 def _shares(found: Sequence[Histogram], dataset: str, prop: str) -> Iterator[str]:
     """How the most telling value of a property is spread, as a line of evidence."""
     for histogram in found:
@@ -191,18 +206,29 @@ def _values(columns: dict[str, list]) -> dict[str, list[str]]:  # type: ignore[t
         "jpeg_quality": [_or_dash(value) for value in columns["quality"]],
         "chroma_subsampling": [_or_dash(value) for value in columns["subsampling"]],
         "progressive": _yes_no([a or b for a, b in zip(columns["progressive"], columns["interlaced"], strict=True)]),
+        "markers": _markers(columns),
         "icc": _yes_no(columns["icc"]),
-        "exif": [_or_dash(make) if there and make else _yes(there) for there, make in _two(columns, "exif", "make")],
+        "exif": [_or_dash(make) if there and make else _yes(there) for there, make in _rows(columns, "exif", "make")],
         "software": [_or_dash(value) for value in columns["software"]],
         "xmp": _yes_no(columns["xmp"]),
         "ai_metadata": [
             ", ".join(filter(None, ["c2pa" if there else "", marks or ""])) or "–"
-            for there, marks in _two(columns, "c2pa", "ai_metadata")
+            for there, marks in _rows(columns, "c2pa", "ai_metadata")
         ],
     }
 
 
-def _two(columns: dict[str, list], *names: str) -> Iterator[tuple]:  # type: ignore[type-arg]
+def _markers(columns: dict[str, list]) -> list[str]:  # type: ignore[type-arg]
+    """What a JPEG file's markers say, and how WebP is coded."""
+    found = []
+    for restarts, jfif, adobe, lossless in _rows(columns, "restarts", "jfif", "adobe", "lossless"):
+        named = ["JFIF"] * bool(jfif) + ([] if adobe is None else [f"Adobe {adobe}"]) + ["restarts"] * bool(restarts)
+        named += [] if lossless is None else ["lossless" if lossless else "lossy"]
+        found.append(", ".join(named) or "–")
+    return found
+
+
+def _rows(columns: dict[str, list], *names: str) -> Iterator[tuple]:  # type: ignore[type-arg]
     yield from zip(*(columns[name] for name in names), strict=True)
 
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pandas as pd
 
-from dfd_core.audit.findings import MOST_EVIDENCE, UNKNOWN, Finding, Groups, Severity
+from dfd_core.audit.findings import GENERATED, MOST_EVIDENCE, REAL, UNKNOWN, Finding, Groups, Severity
 from dfd_core.audit.gathering import Evidence
-from dfd_core.audit.hashing import near_pairs
+from dfd_core.audit.hashing import near_sets
 from dfd_core.audit.spec import AuditSpec
 
-Distance = Callable[[int, int], int | None] | None
+Distance = Callable[[int, int], int] | None
 _ADVICE = {
     "labels": "One of the two labels is wrong, or one is a reconstruction of the other: remove or group them.",
     "splits": "What was trained on would be tested: give each such set one group (`group_pattern`), or remove copies.",
@@ -22,6 +22,8 @@ _ADVICE = {
     "files": "They count several times: remove copies if that is not meant.",
 }
 _SEVERITY: dict[str, Severity] = {"labels": "error", "splits": "error", "datasets": "warning", "files": "info"}
+_LABELS = {REAL: "real", GENERATED: "generated"}
+_TOLD = 4
 
 
 def check_exact(evidence: Evidence, _: AuditSpec) -> Iterator[Finding]:
@@ -35,23 +37,17 @@ def check_near(evidence: Evidence, spec: AuditSpec) -> Iterator[Finding]:
     """Files of different groups with nearly the same perceptual hash; a file that is near to two joins their sets."""
     if evidence.hashes is None:
         return
-    rows = np.flatnonzero(evidence.has_hash)
-    unique, inverse = np.unique(evidence.hashes[rows], axis=0, return_inverse=True)
-    pairs, distances = near_pairs(unique, spec.radius)
     sets = np.full(len(evidence.frame), -1)
-    sets[rows] = _components(len(unique), pairs)[inverse.ravel()]
+    sets[evidence.has_hash] = near_sets(evidence.hashes[evidence.has_hash], spec.radius)
     frame = evidence.frame
     by_set = frame.assign(set=sets)[sets >= 0].groupby("set")
     # the same bytes are told elsewhere, and files of one group are known to belong together and never part
     told = (by_set["sample_id"].nunique() > 1) & ((by_set["group"].nunique() > 1) | (by_set["dataset"].nunique() > 1))
     sets[~np.isin(sets, told.index[told])] = -1
-    apart = dict(zip(map(tuple, pairs.tolist()), distances.tolist(), strict=True))
-    hash_of = np.full(len(frame), -1)
-    hash_of[rows] = inverse.ravel()
+    hashes = evidence.hashes
 
-    def distance(a: int, b: int) -> int | None:
-        low, high = sorted((int(hash_of[a]), int(hash_of[b])))
-        return 0 if low == high else apart.get((low, high))
+    def distance(a: int, b: int) -> int:
+        return int(np.bitwise_count(hashes[a] ^ hashes[b]).sum())
 
     yield from _related(frame, sets, "near_duplicates", "show nearly the same picture", distance)
 
@@ -100,7 +96,7 @@ def _by_place(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 def _finding(part: pd.DataFrame, border: str, kind: str, what: str, where: str, distance: Distance) -> Finding:
     count = part["set"].nunique()
     first = (members for _, members in itertools.islice(part.groupby("set", sort=True), MOST_EVIDENCE - 1))
-    lines = [_told(members, distance) for members in first]
+    lines = [_told(members, border, distance) for members in first]
     if count > len(lines):
         lines.append(f"and {count - len(lines)} more sets")
     across = "" if border == "files" else f"_across_{border}"
@@ -112,21 +108,20 @@ def _finding(part: pd.DataFrame, border: str, kind: str, what: str, where: str, 
     )  # fmt: skip
 
 
-def _told(members: pd.DataFrame, distance: Distance) -> str:
-    shown = members.head(4)
-    named = (shown["dataset"] + "/" + shown["path"]).tolist()
-    first, *others = shown["row"].tolist()
-    for place, row in enumerate(others, start=1):
-        apart = distance(first, row) if distance is not None else None
-        named[place] += f" ({apart} bits)" if apart is not None else ""
-    more = f" and {len(members) - 4} more" if len(members) > 4 else ""
+def _told(members: pd.DataFrame, border: str, distance: Distance) -> str:
+    """Some files of a set with what sets them apart, one from each side of the border first."""
+    sides = {"labels": ["label"], "splits": ["dataset", "split"]}.get(border, ["dataset"])
+    repeats = members.duplicated(sides)
+    shown = pd.concat([members[~repeats], members[repeats]]).head(_TOLD)
+    first = shown["row"].iloc[0]
+    named = []
+    for row, dataset, path, label, split in zip(
+        *(shown[name] for name in ("row", "dataset", "path", "label", "split")), strict=True
+    ):
+        said = [{"labels": _LABELS.get(label, ""), "splits": split}.get(border, "")]
+        apart = distance(first, row) if distance is not None and row != first else None
+        said.append("" if apart is None else f"{apart} bits")
+        within = ", ".join(filter(None, said))
+        named.append(f"{dataset}/{path}" + (f" ({within})" if within else ""))
+    more = f" and {len(members) - _TOLD} more" if len(members) > _TOLD else ""
     return " = ".join(named) + more
-
-
-def _components(n: int, pairs: np.ndarray) -> np.ndarray:
-    """(N,) the number of the connected set that each of N nodes is in."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    edges = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    return np.asarray(connected_components(edges, directed=False)[1])

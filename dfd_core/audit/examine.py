@@ -13,7 +13,8 @@ from dfd_core.audit.findings import SEVERITIES, Audit, Finding
 from dfd_core.audit.gathering import Evidence, from_folders, from_manifest, gathered, read_all, with_groups
 from dfd_core.audit.spec import AuditSpec
 from dfd_core.datasets.cards import Progress
-from dfd_core.errors import DatasetError, ManifestError
+from dfd_core.errors import DatasetError, ManifestError, UsageError
+from dfd_core.manifests.groups import group_expression
 from dfd_core.manifests.headers_stored import headers
 from dfd_core.manifests.manifest import Manifest
 from dfd_core.manifests.schema import validate
@@ -32,22 +33,32 @@ def audit_places(
         places: Folders of images, each a dataset or a folder of datasets, or `.parquet` manifests; local or any fsspec
             URL for folders.
         spec: What to look for.
-        group_pattern: Finds a sample's group in its path, for folders.
+        group_pattern: Finds a sample's group in its path, in folders; manifests have their groups already.
         progress: Told how many files were read, and of how many.
 
     Returns:
         The audit, and what it rests on, for contact sheets.
 
     Raises:
+        UsageError: The pattern is no regular expression, or there are manifests only.
         DatasetError: A place is not there, or none of its files can be read.
     """
+    if group_pattern is not None:
+        group_expression(group_pattern)
     tables = [place for place in places if place.endswith(".parquet")]
     folders = [place for place in places if place not in tables]
+    if group_pattern is not None and not folders:
+        raise UsageError(
+            f"group_pattern {group_pattern!r} is searched in the paths of folders, and {', '.join(tables)} says itself "
+            "in its column `group` what belongs together. Leave the pattern out, or audit the folders."
+        )
     parts: list[pd.DataFrame] = [from_manifest(_manifest_table(place)) for place in tables]
     notes: list[str] = []
     if folders:
         frame, notes = from_folders(folders)
         parts.append(frame.assign(sample_id=None, group=""))
+        if group_pattern is not None and tables:
+            notes.append(f"The group_pattern was searched in folders only; {', '.join(tables)} kept the groups it has.")
     frame = pd.concat(parts, ignore_index=True)
     expected = [value if isinstance(value, str) else None for value in frame["sample_id"]]
     evidence = gathered(frame, read_all(frame, spec.near_duplicates, expected, progress), notes, spec.near_duplicates)

@@ -85,6 +85,7 @@ class Score(Spec):
         n_real: Reals.
         n_fake: Generated images.
         note: Why there is no figure, or that it rests on some of the files.
+        medians: (what, of reals, of generated images) for `bytes`, whose histogram is too coarse to show a difference.
     """
 
     dataset: str
@@ -94,6 +95,7 @@ class Score(Spec):
     n_real: int
     n_fake: int
     note: str = ""
+    medians: tuple[tuple[str, float, float], ...] = ()
 
 
 class Groups(Spec):

@@ -58,6 +58,14 @@ class Evidence:
         """(N,) bool, which files have a readable header."""
         return np.asarray(pc.equal(self.headers["status"], OK), dtype=bool)
 
+    @property
+    def decoded(self) -> np.ndarray:
+        """(N,) bool, of which files the pixels were looked at, whether they could be decoded or not."""
+        if self.hashes is None:
+            return np.zeros(len(self.frame), dtype=bool)
+        width, height = (pc.fill_null(self.headers[name].cast(pa.int64()), 0) for name in ("width", "height"))
+        return self.ok & np.asarray(pc.less_equal(pc.multiply(width, height), _MOST_PIXELS), dtype=bool)
+
 
 class Reading(NamedTuple):
     """One file: its digest, header, perceptual hash, and why its pixels could not be decoded."""

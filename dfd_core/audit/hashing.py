@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -26,6 +26,7 @@ SIDE, FREQUENCIES = 64, 16
 _CHUNKS = 16
 _FLATTEST = 2.0
 _BLOCK = 2**21
+_CROWDED = 8
 
 _COSINES = np.cos(np.pi / SIDE * (np.arange(SIDE) + 0.5) * np.arange(FREQUENCIES)[:, None]).astype(np.float32)
 # neighbouring frequencies depend on each other: scattered, each chunk of the search has as many values as it can
@@ -73,48 +74,111 @@ def opened(data: bytes, format_name: str) -> Image.Image:
     return image
 
 
-def near_pairs(hashes: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarray]:
-    """All pairs of hashes that differ by few bits: none is missed, none is too many.
+def near_sets(hashes: np.ndarray, radius: int) -> np.ndarray:
+    """The sets that hashes form which differ by few bits, chains of such hashes included: none is missed or too large.
 
     Of 16 chunks of 16 bits, one differs by at most radius // 16 bits (Norouzi et al. 2012, "Fast search in Hamming
-    space with multi-index hashing"). So only hashes that are so close in a chunk are compared in full.
+    space with multi-index hashing"). So only hashes that are so close in a chunk are compared in full, and only those
+    that are not in one set already: most of a crowd is joined by comparing neighbours, so that its pairs, which are as
+    many as its square, are neither made nor kept.
 
     Args:
-        hashes: (N, 4) uint64, each once.
+        hashes: (N, 4) uint64, in any number of copies.
         radius: Up to how many bits may differ, 0 to 47.
 
     Returns:
-        (M, 2) int64 indices, the lower first, sorted, and (M,) their distances.
+        (N,) int64, the number of the set that each is in; a hash far from all others is a set by itself.
     """
-    chunks = np.ascontiguousarray(hashes).view(np.uint16)
-    masks = [mask for mask in range(2**16) if mask.bit_count() <= radius // _CHUNKS]
-    found = [np.empty(0, np.int64)]
+    unique, inverse = np.unique(hashes, axis=0, return_inverse=True)
+    search = _Search(np.ascontiguousarray(unique), radius)
     for chunk in range(_CHUNKS):
-        for left, right in _close_in(chunks[:, chunk], masks):
-            distance = np.bitwise_count(hashes[left] ^ hashes[right]).sum(axis=1, dtype=np.int64)
-            near = distance <= radius
-            low, high = np.minimum(left[near], right[near]), np.maximum(left[near], right[near])
-            found.append(low * len(hashes) + high)
-    codes = np.unique(np.concatenate(found))
-    pairs = np.stack([codes // max(1, len(hashes)), codes % max(1, len(hashes))], axis=1)
-    distances = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]).sum(axis=1, dtype=np.int64)
-    return pairs, distances
+        search.join_neighbours(chunk)
+    masks = [mask for mask in range(1, 2**16) if mask.bit_count() <= radius // _CHUNKS]
+    for group in ([0], masks):  # crowds are mostly joined by equal chunks, before there are many masks to try
+        for chunk in range(_CHUNKS):
+            search.join_close(chunk, group)
+    return np.unique(search.sets, return_inverse=True)[1][inverse.ravel()]
 
 
-def _close_in(keys: np.ndarray, masks: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Indices of pairs whose keys differ by one of the masks, each pair once, in blocks."""
-    order = np.argsort(keys, kind="stable")
+class _Search:
+    """Hashes on their way into sets; a set is called by the lowest index in it."""
+
+    def __init__(self, hashes: np.ndarray, radius: int) -> None:
+        self.hashes, self.radius = hashes, radius
+        self.chunks = hashes.view(np.uint16).reshape(-1, _CHUNKS)
+        self.words = np.ascontiguousarray(hashes.T)
+        self.sets = np.arange(len(hashes))
+
+    def join_neighbours(self, chunk: int) -> None:
+        """Compares each hash with the one before it, and with the first, of those with the same chunk."""
+        keys = self.chunks[:, chunk]
+        order = np.argsort(keys, kind="stable")
+        begins = np.diff(keys[order].astype(np.int64), prepend=-1) != 0
+        first = np.maximum.accumulate(np.where(begins, np.arange(len(order)), 0))
+        inside = np.flatnonzero(~begins)
+        self._join(chunk, order[inside - 1], order[inside])
+        self._join(chunk, order[first[inside]], order[inside])
+
+    def join_close(self, chunk: int, masks: Sequence[int]) -> None:
+        """Compares all that are in different sets and whose chunks differ by one of the masks."""
+        for left, right in _close_in(self.chunks[:, chunk], self.sets, masks):
+            self._join(chunk, left, right)
+
+    def _join(self, chunk: int, left: np.ndarray, right: np.ndarray) -> None:
+        word = self.words[(chunk // 4 + 1) % WORDS]  # one that has nothing in common yet: it rules out most pairs
+        near = np.bitwise_count(word[left] ^ word[right]) <= self.radius
+        left, right = left[near], right[near]
+        apart = self.sets[left] != self.sets[right]
+        left, right = left[apart], right[apart]
+        near = np.bitwise_count(self.hashes[left] ^ self.hashes[right]).sum(axis=1, dtype=np.int64) <= self.radius
+        if not near.any():
+            return
+        both = self.sets[np.stack([left[near], right[near]])]
+        named, places = np.unique(both, return_inverse=True)
+        component = _components(len(named), places.reshape(2, -1))
+        _, lowest = np.unique(component, return_index=True)
+        renamed = np.arange(len(self.sets))
+        renamed[named] = named[lowest[component]]
+        self.sets = renamed[self.sets]
+
+
+def _components(n: int, edges: np.ndarray) -> np.ndarray:
+    """(n,) the number of the connected part that each of n nodes is in; edges are (2, M) nodes."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(edges.shape[1], bool), (edges[0], edges[1])), shape=(n, n))
+    return np.asarray(connected_components(graph, directed=False)[1])
+
+
+def _close_in(keys: np.ndarray, sets: np.ndarray, masks: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Indices of pairs whose keys differ by one of the masks, each pair once, in blocks.
+
+    In crowded places those of one set are left out.
+    """
+    by_set = np.argsort(sets, kind="stable")
+    order = by_set[np.argsort(keys[by_set], kind="stable")]
     ordered = keys[order].astype(np.int64)
     starts = np.searchsorted(ordered, np.arange(2**16 + 1))
     places = np.arange(len(keys))
+    codes = ordered * len(keys) + sets[order]  # ascending
     for mask in masks:
         partner = ordered ^ mask
         first, last = (places + 1, starts[ordered + 1]) if not mask else (starts[partner], starts[partner + 1])
         counts = np.where(partner < ordered, 0, last - first)
+        crowded = np.flatnonzero(counts > _CROWDED)
+        gap, jump = np.zeros((2, len(keys)), np.int64) if len(crowded) else (None, None)
+        if gap is not None and jump is not None:
+            own = partner[crowded] * len(keys) + sets[order[crowded]]
+            gap[crowded] = np.maximum(np.searchsorted(codes, own), first[crowded])
+            jump[crowded] = np.maximum(np.searchsorted(codes, own, side="right"), first[crowded]) - gap[crowded]
+            counts -= jump
         ends = np.cumsum(counts)
         cuts = np.unique(np.searchsorted(ends, np.arange(0, (ends[-1] if len(ends) else 0) + _BLOCK, _BLOCK)))
         for start, stop in itertools.pairwise([*cuts.tolist(), len(keys)]):
             part = counts[start:stop]
             left = np.repeat(places[start:stop], part)
-            within = np.arange(len(left)) - np.repeat(np.cumsum(part) - part, part)
-            yield order[left], order[first[left] + within]
+            right = first[left] + np.arange(len(left)) - np.repeat(np.cumsum(part) - part, part)
+            if gap is not None and jump is not None:
+                right += np.where(right >= gap[left], jump[left], 0)
+            yield order[left], order[right]

@@ -13,6 +13,8 @@ from dfd_core.manifests.headers_vector import PROPERTIES
 from dfd_core.provenance import provenance
 from dfd_core.storage import Store
 
+_COLUMNS = ("all", *PROPERTIES)
+
 
 def write_audit(store: Store, folder: str, audit: Audit, sheets: Sequence[Sheet] = (), title: str = "Audit") -> str:
     """Writes audit.json, sheets/*.png and, last, index.html.
@@ -45,6 +47,7 @@ def page(audit: Audit, sheets: Sequence[Sheet], title: str, footer: str) -> str:
 
     source = importlib.resources.files("dfd_core.audit").joinpath("audit.html").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["code"] = _code
     return environment.from_string(source).render(
         title=title,
         audit=audit,
@@ -59,17 +62,27 @@ def page(audit: Audit, sheets: Sequence[Sheet], title: str, footer: str) -> str:
 
 def score_header() -> tuple[str, ...]:
     """The columns of the table of shortcut scores."""
-    return ("dataset", "generator", *(prop.replace("_", " ") for prop in PROPERTIES), "all", "real", "generated")
+    return ("dataset", "generator", *(prop.replace("_", " ") for prop in _COLUMNS), "real", "generated")
 
 
 def score_rows(scores: Sequence[Score]) -> list[tuple[str, ...]]:
-    """A row per generator: the AUROC of each property alone, then of all together; a dash where it was not measured."""
+    """A row per generator: the AUROC of all properties together, then of each alone; a dash where none was measured."""
     rows = []
     for key in dict.fromkeys((score.dataset, score.generator) for score in scores):
         own = {score.prop: score for score in scores if (score.dataset, score.generator) == key}
-        values = ["–" if own[prop].auroc is None else f"{own[prop].auroc:.2f}" for prop in (*PROPERTIES, "all")]
+        values = ["–" if own[prop].auroc is None else f"{own[prop].auroc:.2f}" for prop in _COLUMNS]
         rows.append((*key, *values, str(own["all"].n_real), str(own["all"].n_fake)))
     return rows
+
+
+def _code(text: str) -> str:
+    """Names between backticks as code; a text with an odd one stays as it is."""
+    from markupsafe import Markup, escape
+
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup().join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))
 
 
 def _chart(histogram: Histogram) -> dict[str, Any]:

@@ -5,8 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dfd_core.errors import ManifestError
+from dfd_core.errors import ManifestError, UsageError
 from dfd_core.manifests.schema import some
+
+
+def group_expression(pattern: str) -> re.Pattern[str]:
+    """A pattern that finds groups, checked before any file is read.
+
+    Raises:
+        UsageError: It is no regular expression.
+    """
+    try:
+        return re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise UsageError(f"group_pattern {pattern!r} is not a regular expression: {error}.") from error
 
 
 def named_groups(paths: Sequence[str], pattern: str) -> list[str | None]:
@@ -17,9 +29,10 @@ def named_groups(paths: Sequence[str], pattern: str) -> list[str | None]:
         pattern: Searched in each; its first group, or the whole match where it has none.
 
     Raises:
+        UsageError: It is no regular expression.
         ManifestError: It finds nothing in any path.
     """
-    expression = re.compile(pattern)
+    expression = group_expression(pattern)
     matches = [expression.search(path) for path in paths]
     groups = [_text(match) if match else None for match in matches]
     if paths and not any(groups):

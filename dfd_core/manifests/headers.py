@@ -41,6 +41,7 @@ class Header(NamedTuple):
         adobe: JPEG: the transform that an Adobe marker states, 0 to 2.
         colour_type: PNG: 0 grey, 2 RGB, 3 palette, 4 grey with alpha, 6 RGB with alpha.
         interlaced: PNG: whether it is interlaced.
+        bad_chunk: PNG: the first chunk whose check sum is wrong. Some decoders refuse such a file, others don't look.
         lossless: WebP: whether it is coded losslessly.
         icc: Whether there is a colour profile.
         exif: Whether there is EXIF.
@@ -72,6 +73,7 @@ class Header(NamedTuple):
     adobe: int | None = None
     colour_type: int | None = None
     interlaced: bool = False
+    bad_chunk: str | None = None
     lossless: bool | None = None
     icc: bool = False
     exif: bool = False
@@ -94,7 +96,8 @@ SCHEMA = pa.schema(
         ("subsampling", pa.string()),
         *((name, pa.bool_()) for name in ("progressive", "restarts", "jfif")),
         *((name, pa.int16()) for name in ("adobe", "colour_type")),
-        *((name, pa.bool_()) for name in ("interlaced", "lossless", "icc", "exif", "xmp", "c2pa")),
+        *(("interlaced", pa.bool_()), ("bad_chunk", pa.string())),
+        *((name, pa.bool_()) for name in ("lossless", "icc", "exif", "xmp", "c2pa")),
         *((name, pa.string()) for name in ("make", "software", "ai_metadata")),
     ]
 )

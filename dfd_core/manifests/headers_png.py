@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 from dfd_core.manifests.headers_marks import Marks
@@ -12,7 +13,7 @@ _XMP = "XML:com.adobe.xmp"
 
 
 def png_facts(data: bytes) -> dict[str, Any]:
-    """The fields of `Header` that a PNG file has; check sums are not verified, compressed texts not unpacked.
+    """The fields of `Header` that a PNG file has; check sums are verified, compressed texts not unpacked.
 
     Raises:
         ValueError: The first chunk is not a whole IHDR.
@@ -27,12 +28,19 @@ def png_facts(data: bytes) -> dict[str, Any]:
         **{"channels": _CHANNELS.get(data[25]), "interlaced": data[28] == 1, "complete": False},
     }
     marks = Marks()
-    at = 33
+    view = memoryview(data)  # check sums are taken of parts that are not copied
+    at = 8
     for _ in range(_MOST_CHUNKS):
-        length, kind = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
+        length, kind = _number(data, at), data[at + 4 : at + 8]
         end = at + 12 + length
         if len(kind) < 4 or (end > len(data) and kind != b"IEND"):  # IEND without its check sum is still the end
             break
+        if (
+            "bad_chunk" not in facts
+            and end <= len(data)
+            and zlib.crc32(view[at + 4 : end - 4]) != _number(data, end - 4)
+        ):
+            facts["bad_chunk"] = kind.decode("latin-1")
         if kind == b"IEND":
             facts["complete"] = True
             break
@@ -46,6 +54,10 @@ def png_facts(data: bytes) -> dict[str, Any]:
             _text(kind, data[at + 8 : end - 4], marks)
         at = end
     return facts | marks.facts()
+
+
+def _number(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at : at + 4])
 
 
 def _text(kind: bytes, body: bytes, marks: Marks) -> None:

@@ -20,7 +20,7 @@ from dfd_core.provenance import provenance
 from dfd_core.specs import is_url
 from dfd_core.storage import Store
 
-REVISION = 1
+REVISION = 2
 """Grows whenever the same files give other facts; what was kept before is then read again."""
 FOLDER = "headers"
 _REMOTE_THREADS = 32

@@ -139,9 +139,11 @@ def check_labels_agree(frame: pd.DataFrame) -> None:
     if len(both):
         first = both[both["sample_id"] == both.sort_values("path")["sample_id"].iloc[0]]
         real, generated = (first.loc[first["label"] == label, "path"].min() for label in (0, 1))
+        others = both["sample_id"].nunique() - 1
+        more = f", and {others} more such case{'s' if others > 1 else ''}" if others else ""
         raise ManifestError(
-            f"The same bytes are labelled both real and generated: {real} (real) and {generated} (generated), and "
-            f"{both['sample_id'].nunique() - 1} more such cases. Remove the wrong one of each."
+            f"The same bytes are labelled both real and generated: {real} (real) and {generated} (generated){more}. "
+            f"Remove the wrong one{' of each' if others else ''}."
         )
 
 

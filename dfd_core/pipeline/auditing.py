@@ -17,7 +17,7 @@ from dfd_core.reports.sections import Section
 from dfd_core.specs import content_hash, readable_key
 from dfd_core.storage import Store
 
-REVISION = 1
+REVISION = 2
 """Grows whenever the same files and questions give another audit."""
 _NAMED = 3
 
@@ -88,6 +88,13 @@ def read_audit(store: Store, folder: str) -> Audit | None:
     values = store.read_json(f"{folder}/audit.json")
     values.pop("provenance", None)
     return Audit.model_validate(values)
+
+
+def audit_facts(config: RunConfig, manifests: Manifests) -> list[str] | None:
+    """What a report's key has of the audit: its place and what it found, since an audit can be made anew there."""
+    folder = audit_folder(config, manifests)
+    found = None if folder is None else read_audit(Store(config.store), folder)
+    return None if folder is None else [folder, "" if found is None else content_hash(found.model_dump(mode="json"))]
 
 
 def report_section(config: RunConfig, manifests: Manifests) -> Section:

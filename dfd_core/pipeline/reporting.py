@@ -13,7 +13,7 @@ from dfd_core.evaluation.hierarchy_jobs import HierarchyJob, failure_of
 from dfd_core.evaluation.published import published_rows
 from dfd_core.evaluation.samples import pairing_rows
 from dfd_core.features.precision import read_precision_checks
-from dfd_core.pipeline.auditing import audit_folder, report_section
+from dfd_core.pipeline.auditing import audit_facts, report_section
 from dfd_core.pipeline.detectors import plan_run_hierarchies, plan_training, results_path
 from dfd_core.pipeline.features import check_features
 from dfd_core.pipeline.inputs import Manifests, RunInputs, samples_of
@@ -59,11 +59,8 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
     facts = [REPORT_VERSION, results, config.report.model_dump(mode="json"), [failure[1:] for failure in failures]]
     facts += [precision] if precision else []
     hierarchies = plan_run_hierarchies(config, inputs)
-    facts += [
-        [(job.key, job.is_done(store)) for job in hierarchies],
-        _declared(config),
-        audit_folder(config, manifests),
-    ]
+    done = [(job.key, job.is_done(store)) for job in hierarchies]
+    facts += [done, _declared(config), audit_facts(config, manifests)]
     folder = f"reports/{readable_key(config.name, content_hash(facts))}"
     if store.exists(f"{folder}/index.html"):
         return Report(folder, anew=False)

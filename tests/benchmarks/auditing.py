@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from dfd_core.audit import AuditSpec, audit_places
-from dfd_core.audit.hashing import near_pairs
+from dfd_core.audit.hashing import near_sets
 from dfd_core.throughput import make_images
 
 DISTINCT, FILES, HASHES, PART = 200, 4000, 100_000, 10_000
@@ -40,7 +40,7 @@ def measure(folder: Path) -> list[dict]:
         rows.append({"name": name, "reference": pillow, "ours": ours, "ratio": pillow / ours, "goal": goal} | details)
     hashes = _hashes(HASHES)
     started = time.perf_counter()
-    ours = _cpu_s(lambda: near_pairs(hashes, RADIUS))
+    ours = _cpu_s(lambda: near_sets(hashes, RADIUS))
     wall_s = time.perf_counter() - started
     all_pairs = _cpu_s(lambda: _brute_force(hashes[:PART])) * (HASHES / PART) ** 2
     name = f"near duplicates among {HASHES:,} hashes (s)"

@@ -3,7 +3,7 @@
 import pytest
 
 from dfd_core.audit import AuditSpec, audit_places
-from dfd_core.audit.hashing import near_pairs
+from dfd_core.audit.hashing import near_sets
 
 NAMES = ("faces256", "format_shortcut", "horse2zebra256", "pix2pix256")
 
@@ -34,15 +34,16 @@ def test_the_photographs_that_are_in_two_collections_are_found_and_no_other(audi
     audit, evidence = audited
     (found,) = [f for f in audit.findings if f.kind == "near_duplicates_across_datasets"]
     assert (found.where, found.n) == ("faces256 and format_shortcut", 34)
-    pairs, distances = near_pairs(evidence.hashes, 24)
-    rows = evidence.frame.assign(stem=evidence.frame["path"].str.extract(r"(\d+)\.jpg$")[0])
-    first, second = (rows.iloc[pairs[:, side]].reset_index(drop=True) for side in (0, 1))
-    faces = (first["dataset"] != second["dataset"]).to_numpy()
-    assert faces.sum() == 17
-    assert (first["stem"][faces].astype(int) == second["stem"][faces].astype(int)).all()
-    assert distances[faces].max() <= 8
-    # all other pairs are a horse and the zebra made of it, or two frames of one horse
-    assert set(first["dataset"][~faces]) == {"horse2zebra256"}
+    sets = near_sets(evidence.hashes, 24)
+    rows = evidence.frame.assign(set=sets, stem=evidence.frame["path"].str.extract(r"(\d+)\.jpg$")[0])
+    rows = rows[rows.duplicated("set", keep=False)]
+    faces = rows.groupby("set").filter(lambda members: members["dataset"].nunique() > 1)
+    assert faces["set"].nunique() == 17
+    assert faces.groupby("set").size().eq(2).all()
+    assert faces["stem"].astype(int).groupby(faces["set"]).nunique().eq(1).all()
+    assert near_sets(evidence.hashes[faces.index], 8).max() == 16
+    # all others are a horse and the zebra made of it, or two frames of one horse
+    assert set(rows["dataset"].drop(faces.index)) == {"horse2zebra256"}
 
 
 def test_unrelated_pictures_are_never_paired(reference_images):

@@ -80,6 +80,25 @@ def test_files_that_could_not_be_read_are_looked_for_again_when_asked(config, mo
     assert "missing" not in {finding.kind for finding in again.findings}
 
 
+def test_an_audit_that_was_made_anew_gives_another_report(config, monkeypatch):
+    manifests = manifests_of(config)
+    assert auditing.audit_facts(more(config, audit=None), manifests) is None
+    none_yet = auditing.audit_facts(config, manifests)
+    read = gathering.read_file
+    monkeypatch.setattr(gathering, "read_file", lambda url: read(url if "7" not in url[-6:] else "/nowhere"))
+    pipeline.audit(config, manifests)
+    broken = auditing.audit_facts(config, manifests)
+    monkeypatch.setattr(gathering, "read_file", read)
+    retrying = more(config, extraction={"retry_failed": True})
+    pipeline.audit(retrying, manifests)
+    whole = auditing.audit_facts(config, manifests)
+    assert none_yet[0] == broken[0] == whole[0]
+    assert len({tuple(facts) for facts in (none_yet, broken, whole)}) == 3
+    Store(config.store).fs.rm(f"{config.store}/{whole[0]}", recursive=True)
+    pipeline.audit(config, manifests)
+    assert auditing.audit_facts(config, manifests) == whole  # the same findings at another time
+
+
 def test_a_report_says_what_was_found_or_that_nobody_looked(config):
     manifests = manifests_of(config)
     assert pipeline.report_section(config, manifests).text == [NONE_MADE]

@@ -6,6 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dfd_core.datasets import own_cards
+from dfd_core.datasets.sources import FolderSource
+from dfd_core.manifests import SplitSpec, prepare
+from dfd_core.storage import Store
+
 DFD = [sys.executable, "-c", "from flows.cli import main; main()"]
 
 
@@ -66,10 +71,38 @@ def test_a_configuration_can_make_the_exit_code_binding(folder, tmp_path):
     assert looked.returncode == 1
 
 
+def test_a_prepared_dataset_is_audited_by_its_name(folder, tmp_path):
+    def here(*arguments):
+        return subprocess.run(
+            [*DFD, *arguments], capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path
+        )  # fmt: skip
+
+    store = Store(tmp_path / "dfd-store")
+    source = FolderSource(name="mine", folders=str(folder))
+    own_cards.keep(source, store)
+    missing = here("audit", "mine")
+    assert missing.returncode == 2
+    assert "`dfd datasets prepare mine`" in missing.stderr
+    assert here("audit", "deepfakeface").returncode == 2
+    prepare(source, SplitSpec(), store)
+    found = here("audit", "mine", "--no-near-duplicates")
+    assert found.returncode == 0, found.stderr
+    assert "ERROR  shortcut: mine/gan" in found.stdout
+    elsewhere = here("audit", "mine", "--store", "nowhere")
+    assert elsewhere.returncode == 1
+    assert "There is no folder" in elsewhere.stderr
+    prepare(source, SplitSpec(seed=5), store)
+    assert "has 2 manifests of mine" in here("audit", "mine").stderr
+
+
 def test_wrong_usage_is_told(folder, tmp_path):
     wrong = dfd("audit", folder, "--fail-on", "wraning")
     assert wrong.returncode == 2
     assert "Did you mean 'warning'" in wrong.stderr
+    pattern = dfd("audit", folder, "--group-pattern", "(")
+    assert pattern.returncode == 2
+    assert pattern.stderr.strip().splitlines()[-1].endswith("position 0.")
+    assert "Traceback" not in pattern.stderr
     missing = dfd("audit", tmp_path / "nowhere")
     assert missing.returncode == 1
     assert "There is no folder" in missing.stderr

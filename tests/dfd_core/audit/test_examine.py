@@ -5,8 +5,9 @@ import pytest
 from dfd_core.audit import AuditSpec, audit_manifests, audit_places
 from dfd_core.audit.confounds import auroc_by_groups
 from dfd_core.datasets.sources import FolderSource
-from dfd_core.errors import DatasetError, ManifestError
+from dfd_core.errors import DatasetError, ManifestError, UsageError
 from dfd_core.manifests import SplitSpec, prepare
+from dfd_core.manifests.headers_vector import PROPERTIES
 from dfd_core.storage import Store
 
 HEADERS_ONLY = AuditSpec(near_duplicates=False)
@@ -66,9 +67,26 @@ def test_damage_that_only_a_decoder_sees(folder, clean, file):
 
 
 def test_a_file_that_lacks_only_its_end_marker_is_judged_by_the_decoder(folder, clean, file):
-    place = folder(clean | {"gan/fake/marker.jpg": file(100)[:-2] + bytes(200)})
-    assert "truncated" in kinds(audit(place))
-    assert "truncated" not in kinds(audit(place, spec=AuditSpec()))
+    files = {"marker.jpg": file(100)[:-2] + bytes(200), "marker.png": file(101, kind="PNG")[:-12]}
+    place = folder(clean | {f"gan/fake/{name}": data for name, data in files.items()})
+    assert kinds(audit(place))["truncated"].n == 2
+    found = kinds(audit(place, spec=AuditSpec()))
+    assert found.keys() == {"no_end"}
+    assert (found["no_end"].severity, found["no_end"].n) == ("warning", 2)
+    assert found["no_end"].message == "2 of 62 files lack their end, though their pixels decode."
+
+
+@pytest.mark.parametrize("near", [False, True])
+def test_a_wrong_check_sum_is_found_also_where_the_pixels_decode(folder, clean, file, near):
+    data = bytearray(file(100, kind="PNG"))
+    start = data.index(b"IDAT")
+    data[start + 4 + int.from_bytes(data[start - 4 : start])] ^= 1
+    found = kinds(audit(folder(clean | {"gan/fake/sum.png": bytes(data)}), spec=AuditSpec(near_duplicates=near)))
+    assert found.keys() == {"bad_chunk"}
+    assert (found["bad_chunk"].severity, found["bad_chunk"].evidence) == (
+        "warning",
+        ("gan/fake/sum.png: the chunk IDAT",),
+    )
 
 
 def test_exact_duplicates_by_what_they_cross(folder, clean, file):
@@ -80,11 +98,23 @@ def test_exact_duplicates_by_what_they_cross(folder, clean, file):
     other = folder({"cam/real/t.jpg": shared, "gan/fake/z.jpg": file(103)}, name="other")
     found = {(f.kind, f.where): f for f in audit(one, other).findings if f.kind.startswith("duplicates")}
     assert found["duplicates_across_labels", "set"].severity == "error"
-    assert found["duplicates_across_labels", "set"].evidence == ("set/cam/real/a.jpg = set/gan/fake/a.jpg",)
+    assert found["duplicates_across_labels", "set"].evidence == (
+        "set/cam/real/a.jpg (real) = set/gan/fake/a.jpg (generated)",
+    )
     assert found["duplicates", "set"].evidence == ("set/gan/fake/b.jpg = set/gan/fake/c.jpg",)
     across = found["duplicates_across_datasets", "other and set"]
     assert set(across.evidence[0].split(" = ")) == {"set/cam/real/s.jpg", "other/cam/real/t.jpg"}
     assert len(found) == 3
+
+
+def test_evidence_shows_each_side_of_a_border_first(folder, clean, file):
+    same = file(100)
+    many = {f"cam/real/a{i}.jpg": same for i in range(6)} | {"gan/fake/z.jpg": same}
+    found = kinds(audit(folder(clean | many)))["duplicates_across_labels"]
+    assert found.evidence == (
+        "set/cam/real/a0.jpg (real) = set/gan/fake/z.jpg (generated) = set/cam/real/a1.jpg (real) = "
+        "set/cam/real/a2.jpg (real) and 3 more",
+    )
 
 
 def test_empty_files_are_no_duplicates_of_each_other(folder, clean):
@@ -100,7 +130,10 @@ def test_near_duplicates_over_sizes_and_encodings_and_within_groups(folder, clea
     place = folder(clean | files)
     found = kinds(audit(place, spec=AuditSpec()))
     assert found["near_duplicates_across_labels"].n == 2
-    assert "cam/real/n1_a.png = set/gan/fake/n1_b.jpg (" in found["near_duplicates_across_labels"].evidence[0]
+    assert (
+        "cam/real/n1_a.png (real) = set/gan/fake/n1_b.jpg (generated, "
+        in found["near_duplicates_across_labels"].evidence[0]
+    )
     assert found["near_duplicates"].n == 2
     grouped = kinds(audit(place, spec=AuditSpec(), pattern=r"(n\d)_"))
     assert "near_duplicates_across_labels" not in grouped
@@ -119,6 +152,23 @@ def test_groups_by_pattern_and_by_bytes(folder, file):
         audit(place, pattern="q")
 
 
+def test_a_pattern_that_can_not_be_searched_is_told_before_a_file_is_read(folder, clean, tmp_path, monkeypatch):
+    place = folder(clean)
+    manifest = prepare(FolderSource(name="m", folders=str(place)), SplitSpec(), Store(tmp_path / "store"))
+    path = tmp_path / "m.parquet"
+    manifest.table.to_pandas().to_parquet(path)
+    found = audit(path, folder({"cam/real/1.jpg": clean["cam/real/01.jpg"]}, "other"), pattern=r"real")
+    assert {one.dataset: one.groups for one in found.groups} == {"m": 60, "other": 1}
+    assert "kept the groups it has" in found.notes[0]
+    from dfd_core.audit import gathering
+
+    monkeypatch.setattr(gathering, "read_file", lambda url: pytest.fail("read"))
+    with pytest.raises(UsageError, match=r"group_pattern '\(' is not a regular expression: missing \)"):
+        audit(place, pattern="(")
+    with pytest.raises(UsageError, match="m.parquet says itself in its column `group`"):
+        audit(path, pattern="zzz")
+
+
 def test_splits_of_manifests(folder, clean, file, tmp_path):
     place = folder(clean | {"cam/real/a1.jpg": file(100), "cam/real/a2.jpg": file(100, quality=50)})
     manifest = prepare(FolderSource(name="m", folders=str(place)), SplitSpec(), Store(tmp_path / "store"))
@@ -131,6 +181,7 @@ def test_splits_of_manifests(folder, clean, file, tmp_path):
     found = kinds(audit(path, spec=AuditSpec()), "m")
     assert found["near_duplicates_across_splits"].severity == "error"
     assert found["near_duplicates_across_splits"].n == 2
+    assert "a1.jpg (train) = m/cam/real/a2.jpg (test, " in found["near_duplicates_across_splits"].evidence[0]
     assert "validation has generated images only" in found["split_without_class"].message
     (place / "gan/fake/00.jpg").write_bytes(file(7, (50, 50)))
     assert kinds(audit(path), "m")["changed"].evidence[0].startswith("gan/fake/00.jpg")
@@ -171,6 +222,22 @@ def test_a_planted_shortcut_is_named_with_its_evidence(folder, clean, file, opti
     assert any(line.startswith(f"{prop}: ") and "30 of 30" in line for line in shortcut.evidence)
     assert found.exit_code("error") == found.exit_code("warning") == 1
     assert found.exit_code(None) == 0
+
+
+def test_size_in_bytes_has_medians_as_its_evidence(folder, clean):
+    fakes = {path: data + bytes(200) for path, data in clean.items() if "fake" in path}  # within one bin
+    found = audit(folder(clean | fakes))
+    (score,) = [score for score in found.scores if score.prop == "bytes"]
+    sizes = [
+        np.median([len(data) for path, data in (clean | fakes).items() if label in path]) for label in ("real", "fake")
+    ]
+    assert score.medians[0] == pytest.approx(("bytes", *sizes), abs=2)
+    assert score.medians[1] == pytest.approx(("bytes per pixel", *(size / 96**2 for size in sizes)), abs=1e-3)
+    lines = kinds(found, "set/gan")["shortcut"].evidence
+    _, real, fake = score.medians[0]
+    assert lines[0] == f"bytes: median {real:,.0f} of real, {fake:,.0f} of generated files"
+    assert lines[1].startswith("bytes per pixel: median 0.")
+    assert [score.medians for score in found.scores if score.prop != "bytes"] == [()] * 13
 
 
 def test_each_generator_is_compared_with_its_own_reals(folder, file):
@@ -245,6 +312,8 @@ def test_histograms_count_every_readable_file(folder, clean, file):
     }
     assert by_prop["format"] == {"JPEG": (30, 30), "PNG": (0, 1)}
     assert by_prop["quantisation_tables"] == {"libjpeg's of 75": (30, 30), "–": (0, 1)}
+    assert by_prop["markers"] == {"JFIF": (30, 30), "–": (0, 1)}
+    assert by_prop.keys() == {*PROPERTIES, "software"}
     assert by_prop["dimensions"] == {"96 x 96": (30, 31)}
     for histogram in found.histograms:
         assert histogram.totals() == (30, 31), histogram.prop

@@ -1,4 +1,5 @@
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -6,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from dfd_core.audit.hashing import near_pairs, perceptual_hash, reduced_grey
+from dfd_core.audit import hashing
+from dfd_core.audit.hashing import near_sets, perceptual_hash, reduced_grey
 
 
 def picture(seed, size=(200, 160)):
@@ -71,9 +73,25 @@ def test_damaged_pixels_are_an_error():
 
 
 def brute_force(hashes, radius):
-    apart = np.bitwise_count(hashes[:, None] ^ hashes[None]).sum(axis=2)
-    i, j = np.nonzero(np.triu(apart <= radius, 1))
-    return np.stack([i, j], axis=1), apart[i, j]
+    """The lowest row of each row's set."""
+    near = np.bitwise_count(hashes[:, None] ^ hashes[None]).sum(axis=2) <= radius
+    sets = np.arange(len(hashes))
+    for _ in range(len(hashes)):
+        sets = np.where(near, sets, len(hashes)).min(axis=1, initial=len(hashes))
+    return sets
+
+
+def lowest(sets):
+    _, first, inverse = np.unique(sets, return_index=True, return_inverse=True)
+    return first[inverse]
+
+
+def flipped(rng, base, n, most):
+    """(n, 4) copies of a hash with up to so many bits flipped."""
+    bits = np.unpackbits(np.tile(base, (n, 1)).view(np.uint8), axis=1)
+    for row in bits:
+        row[rng.choice(255, rng.integers(0, most + 1), replace=False)] ^= 1
+    return np.packbits(bits, axis=1).view(np.uint64)
 
 
 @settings(derandomize=True, max_examples=40)
@@ -83,18 +101,39 @@ def test_the_search_finds_exactly_what_comparing_all_finds(seed, radius, n, spre
     bits = np.zeros((n, 256), dtype=bool)
     for row in bits:
         row[rng.choice(256, rng.integers(0, spread), replace=False)] = True
-    hashes = np.unique(np.packbits(bits, axis=1).view(np.uint64), axis=0)
-    pairs, apart = near_pairs(hashes, radius)
-    expected, distances = brute_force(hashes, radius)
-    assert np.array_equal(pairs, expected)
-    assert np.array_equal(apart, distances)
+    hashes = np.packbits(bits, axis=1).view(np.uint64).reshape(-1, 4)
+    assert np.array_equal(lowest(near_sets(hashes, radius)), brute_force(hashes, radius))
 
 
-def test_the_search_works_in_blocks(monkeypatch):
-    from dfd_core.audit import hashing
+@pytest.mark.parametrize(("block", "crowded"), [(50, 32), (50, 0), (2**21, 3)])
+@pytest.mark.parametrize("radius", [0, 5, 14, 24, 40])
+def test_crowds_and_blocks_change_nothing(monkeypatch, block, crowded, radius):
+    monkeypatch.setattr(hashing, "_BLOCK", block)
+    monkeypatch.setattr(hashing, "_CROWDED", crowded)
+    rng = np.random.default_rng(radius)
+    base = rng.integers(0, 2**64, (3, 4), dtype=np.uint64)
+    crowds = [flipped(rng, one, 60, most) for one, most in zip(base, (4, 14, 24), strict=True)]
+    chain = [base[0]]
+    for _ in range(40):  # a walk whose ends are far apart
+        chain.append(flipped(rng, chain[-1], 1, 20)[0])
+    hashes = rng.permutation(np.concatenate([*crowds, chain, rng.integers(0, 4, (60, 4)).astype(np.uint64)]))
+    assert np.array_equal(lowest(near_sets(hashes, radius)), brute_force(hashes, radius))
 
-    monkeypatch.setattr(hashing, "_BLOCK", 50)
+
+def test_a_crowd_is_joined_without_comparing_all_of_it(monkeypatch):
     rng = np.random.default_rng(0)
-    hashes = np.unique(rng.integers(0, 4, (300, 4)).astype(np.uint64), axis=0)
-    pairs, _ = near_pairs(hashes, 5)
-    assert np.array_equal(pairs, brute_force(hashes, 5)[0])
+    base = rng.integers(0, 2**64, (2, 4), dtype=np.uint64)
+    hashes = np.concatenate([flipped(rng, one, 2000, 8) for one in base])
+    compared, join = [], hashing._Search._join
+
+    def counted(search, chunk, left, right):
+        compared.append(len(left))
+        join(search, chunk, left, right)
+
+    monkeypatch.setattr(hashing._Search, "_join", counted)
+    assert len(np.unique(near_sets(hashes, 24))) == 2
+    assert sum(compared) < 100 * len(hashes)  # its pairs are 1,000 for each, and would be met in most of 16 chunks
+    tracemalloc.start()
+    near_sets(hashes, 24)
+    assert tracemalloc.get_traced_memory()[1] < 16 * 2**20  # the pairs alone would be 64 MB
+    tracemalloc.stop()

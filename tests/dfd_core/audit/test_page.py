@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from dfd_core.audit import Audit, AuditSpec, audit_places, write_audit
+from dfd_core.audit.page import page, score_header, score_rows
 from dfd_core.audit.sheets import contact_sheets
 from dfd_core.storage import Store
 
@@ -20,16 +21,34 @@ def audited(folder, clean, file):
 def test_the_page_is_whole_in_itself_and_escapes_names(audited, tmp_path):
     audit, evidence = audited
     address = write_audit(Store(tmp_path / "out"), "", audit, list(contact_sheets(evidence, 0)), "Audit <x>")
-    page = (tmp_path / "out/index.html").read_text()
+    text = (tmp_path / "out/index.html").read_text()
     assert address.endswith("/out/index.html")
-    assert not re.search(r"(src|href)=\"(?!data:|#)", page)
-    assert "<b>cut</b>" not in page
-    assert "&lt;b&gt;cut&lt;/b&gt;" in page
-    assert "<title>Audit &lt;x&gt;</title>" in page
-    assert 'name="viewport"' in page
+    assert not re.search(r"(src|href)=\"(?!data:|#)", text)
+    assert "<b>cut</b>" not in text
+    assert "&lt;b&gt;cut&lt;/b&gt;" in text
+    assert "<title>Audit &lt;x&gt;</title>" in text
+    assert 'name="viewport"' in text
     for finding in audit.findings:
-        assert finding.kind.replace("_", " ") in page
-    assert page.count("data:image/jpeg;base64,") == 3
+        assert finding.kind.replace("_", " ") in text
+    assert text.count("data:image/jpeg;base64,") == 3
+    assert text.count('<div class="scroll" tabindex="0"><img ') == 3
+
+
+def test_names_are_code_and_backticks_of_paths_stay(audited):
+    audit, _ = audited
+    finding = audit.findings[0].model_copy(update={"message": "a ` b <i>", "advice": "Use `x <y>`, then `z`."})
+    text = page(audit.model_copy(update={"findings": (finding,), "notes": ()}), [], "t", "f")
+    assert "<p>a ` b &lt;i&gt;</p>" in text
+    assert "<p>→ Use <code>x &lt;y&gt;</code>, then <code>z</code>.</p>" in text
+
+
+def test_all_properties_together_come_first(audited):
+    audit, _ = audited
+    assert score_header()[:4] == ("dataset", "generator", "all", "format")
+    alone = {score.prop: score.auroc for score in audit.scores if score.generator == "pix"}
+    (row,) = [row for row in score_rows(audit.scores) if row[1] == "pix"]
+    assert row[2:4] == (f"{alone['all']:.2f}", f"{alone['format']:.2f}")
+    assert row[-2:] == ("30", "25")
 
 
 def test_the_json_is_the_audit(audited, tmp_path):

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfd_core.errors import ManifestError
+from dfd_core.errors import ManifestError, UsageError
 from dfd_core.manifests.groups import join_groups, named_groups
 
 
@@ -16,6 +16,13 @@ def test_the_first_group_of_a_pattern_or_its_whole_match():
 def test_a_pattern_that_finds_nothing_is_an_error():
     with pytest.raises(ManifestError, match=r"'xyz' finds nothing in any of 1 paths, such as a\.png"):
         named_groups(["a.png"], "xyz")
+
+
+@pytest.mark.parametrize("pattern", ["(", "*", "[a"])
+def test_a_pattern_that_is_no_regular_expression_is_an_error(pattern):
+    with pytest.raises(UsageError, match="is not a regular expression: ") as error:
+        named_groups(["a.png"], pattern)
+    assert repr(pattern) in str(error.value)
 
 
 def test_a_sample_alone_is_its_own_group():

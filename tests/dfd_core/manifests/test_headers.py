@@ -185,6 +185,18 @@ def test_a_file_without_its_end_is_not_complete(kind):
     assert read_header(data + b"\0" * 9).complete
 
 
+def test_the_first_chunk_with_a_wrong_check_sum_is_named():
+    whole = encoded(kind="PNG")
+    assert read_header(whole).bad_chunk is None
+    for kind in (b"IHDR", b"IDAT", b"IEND"):
+        data = bytearray(whole)
+        start = data.index(kind)
+        data[start + 4 + int.from_bytes(data[start - 4 : start])] ^= 1
+        found = read_header(bytes(data))
+        assert (found.status, found.bad_chunk, found.complete) == ("ok", kind.decode(), True)
+    assert read_header(whole[:-4]).bad_chunk is None  # an end without its check sum
+
+
 def test_a_thumbnails_end_is_not_the_files():
     data = with_segment(0xE1, b"Exif\0\0" + encoded(PHOTO.resize((8, 8))))
     assert read_header(data).complete

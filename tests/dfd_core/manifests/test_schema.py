@@ -55,13 +55,22 @@ def test_every_column_is_described():
         ({"group": None}, "columns group have nulls|other types or nulls"),
         ({"label": 300}, "other types"),
         ({"path": "1.png"}, r"1 paths occur more than once: 1\.png"),
-        ({**FAKE, "sample_id": f"{1:064x}"}, r"both real and generated: 1\.png \(real\) and 2\.png \(generated\)"),
+        ({**FAKE, "sample_id": f"{1:064x}"}, r"both real and generated: 1\.png \(real\) and 2\.png \(generated\)\."),
         ({"group": "g1", "split": "test"}, r"1 groups are on both sides of a split, first 'g1': 1\.png is in train, 2"),
     ],
 )
 def test_what_a_manifest_may_not_be(changes, message):
     with pytest.raises(ManifestError, match=message):
         validate(table(row(1), row(2, **changes)))
+
+
+@pytest.mark.parametrize(("n", "more"), [(1, ". Remove the wrong one."), (2, ", and 1 more such case. Remove the")])
+def test_contradictions_are_counted(n, more):
+    rows = [row(i) for i in range(3)]
+    rows += [row(3 + i, **FAKE, sample_id=f"{i:064x}") for i in range(n)]
+    with pytest.raises(ManifestError) as error:
+        validate(table(*rows))
+    assert f"(generated){more}" in str(error.value)
 
 
 def test_a_missing_column_and_no_row():
