@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from pathlib import Path
@@ -13,8 +14,9 @@ from dfd_core.datasets.archives.gate import Limits
 from dfd_core.datasets.archives.joined import Joined
 from dfd_core.datasets.archives.ranged import Ranged
 from dfd_core.datasets.cards import Archive, Bytes, Part, Progress
-from dfd_core.datasets.downloading import Fetching, download, open_origin
-from dfd_core.datasets.downloading.engine import Checkpoint, Expected, digest_of
+from dfd_core.datasets.downloading import Checkpoint, Expected, Fetching, download, open_origin
+from dfd_core.datasets.downloading.engine import digest_of
+from dfd_core.datasets.downloading.origins import TransientFault
 from dfd_core.errors import ArchiveError, DownloadError
 from dfd_core.provenance import provenance
 from dfd_core.specs import content_hash, is_url
@@ -57,7 +59,7 @@ def fetch_archive(
     Args:
         archive: From a card, without `*`.
         store: Where the shelf is.
-        how: Connections, attempts, waiting.
+        how: Connections, attempts, waiting, and how much may be fetched of all parts.
         progress: Told bytes that are there, and of how many; the parts to come are taken to be as large as this one.
         checkpoint: Called at least every second; raises to stop.
 
@@ -71,7 +73,10 @@ def fetch_archive(
     paths: list[Path] = []
     for part in archive.parts:
         told = None if progress is None else _over_all(progress, archive, [path.stat().st_size for path in paths])
+        was_there = local_path(part, store).exists()
         paths.append(_fetch_part(part, store, how, told, checkpoint))
+        if how.max_bytes is not None and not was_there:
+            how = how.model_copy(update={"max_bytes": max(0, how.max_bytes - paths[-1].stat().st_size)})
     return paths
 
 
@@ -88,6 +93,29 @@ def _over_all(progress: Progress, archive: Archive, sizes: list[int]) -> Progres
 def is_there(archive: Archive, store: Store) -> bool:
     """Whether nothing of an archive is left to fetch."""
     return all(local_path(part, store).exists() and record(part, store) for part in archive.parts)
+
+
+def missing_bytes(archive: Archive, store: Store) -> int | None:
+    """How much is to be fetched of an archive; `None` where a server does not say, or not now.
+
+    Raises:
+        DownloadError: A part can't be had.
+    """
+    total = 0
+    for part in archive.parts:
+        if local_path(part, store).exists():
+            continue
+        size = part.size_bytes
+        if size is None:
+            with contextlib.closing(open_origin(part.address)) as origin:
+                try:
+                    size = origin.facts().size
+                except TransientFault:
+                    return None
+        if size is None:
+            return None
+        total += size
+    return total
 
 
 def _fetch_part(
