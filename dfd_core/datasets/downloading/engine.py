@@ -101,7 +101,9 @@ class _Run:
         sha256 = expected.sha256 or facts.sha256
         _check_size(self.origin, facts, expected)
         before = self.fetched
-        if facts.ranges and facts.size is not None:
+        # without a mark of the version and a digest nothing would show that parts are of two versions
+        told_apart = facts.stamp is not None or sha256 is not None
+        if facts.ranges and facts.size is not None and told_apart:
             self._fetch_parts(facts)
         else:
             self._watched(lambda: self._fetch_stream(facts), lambda: self.fetched - before, facts.size or 0)
@@ -168,7 +170,7 @@ class _Run:
         journal.add(chunk, digest.hexdigest())
 
     def _fetch_stream(self, facts: Facts) -> None:
-        """Without ranges there is one way: from the beginning, and again from the beginning."""
+        """Where there are no ranges, or none to rely on: from the beginning, and again from the beginning."""
         self.journal_path.unlink(missing_ok=True)
         self._check_budget(facts.size or 0)
         self._check_space(facts.size or 0)

@@ -65,7 +65,6 @@ def test_a_sample_that_needs_a_whole_archive_keeps_to_the_limit(way, serve, tmp_
     address, _ = serve(content, **behaviour)
     with pytest.raises(DownloadError, match="--max-bytes"):
         make(card(address, kind=kind), Store(tmp_path), sample=2, max_bytes=100_000)
-
     assert not list((tmp_path / "archives").rglob("file"))
     assert make(card(address, kind=kind), Store(tmp_path), sample=2, max_bytes=len(content)) == 4
 
