@@ -18,7 +18,7 @@ from dfd_core.datasets.cards import Archive, DatasetCard, Part, Progress
 from dfd_core.datasets.downloading import Fetching, expand
 from dfd_core.datasets.options import PublishedOptions
 from dfd_core.datasets.rules import Row, Sample, classify
-from dfd_core.errors import DatasetError, DownloadError
+from dfd_core.errors import DamagedArchiveError, DatasetError, DownloadError
 from dfd_core.specs import is_url
 from dfd_core.storage import Store
 
@@ -162,7 +162,17 @@ class _Work:
             yield from self.images_of(archive)
 
     def images_of(self, archive: Archive) -> Iterator[_Image]:
-        """The wanted images of one archive, unpacked or in place."""
+        """The wanted images of one archive, unpacked or in place; when they are there its digest is held."""
+        try:
+            yield from self._images_of(archive)
+        except DamagedArchiveError as error:
+            raise DamagedArchiveError(
+                f"{error} `dfd datasets remove {self.card.name} --archives --forget` removes what was downloaded of it "
+                "and forgets its digest; what was put there by hand is for you to replace. Then prepare it again."
+            ) from error
+        shelf.hold(archive, self.store)
+
+    def _images_of(self, archive: Archive) -> Iterator[_Image]:
         paths = [shelf.local_path(part, self.store) for part in archive.parts]
         there = all(path.exists() for path in paths)
         if self.options.sample and not there and not self.options.in_place and shelf.can_be_read_in_parts(archive):

@@ -24,6 +24,10 @@ from dfd_core.storage import Store, fault_of
 
 FOLDER = "archives"
 _INNER = Limits(member_bytes=2**43)
+_WAY_OUT = (
+    "If it is to be trusted, `dfd datasets remove NAME --archives --forget` drops the dataset's recorded digests; "
+    "prepare it again."
+)
 
 
 def place(part: Part) -> str:
@@ -42,7 +46,11 @@ def local_path(part: Part, store: Store) -> Path:
 
 
 def record(part: Part, store: Store) -> dict[str, Any]:
-    """What was recorded when the part was first downloaded; empty before."""
+    """What was recorded of a part; empty before its download began.
+
+    First there is its address, then size, digest and stamp too. The digest is held, from then on, once `opened` says
+    that the archive could be read: else a file that came cut short would be what all later ones are measured by.
+    """
     path = f"{place(part)}.json"
     return dict(store.read_json(path)) if store.exists(path) else {}
 
@@ -92,7 +100,7 @@ def _over_all(progress: Progress, archive: Archive, sizes: list[int]) -> Progres
 
 def is_there(archive: Archive, store: Store) -> bool:
     """Whether nothing of an archive is left to fetch."""
-    return all(local_path(part, store).exists() and record(part, store) for part in archive.parts)
+    return all(local_path(part, store).exists() and "sha256" in record(part, store) for part in archive.parts)
 
 
 def missing_bytes(archive: Archive, store: Store) -> int | None:
@@ -122,18 +130,30 @@ def _fetch_part(
     part: Part, store: Store, how: Fetching, progress: Progress | None, checkpoint: Checkpoint | None
 ) -> Path:
     known, path = record(part, store), local_path(part, store)
-    if path.exists() and known and path.stat().st_size == known["size"]:
+    if path.exists() and path.stat().st_size == known.get("size"):
         return path
-    if path.exists() and known:
-        raise DownloadError(f"{path} has {path.stat().st_size} bytes, recorded are {known['size']}. Remove it.")
-    expected = Expected(part.size_bytes, part.sha256 or known.get("sha256"))
+    held = known if known.get("opened", True) else {}
+    if path.exists() and held:
+        raise DownloadError(f"{path} has {path.stat().st_size} bytes, recorded are {held['size']}. {_WAY_OUT}")
+    facts = {"address": part.address, "opened": False}
+    if not known and not path.exists():
+        store.write_json(f"{place(part)}.json", provenance(**facts))  # by it what was half fetched is found
+    expected = Expected(part.size_bytes, part.sha256 or held.get("sha256"))
     found = download(open_origin(part.address), path, expected, how, progress, checkpoint)
     if found.sha256 != (expected.sha256 or found.sha256):  # it was put there by somebody else
-        raise DownloadError(f"{path} has the SHA-256 {found.sha256} and should have {expected.sha256}. Remove it.")
-    if not known:
-        facts = {"address": part.address, "size": found.size, "sha256": found.sha256, "stamp": found.stamp}
+        raise DownloadError(f"{path} has the SHA-256 {found.sha256} and should have {expected.sha256}. {_WAY_OUT}")
+    if not held:
+        facts |= {"size": found.size, "sha256": found.sha256, "stamp": found.stamp}
         store.write_json(f"{place(part)}.json", provenance(**facts))
     return path
+
+
+def hold(archive: Archive, store: Store) -> None:
+    """From now on the archive's parts have the digests that were recorded, for it could be read."""
+    for part in archive.parts:
+        known = record(part, store)
+        if not known.get("opened", True) and "sha256" in known:
+            store.write_json(f"{place(part)}.json", {**known, "opened": True})
 
 
 def verify_part(part: Part, store: Store, checkpoint: Checkpoint | None = None) -> str | None:
@@ -141,7 +161,7 @@ def verify_part(part: Part, store: Store, checkpoint: Checkpoint | None = None) 
     known, path = record(part, store), local_path(part, store)
     if not path.exists():
         return None
-    if not known:
+    if "sha256" not in known:
         return f"{path} has no record"
     digest = digest_of(path, checkpoint)
     return None if digest == known["sha256"] else f"{path} has the SHA-256 {digest}, recorded is {known['sha256']}"
@@ -206,6 +226,15 @@ def can_be_read_in_parts(archive: Archive) -> bool:
 
 
 def _open(archive: Archive, files: list[BinaryIO], place: str) -> Container:
+    with contextlib.ExitStack() as stack:  # files of what can't be opened are closed
+        for file in files:
+            stack.callback(file.close)
+        container = _opened(archive, files, place)
+        stack.pop_all()
+    return container
+
+
+def _opened(archive: Archive, files: list[BinaryIO], place: str) -> Container:
     if archive.kind == "zip":
         file = spanned.joined(place, files)
     else:

@@ -119,7 +119,7 @@ class _Run:
             raise DownloadError(
                 f"{self.origin.address} has the SHA-256 {digest}, and should have {sha256}: it was replaced, or "
                 "damaged on the way. What was fetched is removed. If the new file is to be trusted, `dfd datasets "
-                "remove --forget` drops the recorded digest."
+                "remove NAME --archives --forget` drops the dataset's recorded digests."
             )
         with self.partial.open("rb+") as file:
             os.fsync(file.fileno())

@@ -7,10 +7,10 @@ import zipfile
 
 import pytest
 
-from dfd_core.datasets import published, shelf
+from dfd_core.datasets import DATASETS, inventory, published, shelf
 from dfd_core.datasets.cards import Archive, DatasetCard, Formats, Part, Rule
 from dfd_core.datasets.options import PublishedOptions
-from dfd_core.errors import DatasetError, DownloadError
+from dfd_core.errors import DamagedArchiveError, DatasetError, DownloadError
 from dfd_core.storage import Store
 
 RULES = (Rule(pattern=r".*/real/.*", label=0, source="camera"), Rule(pattern=r".*/fake/.*", label=1, generator="gan1"))
@@ -102,3 +102,23 @@ def test_what_is_too_large_for_a_sample_is_said_before_a_byte_is(tmp_path):
             card(*addresses, kind="7z", size_bytes=1000), PublishedOptions(sample=1, max_bytes=400), Store(tmp_path)
         )
     published.check(card(*addresses, size_bytes=1000), PublishedOptions(sample=1, max_bytes=400), Store(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
+def test_what_came_cut_short_is_not_what_later_ones_are_measured_by(kind, serve, tmp_path, monkeypatch):
+    content = packed(kind, images())
+    address, server = serve(content[: len(content) // 2], ranges=False, chunked=True)
+    one, store = card(address, kind=kind), Store(tmp_path)
+    monkeypatch.setitem(DATASETS._entries, "near", one)
+    with pytest.raises(DamagedArchiveError, match="dfd datasets remove near --archives --forget"):
+        make(one, store)
+    server.content = content
+    assert len(inventory.remove("near", store, archives=True, forget=False)) == 1  # without --forget too
+    assert make(one, store) == 40
+    assert shelf.record(one.archives[0].parts[0], store)["opened"]
+    inventory.remove("near", store, archives=True, forget=False)
+    server.content = packed(kind, images(size=9_000))  # now the digest counts
+    with pytest.raises(DownloadError, match="remove NAME --archives --forget"):
+        make(one, store)
+    inventory.remove("near", store, archives=True, forget=True)
+    assert make(one, store) == 40
