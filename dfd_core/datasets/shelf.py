@@ -158,13 +158,24 @@ def hold(archive: Archive, store: Store) -> None:
 
 def verify_part(part: Part, store: Store, checkpoint: Checkpoint | None = None) -> str | None:
     """What is wrong with a part on the shelf; `None` where nothing is, or it is not there."""
-    known, path = record(part, store), local_path(part, store)
-    if not path.exists():
-        return None
-    if "sha256" not in known:
-        return f"{path} has no record"
-    digest = digest_of(path, checkpoint)
-    return None if digest == known["sha256"] else f"{path} has the SHA-256 {digest}, recorded is {known['sha256']}"
+    known = record(part, store)
+    for copy in copies(part, store):
+        if "sha256" not in known:
+            return f"{copy} has no record"
+        digest = digest_of(copy, checkpoint)
+        if digest != known["sha256"]:
+            return f"{copy} has the SHA-256 {digest}, recorded is {known['sha256']}"
+    return None
+
+
+def copies(part: Part, store: Store) -> list[str]:
+    """Where a part is: on this machine, on the shelf of a store elsewhere, in the folder of a person's own files."""
+    path, root = local_path(part, store), f"{store.url()}/"
+    found = [str(path)] if path.exists() else []
+    if not store.is_local:
+        elsewhere = [place(part), *([part.address.removeprefix(root)] if part.address.startswith(root) else [])]
+        found += [store.url(one) for one in elsewhere if store.exists(one)]
+    return found
 
 
 def open_local(archive: Archive, paths: list[Path], progress: Progress | None = None) -> Container:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import filelock
+import fsspec
 
 from dfd_core.datasets.cards import Bytes, Progress
 from dfd_core.datasets.downloading.journal import Journal
@@ -265,10 +266,10 @@ class _Stopped(Exception):  # noqa: N818 - another thread has the error
     """Somebody else failed, or the download is to stop."""
 
 
-def digest_of(path: Path, checkpoint: Checkpoint | None = None) -> str:
-    """SHA-256 of a local file, in hexadecimal."""
+def digest_of(path: Path | str, checkpoint: Checkpoint | None = None) -> str:
+    """SHA-256 of a local file, or of one at any fsspec URL, in hexadecimal."""
     digest, last = hashlib.sha256(), time.monotonic()
-    with path.open("rb") as file:
+    with fsspec.open(str(path), "rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
             if checkpoint is not None and time.monotonic() - last > _TICK_S:
