@@ -156,7 +156,7 @@ def _source(values: dict[str, Any]) -> Any:
         return TypeAdapter(DatasetSource).validate_python(values)
     except ValidationError as error:
         problems = "; ".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors())
-        raise ConfigError(f"{values['name']}: {problems}") from error
+        raise ConfigError(f"{values['name']}: {problems}") from None  # what was given may hold a secret
 
 
 def _prepare(source: Any, store: str) -> None:

@@ -64,5 +64,8 @@ def _read(store: Store, path: str) -> FolderSource | TableSource:
     try:
         values: Any = yaml.safe_load(store.read_bytes(path))
         return _ADAPTER.validate_python(values)
-    except (yaml.YAMLError, ValidationError) as error:
+    except ValidationError as error:  # without what was given: it may be a secret
+        problems = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise ConfigError(f"The card {store.url(path)} can't be read: {problems}") from None
+    except yaml.YAMLError as error:
         raise ConfigError(f"The card {store.url(path)} can't be read: {error}") from error

@@ -71,3 +71,11 @@ def test_wrong_usage_is_told(tmp_path):
         done = dfd(tmp_path, "datasets", *arguments)
         assert done.returncode == 2, done.stderr
         assert says in done.stderr
+
+
+def test_a_secret_in_an_address_is_neither_kept_nor_printed(tmp_path):
+    done = dfd(tmp_path, "datasets", "add", "x", "--folder", "https://me:hunter2@host/x?sig=hunter2", "--keep")
+    assert done.returncode == 2
+    assert "environment" in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+    assert not (tmp_path / "dfd-store" / "cards").exists()
