@@ -207,3 +207,24 @@ def test_removing_takes_copies_in_a_bucket_and_halves_of_what_a_star_stands_for(
 
 def files_below(folder):
     return [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
+
+
+def test_what_was_removed_on_purpose_is_no_damage(tmp_path):
+    from PIL import Image
+
+    store = Store(tmp_path)
+    files = {}
+    for name in FILES:
+        file = io.BytesIO()
+        Image.new("RGB", (8, 8), (len(name), hash_of(name), 0)).save(file, "PNG")
+        files[name] = file.getvalue()
+    put(store, {"all.zip": zipped(files)})
+    prepare(SOURCE.model_copy(update={"options": {"sample": 3}}), SplitSpec(), store)
+    inventory.remove("celeba", store, archives=False, forget=False)
+    with pytest.raises(DatasetError, match="files of celeba are not in"):
+        verify_files("celeba", store)
+    prepare(SOURCE, SplitSpec(), store)
+    assert verify_files("celeba", store) == (18, [])
+    (image,) = tmp_path.glob("datasets/celeba-*/images/all/fake/stargan/3.png")
+    image.unlink()
+    assert len(verify_files("celeba", store)[1]) == 1
