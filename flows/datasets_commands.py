@@ -134,8 +134,21 @@ def verify(name: Name, store: Store = DEFAULT_STORE) -> None:
     print(
         f"{checked} files of {name} read, {len(bad)} are not what the manifest says; {len(wrong)} archives are wrong."
     )
-    if wrong or bad:
-        raise DatasetError(f"{name} is damaged: `dfd datasets remove {name} --archives`, then prepare it again.")
+    if wrong:
+        raise DatasetError(
+            f"Archives of {name} are not what was recorded: `dfd datasets remove {name} --archives` removes them, with "
+            "--forget their digests too, where the new ones are to be trusted. Then prepare it again."
+        )
+    if bad:
+        raise DatasetError(f"{name} is damaged. {_remedy(name)}")
+
+
+def _remedy(name: str) -> str:
+    from dfd_core.datasets.catalogue import DATASETS
+
+    if name in DATASETS:
+        return f"`dfd datasets remove {name}`, then prepare it again; its archives are as they were."
+    return "Its files are yours: put the right ones there again, or prepare it again where these are to count."
 
 
 def remove(name: Name, store: Store = DEFAULT_STORE, archives: Archives = False, forget: Forget = False) -> None:

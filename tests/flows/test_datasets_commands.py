@@ -56,6 +56,10 @@ def test_what_can_be_prepared_is_and_what_cannot_says_why(images, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "stargan" in done.stdout
     assert "celeba" in dfd(tmp_path, "datasets", "status").stdout
+    for image in (by_hand / "fake").rglob("*.png"):
+        image.write_bytes(b"x")
+    advice = dfd(tmp_path, "datasets", "verify", "celeba").stderr
+    assert "`dfd datasets remove celeba`, then prepare it again" in advice
     removed = dfd(tmp_path, "datasets", "remove", "celeba")
     assert removed.returncode == 0
     assert dfd(tmp_path, "datasets", "remove", "celeba").returncode == 1
