@@ -28,6 +28,13 @@ def test_a_folder_of_ones_own_gets_a_name_and_a_life(images, tmp_path):
     assert added.returncode == 0, added.stderr
     assert added.stdout.splitlines()[-1] == str(tmp_path / "dfd-store" / "cards" / "ours.yaml")
     assert "ours" in dfd(tmp_path, "datasets", "status").stdout
+    (row,) = [line for line in dfd(tmp_path, "datasets", "list").stdout.splitlines() if line.startswith("ours")]
+    assert str(images) in row
+    assert str(images) in dfd(tmp_path, "datasets", "show", "ours").stdout
+    assert "Did you mean" in dfd(tmp_path, "datasets", "show", "simulate").stderr
+    other = dfd(tmp_path, "datasets", "add", "ours", "--folder", "images/mygan", "--keep")
+    assert other.returncode == 2
+    assert "another dataset of your own named 'ours'" in other.stderr
     (tmp_path / "run.yaml").write_text("store: dfd-store\ndatasets: [ours]\nbackbones: [spectrum]\n")
     run = dfd(tmp_path, "prepare", "run.yaml", "--local")
     assert run.returncode == 0, run.stderr
