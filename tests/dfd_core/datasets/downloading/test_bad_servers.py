@@ -93,7 +93,7 @@ def test_a_refusal_is_not_tried_again(status, serve, content, tmp_path):
 
 def test_a_page_is_no_archive(serve, content, tmp_path):
     address, _ = serve(b"<html>Quota exceeded", content_type="text/html; charset=utf-8")
-    with pytest.raises(DownloadError, match="web page instead of a file"):
+    with pytest.raises(DownloadError, match="web page instead of a file.*dfd datasets add NAME --folder"):
         fetch(address, tmp_path)
 
 
