@@ -9,7 +9,8 @@
     ├── DatasetError             a dataset that can't be acquired or has not what is needed
     │   ├── AuditError           an audit found what its configuration does not put up with
     │   ├── ManifestError        a manifest that can't be built or contradicts itself
-    │   ├── ArchiveError         an archive that is damaged, or not safe to unpack
+    │   ├── ArchiveError         an archive that is not safe to unpack, or lacks what it should have
+    │   │   └── DamagedArchiveError an archive that can't be read; another copy of it may be
     │   └── DownloadError        a file that can't be downloaded, or is not what it should be
     │       └── UnreachableError a server that did not give it this time; worth another attempt
     ├── StoreError               a store that can't be read or written
@@ -75,7 +76,11 @@ class ManifestError(DatasetError):
 
 
 class ArchiveError(DatasetError):
-    """An archive that is damaged, or has a member that would not be safe to unpack."""
+    """An archive that lacks what it should have, or has a member that would not be safe to unpack."""
+
+
+class DamagedArchiveError(ArchiveError):
+    """An archive that can't be read, or not to its end."""
 
 
 class DownloadError(DatasetError):

@@ -11,6 +11,13 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
 
 HASH_LENGTH = 12
+# a name alone is no secret but with HTTP, where it may be a token; `github://OWNER:NAME@REVISION/` is no login
+_LOGIN = re.compile(r"https?://[^/?#]*@|(?<!github)(?<!git)://[^/?#@]*:[^/?#]*@", re.IGNORECASE)
+_SIGNED = re.compile(
+    r"[?&]((?:x-amz-|x-goog-)(?:signature|credential|security-token)|awsaccesskeyid|sig|signature|password|"
+    r"[a-z_-]*token|api[_-]?key)=",
+    re.IGNORECASE,
+)
 
 
 class Spec(BaseModel):
@@ -35,8 +42,20 @@ def _from_the_configs_folder(location: str, info: ValidationInfo) -> str:
     return str((Path(base) / Path(location).expanduser()).resolve())
 
 
-Location = Annotated[str, AfterValidator(_from_the_configs_folder)]
-"""A local path or fsspec URL. In a configuration file a relative path starts at the file's own folder."""
+def _without_secrets(location: str) -> str:
+    """Locations are written into cards, manifests and reports, and printed; the message must not have the secret."""
+    signed = _SIGNED.search(location)
+    if is_url(location) and (signed or _LOGIN.search(location)):
+        what = f"a signature or token (`{signed[1]}`)" if signed else "a name or password before `@`"
+        raise ValueError(
+            f"the address has {what} in it, which would be kept and printed. Leave it out, and log in the way that "
+            "the provider's own client does: by its environment variables or its configuration file"
+        )
+    return location
+
+
+Location = Annotated[str, AfterValidator(_without_secrets), AfterValidator(_from_the_configs_folder)]
+"""A local path or fsspec URL, without secrets. In a configuration file a relative path starts at the file's folder."""
 
 
 def content_hash(value: Any) -> str:

@@ -14,7 +14,7 @@ import yaml
 from dfd_core.registry import Registry
 from dfd_core.specs import Spec
 from flows import datasets_commands
-from flows.terminal import format_table
+from flows.terminal import format_table, plain
 
 Row = Mapping[str, Any]
 Markdown = Annotated[bool, typer.Option("--markdown", help="As a Markdown table.")]
@@ -60,12 +60,6 @@ def catalogue(
     return app
 
 
-def _datasets() -> Registry[Any]:
-    from dfd_core.datasets.catalogue import DATASETS
-
-    return DATASETS
-
-
 def _backbones() -> Registry[Any]:
     from dfd_core.backbones import BACKBONES
 
@@ -90,32 +84,23 @@ def _reducers() -> Registry[Any]:
     return REDUCERS
 
 
-def _plain(spec: Spec) -> Row:
-    return {key: value for key, value in spec.model_dump(mode="json").items() if value not in (None, "", {}, [])}
-
-
 def _option_lines(options: type[Spec]) -> list[str]:
     return [f"{name}: {field.get_default()!r} by default" for name, field in options.model_fields.items()]
 
 
-datasets = catalogue(
-    "dataset", "datasets", "simulated", _datasets,
-    datasets_commands.readme_row,
-    lambda _, card: {**_plain(card), "options": card.accepted_options()},
-)  # fmt: skip
-datasets_commands.register(datasets)
+datasets = datasets_commands.commands()
 backbones = catalogue(
     "backbone", "backbones", "clip_vit_b16", _backbones,
     lambda name, card: {
         "name": name, "what": card.title, "D": card.dimension, "input": card.input_size or "as it is",
         "weights": card.default_weights, "licence": card.licence,
     },
-    lambda _, card: {**_plain(card), "options": _option_lines(card.options_type)},
+    lambda _, card: {**plain(card), "options": _option_lines(card.options_type)},
 )  # fmt: skip
 augmentations = catalogue(
     "augmentation", "augmentations", "jpeg_q75", _augmentations,
     lambda name, spec: {"name": name, "what": spec.describe()},
-    lambda _, spec: _plain(spec),
+    lambda _, spec: plain(spec),
 )  # fmt: skip
 classifiers = catalogue(
     "classifier", "classifiers", "logistic_regression", _classifiers,

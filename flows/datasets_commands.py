@@ -1,4 +1,4 @@
-"""`dfd datasets prepare|add|status|verify|remove`: getting datasets, looking after them, and one's own under a name."""
+"""`dfd datasets list|show|prepare|add|...`: what there is, getting it, looking after it, and one's own under a name."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from dfd_core.datasets.sources import FolderSource
 from dfd_core.errors import ConfigError, DatasetError
 from dfd_core.specs import is_url
-from flows.terminal import Line, format_table
+from flows.terminal import Line, format_table, plain
 
 Store = Annotated[str, typer.Option("--store", metavar="URL", help="Where datasets are kept.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the catalogue, or of a dataset of one's own.")]
@@ -35,13 +36,51 @@ Forget = Annotated[bool, typer.Option("--forget", help="The recorded digests of 
 DEFAULT_STORE = "dfd-store"
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the commands to `dfd datasets`."""
+def commands() -> typer.Typer:
+    """The commands of `dfd datasets`."""
+    app = typer.Typer(
+        help="The datasets there are.",
+        epilog="Example: dfd datasets list",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+    app.command("list", epilog="Example: dfd datasets list")(list_datasets)
+    app.command("show", epilog="Example: dfd datasets show simulated")(show_dataset)
     app.command(epilog="Example: dfd datasets prepare deepfakeface --sample 100")(prepare)
     app.command(epilog="Example: dfd datasets add mine --folder s3://bucket/images --keep")(add)
     app.command(epilog="Example: dfd datasets status")(status)
     app.command(epilog="Example: dfd datasets verify deepfakeface")(verify)
     app.command(epilog="Example: dfd datasets remove deepfakeface --archives")(remove)
+    return app
+
+
+def list_datasets(
+    markdown: Annotated[bool, typer.Option("--markdown", help="As a Markdown table.")] = False,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Lists the datasets of the catalogue, and one's own of a store."""
+    from dfd_core.datasets.catalogue import DATASETS
+    from dfd_core.datasets.own_cards import own_cards
+    from dfd_core.storage import Store as OpenStore
+
+    rows = [readme_row(name, card) for name, card in DATASETS.items()]
+    for name, source in own_cards(OpenStore(store)).items():
+        where = ", ".join(source.folders) if isinstance(source, FolderSource) else source.table
+        rows.append({**dict.fromkeys(rows[0]), "name": name, "what": where, "how": "own"})
+    print(format_table(rows, markdown))
+
+
+def show_dataset(name: Name, store: Store = DEFAULT_STORE) -> None:
+    """Shows all that is known of one dataset."""
+    import yaml
+
+    from dfd_core.datasets.catalogue import DATASETS
+    from dfd_core.datasets.own_cards import own_cards
+    from dfd_core.storage import Store as OpenStore
+
+    own = {} if name in DATASETS else own_cards(OpenStore(store))
+    facts = plain(own[name]) if name in own else {**plain(DATASETS[name]), "options": DATASETS[name].accepted_options()}
+    print(yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, width=100), end="")
 
 
 def prepare(  # noqa: PLR0913, PLR0917  # a command has as many parameters as options
@@ -105,6 +144,8 @@ def add(
     given["table"] = table and _place(table)
     values = {key: value for key, value in given.items() if value}
     source = _source({"name": name, **values})
+    if keep:
+        own_cards.check_is_free(source, OpenStore(store))
     _prepare(source, store)
     if keep:
         print(own_cards.keep(source, OpenStore(store)))
@@ -134,8 +175,21 @@ def verify(name: Name, store: Store = DEFAULT_STORE) -> None:
     print(
         f"{checked} files of {name} read, {len(bad)} are not what the manifest says; {len(wrong)} archives are wrong."
     )
-    if wrong or bad:
-        raise DatasetError(f"{name} is damaged: `dfd datasets remove {name} --archives`, then prepare it again.")
+    if wrong:
+        raise DatasetError(
+            f"Archives of {name} are not what was recorded: `dfd datasets remove {name} --archives` removes them, with "
+            "--forget their digests too, where the new ones are to be trusted. Then prepare it again."
+        )
+    if bad:
+        raise DatasetError(f"{name} is damaged. {_remedy(name)}")
+
+
+def _remedy(name: str) -> str:
+    from dfd_core.datasets.catalogue import DATASETS
+
+    if name in DATASETS:
+        return f"`dfd datasets remove {name}`, then prepare it again; its archives are as they were."
+    return "Its files are yours: put the right ones there again, or prepare it again where these are to count."
 
 
 def remove(name: Name, store: Store = DEFAULT_STORE, archives: Archives = False, forget: Forget = False) -> None:
@@ -156,7 +210,7 @@ def _source(values: dict[str, Any]) -> Any:
         return TypeAdapter(DatasetSource).validate_python(values)
     except ValidationError as error:
         problems = "; ".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors())
-        raise ConfigError(f"{values['name']}: {problems}") from error
+        raise ConfigError(f"{values['name']}: {problems}") from None  # what was given may hold a secret
 
 
 def _prepare(source: Any, store: str) -> None:

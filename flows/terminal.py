@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dfd_core.datasets.cards import Bytes
+from dfd_core.specs import Spec
 
 EVERY_S = 0.1
 
@@ -49,6 +50,11 @@ class Line:
         if line != self.shown:
             print(f"\r{line}\x1b[K", end="\n" if done >= total else "", file=sys.stderr, flush=True)
         self.shown, self.last = line, time.monotonic()
+
+
+def plain(spec: Spec) -> dict[str, Any]:
+    """What a spec says, for people: without fields that say nothing."""
+    return {key: value for key, value in spec.model_dump(mode="json").items() if value not in (None, "", {}, [])}
 
 
 def _text(value: Any) -> str:

@@ -38,6 +38,18 @@ def look(card: DatasetCard, store: Store) -> Found:
     Raises:
         DatasetError: Nothing is there; the message says which page, what to accept, and where to put what.
     """
+    found = what_is_there(card, store)
+    if not found.images and not found.archives and card.by_hand is not None:
+        raise DatasetError(
+            f"{card.name} can't be downloaded without you. 1. Open {card.by_hand.page} 2. {card.by_hand.accept} "
+            f"3. Put {card.by_hand.files} into {store.url(folder(card))} 4. Give the same command again. "
+            f"Licence: {card.licence}."
+        )
+    return found
+
+
+def what_is_there(card: DatasetCard, store: Store) -> Found:
+    """Lists what a person has put into the folder, be it nothing."""
     root = store.url(folder(card))
     store.fs.invalidate_cache()
     base = store.fs._strip_protocol(root)
@@ -47,11 +59,6 @@ def look(card: DatasetCard, store: Store) -> Found:
     for path in paths:
         if kind_of(path) not in (None, "parquet"):
             archives[_whole(path)].append(path)
-    if not images and not archives and card.by_hand is not None:
-        raise DatasetError(
-            f"{card.name} can't be downloaded without you. 1. Open {card.by_hand.page} 2. {card.by_hand.accept} "
-            f"3. Put {card.by_hand.files} into {root} 4. Give the same command again. Licence: {card.licence}."
-        )
     return Found(images, [_archive(name, sorted(parts, key=_place), root) for name, parts in archives.items()])
 
 

@@ -154,7 +154,7 @@ class DatasetCard(Spec):
         licence: Terms under which its images may be used.
         size_hint: How much it is, by default options.
         size_bytes: To download, about; 0 for what makes itself.
-        generators: Family of each generator; of very many the main ones.
+        generators: Family of each generator; of very many the main ones, and none where its user has to bring fakes.
         reals: Where its reals come from.
         pairing: `own`: each generator has reals of its own. `all`: every generator is compared with all reals.
         splits: Which the publisher fixed; without, 80/10/10 is drawn.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import fnmatch
 from typing import Any
 
-from dfd_core.datasets import own_cards, shelf
+from dfd_core.datasets import by_hand, own_cards, shelf
 from dfd_core.datasets.acquire import MARKER
 from dfd_core.datasets.cards import Part
 from dfd_core.datasets.catalogue import DATASETS
 from dfd_core.datasets.own_cards import FOLDER as CARDS
 from dfd_core.errors import DatasetError
+from dfd_core.specs import is_url
 from dfd_core.storage import Store
 
 
@@ -21,7 +22,7 @@ def rows(store: Store) -> list[dict[str, Any]]:
     begun = {key.rpartition("-")[0] for key in store.names("datasets")}
     for name in DATASETS:
         parts = _parts(name, store)
-        there = sum(shelf.local_path(part, store).exists() for part in parts)
+        there = sum(bool(shelf.copies(part, store)) for part in parts)
         partial = sum(1 for part in parts if _partial(part, store))
         if name in made or name in begun or there or partial:
             state = "ready" if name in made else "not complete"
@@ -45,7 +46,8 @@ def remove(name: str, store: Store, *, archives: bool, forget: bool) -> list[str
         name: Which.
         store: Where.
         archives: Its archives too, where no other dataset that is there uses them.
-        forget: The recorded digests of its archives too, so that a replaced file is accepted.
+        forget: The recorded digests of its archives too, so that a replaced file is accepted. What a person put into
+            the folder for it stays in any case.
 
     Returns:
         The places that were removed.
@@ -74,13 +76,14 @@ def remove(name: str, store: Store, *, archives: bool, forget: bool) -> list[str
 
 def _parts(name: str, store: Store) -> list[Part]:
     """The files that a dataset is downloaded from; where a `*` stands for many, those that the store has heard of."""
-    parts = [part for archive in DATASETS[name].archives for part in archive.parts]
-    if not any("*" in part.address for part in parts):
+    card = DATASETS[name]
+    parts = [part for archive in card.archives for part in archive.parts]
+    if card.by_hand is None and not any("*" in part.address for part in parts):
         return parts
     keys = store.names(shelf.FOLDER)
     records = [f"{shelf.FOLDER}/{key}/{file}" for key in keys for file in store.names(f"{shelf.FOLDER}/{key}", ".json")]
     heard = [str(store.read_json(record)["address"]) for record in records]
-    return [
+    found = [
         one
         for part in parts
         for one in (
@@ -89,15 +92,31 @@ def _parts(name: str, store: Store) -> list[Part]:
             else [part]
         )
     ]
+    if card.by_hand is not None:
+        there = [part.address for one in by_hand.what_is_there(card, store).archives for part in one.parts]
+        root = f"{store.url(by_hand.folder(card))}/"
+        recorded = [address for address in heard if address.startswith(root)]
+        found += [Part(address=address) for address in dict.fromkeys([*there, *recorded])]
+    return found
 
 
 def _clear(part: Part, store: Store) -> list[str]:
-    """Removes an archive, whole or half fetched, and what was taken out of it; its record stays."""
+    """Removes an archive, whole or half fetched, and what was taken out of it; a digest that is held stays.
+
+    A person's own file on this machine stays too, and in a bucket: there its copies here and on the shelf go.
+    """
+    if not is_url(part.address):
+        return []
+    known, kept = shelf.record(part, store), []
+    if known and not known.get("opened", True):
+        _drop(f"{shelf.place(part)}.json", store)
+    if not store.is_local and store.exists(shelf.place(part)):
+        kept.append(_drop(shelf.place(part), store))
     path = shelf.local_path(part, store)
     found = [one for one in path.parent.glob("*") if one.name != f"{path.name}.json"] if path.parent.is_dir() else []
     for one in found:
         one.unlink()
-    return [str(one) for one in found if not one.name.endswith((".lock", ".journal"))]
+    return kept + [str(one) for one in found if not one.name.endswith((".lock", ".journal"))]
 
 
 def _complete(store: Store) -> list[str]:

@@ -36,12 +36,30 @@ def own_card(source: DatasetSource, store: Store) -> FolderSource | TableSource 
     return _read(store, path).model_copy(update={"name": source.name})
 
 
+def check_is_free(source: FolderSource | TableSource, store: Store) -> None:
+    """Sees that the store has no other dataset of one's own under the name.
+
+    Raises:
+        ConfigError: It has.
+    """
+    path = f"{FOLDER}/{source.name}.yaml"
+    if store.exists(path) and _read(store, path) != source:
+        raise ConfigError(
+            f"There is another dataset of your own named {source.name!r}: {store.url(path)}. Give this one another "
+            f"name, or remove that card: `dfd datasets remove {source.name}`."
+        )
+
+
 def keep(source: FolderSource | TableSource, store: Store) -> str:
     """Writes the card of a dataset of one's own; from then on its name is enough.
 
     Returns:
         The card's address.
+
+    Raises:
+        ConfigError: The store has another one of that name.
     """
+    check_is_free(source, store)
     text = yaml.safe_dump(source.model_dump(mode="json", exclude_defaults=True), sort_keys=False, allow_unicode=True)
     return store.write_bytes(f"{FOLDER}/{source.name}.yaml", text.encode())
 
@@ -64,5 +82,8 @@ def _read(store: Store, path: str) -> FolderSource | TableSource:
     try:
         values: Any = yaml.safe_load(store.read_bytes(path))
         return _ADAPTER.validate_python(values)
-    except (yaml.YAMLError, ValidationError) as error:
+    except ValidationError as error:  # without what was given: it may be a secret
+        problems = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise ConfigError(f"The card {store.url(path)} can't be read: {problems}") from None
+    except yaml.YAMLError as error:
         raise ConfigError(f"The card {store.url(path)} can't be read: {error}") from error

@@ -18,7 +18,7 @@ from dfd_core.datasets.cards import Archive, DatasetCard, Part, Progress
 from dfd_core.datasets.downloading import Fetching, expand
 from dfd_core.datasets.options import PublishedOptions
 from dfd_core.datasets.rules import Row, Sample, classify
-from dfd_core.errors import DatasetError, DownloadError
+from dfd_core.errors import DamagedArchiveError, DatasetError, DownloadError
 from dfd_core.specs import is_url
 from dfd_core.storage import Store
 
@@ -73,7 +73,10 @@ def make(card: DatasetCard, options: PublishedOptions, store: Store, folder: str
     check(card, options, store)
     work = _Work(card, options, store, folder, progress)
     images = list(work.by_hand()) if card.by_hand else []
-    for archive in _in_order(card, options):
+    archives = _in_order(card, options)
+    if options.sample is None:
+        _sees_all_sizes(archives, options, store)
+    for archive in archives:
         if work.sample.is_full(card):
             break
         images += work.images_of(archive)
@@ -93,13 +96,29 @@ def check(card: DatasetCard, options: PublishedOptions, store: Store) -> None:
         DatasetError: More would be downloaded than may be, or a person has to act first.
     """
     needed = card.size_bytes
-    if card.archives and options.max_bytes is not None and options.sample is None and needed > options.max_bytes:
-        raise DatasetError(
-            f"{card.name} has about {needed:,} bytes to download, more than --max-bytes {options.max_bytes:,}. Raise "
-            "it, or take some images of each class with --sample."
-        )
+    if options.sample is not None:  # one archive may be enough, and of some a few ranges are
+        whole = [one for one in card.archives if options.in_place or not shelf.can_be_read_in_parts(one)]
+        needed = needed // len(card.archives) if card.archives and len(whole) == len(card.archives) else 0
+    if card.archives and options.max_bytes is not None and needed > options.max_bytes:
+        raise DatasetError(_too_much(card.name, f"about {needed:,}", options))
     if card.by_hand:
         by_hand.look(card, store)
+
+
+def _too_much(name: str, needed: str, options: PublishedOptions) -> str:
+    advice = ", or take some images of each class with --sample" if options.sample is None else ""
+    return f"{name} has {needed} bytes to download, more than --max-bytes {options.max_bytes:,}. Raise it{advice}."
+
+
+def _sees_all_sizes(archives: list[Archive], options: PublishedOptions, store: Store) -> bool:
+    """Whether the servers tell all sizes, so that no more than may be is fetched in whatever order."""
+    if options.max_bytes is None:
+        return True
+    sizes = [shelf.missing_bytes(archive, store) for archive in archives]
+    needed = sum(size or 0 for size in sizes)
+    if needed > options.max_bytes:
+        raise DownloadError(_too_much(", ".join(one.name for one in archives[:3]), f"{needed:,}", options))
+    return None not in sizes
 
 
 def to_fetch(card: DatasetCard, options: PublishedOptions, store: Store) -> list[Archive]:
@@ -116,6 +135,8 @@ def to_fetch(card: DatasetCard, options: PublishedOptions, store: Store) -> list
     if options.sample is not None:
         archives = archives[:1]
         archives = [one for one in archives if options.in_place or not shelf.can_be_read_in_parts(one)]
+    if not _sees_all_sizes(archives, options, store):
+        return []  # `make` counts, one archive after another
     return [archive for archive in archives if not shelf.is_there(archive, store)]
 
 
@@ -128,7 +149,7 @@ class _Work:
         self.card, self.options, self.store, self.folder = card, options, store, folder
         self.progress = progress or (lambda *_: None)
         self.sample = Sample(options.sample, options.seed)
-        self.how = Fetching()
+        self.how = Fetching(max_bytes=options.max_bytes)
         self.told = (0, 0)
 
     def by_hand(self) -> Iterator[_Image]:
@@ -141,7 +162,17 @@ class _Work:
             yield from self.images_of(archive)
 
     def images_of(self, archive: Archive) -> Iterator[_Image]:
-        """The wanted images of one archive, unpacked or in place."""
+        """The wanted images of one archive, unpacked or in place; when they are there its digest is held."""
+        try:
+            yield from self._images_of(archive)
+        except DamagedArchiveError as error:
+            raise DamagedArchiveError(
+                f"{error} `dfd datasets remove {self.card.name} --archives --forget` removes what was downloaded of it "
+                "and forgets its digest; what was put there by hand is for you to replace. Then prepare it again."
+            ) from error
+        shelf.hold(archive, self.store)
+
+    def _images_of(self, archive: Archive) -> Iterator[_Image]:
         paths = [shelf.local_path(part, self.store) for part in archive.parts]
         there = all(path.exists() for path in paths)
         if self.options.sample and not there and not self.options.in_place and shelf.can_be_read_in_parts(archive):
@@ -170,7 +201,11 @@ class _Work:
             )
 
     def _fetched(self, archive: Archive) -> Container:
+        missing = [part for part in archive.parts if not shelf.local_path(part, self.store).exists()]
         paths = shelf.fetch_archive(archive, self.store, self.how, self._tell, self._checkpoint)
+        if self.how.max_bytes is not None and self.options.sample is None:  # one budget for all archives
+            fetched = sum(shelf.local_path(part, self.store).stat().st_size for part in missing)
+            self.how = self.how.model_copy(update={"max_bytes": max(0, self.how.max_bytes - fetched)})
         return shelf.open_local(archive, paths, self._tell)
 
     def _unpacked(self, archive: Archive, container: Container, drawn: list[tuple[Member, Row]]) -> Iterator[_Image]:

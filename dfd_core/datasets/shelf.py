@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from pathlib import Path
@@ -13,8 +14,9 @@ from dfd_core.datasets.archives.gate import Limits
 from dfd_core.datasets.archives.joined import Joined
 from dfd_core.datasets.archives.ranged import Ranged
 from dfd_core.datasets.cards import Archive, Bytes, Part, Progress
-from dfd_core.datasets.downloading import Fetching, download, open_origin
-from dfd_core.datasets.downloading.engine import Checkpoint, Expected, digest_of
+from dfd_core.datasets.downloading import Checkpoint, Expected, Fetching, download, open_origin
+from dfd_core.datasets.downloading.engine import digest_of
+from dfd_core.datasets.downloading.origins import TransientFault
 from dfd_core.errors import ArchiveError, DownloadError
 from dfd_core.provenance import provenance
 from dfd_core.specs import content_hash, is_url
@@ -22,6 +24,10 @@ from dfd_core.storage import Store, fault_of
 
 FOLDER = "archives"
 _INNER = Limits(member_bytes=2**43)
+_WAY_OUT = (
+    "If it is to be trusted, `dfd datasets remove NAME --archives --forget` drops the dataset's recorded digests; "
+    "prepare it again."
+)
 
 
 def place(part: Part) -> str:
@@ -40,7 +46,11 @@ def local_path(part: Part, store: Store) -> Path:
 
 
 def record(part: Part, store: Store) -> dict[str, Any]:
-    """What was recorded when the part was first downloaded; empty before."""
+    """What was recorded of a part; empty before its download began.
+
+    First there is its address, then size, digest and stamp too. The digest is held, from then on, once `opened` says
+    that the archive could be read: else a file that came cut short would be what all later ones are measured by.
+    """
     path = f"{place(part)}.json"
     return dict(store.read_json(path)) if store.exists(path) else {}
 
@@ -57,7 +67,7 @@ def fetch_archive(
     Args:
         archive: From a card, without `*`.
         store: Where the shelf is.
-        how: Connections, attempts, waiting.
+        how: Connections, attempts, waiting, and how much may be fetched of all parts.
         progress: Told bytes that are there, and of how many; the parts to come are taken to be as large as this one.
         checkpoint: Called at least every second; raises to stop.
 
@@ -71,7 +81,10 @@ def fetch_archive(
     paths: list[Path] = []
     for part in archive.parts:
         told = None if progress is None else _over_all(progress, archive, [path.stat().st_size for path in paths])
+        was_there = local_path(part, store).exists()
         paths.append(_fetch_part(part, store, how, told, checkpoint))
+        if how.max_bytes is not None and not was_there:
+            how = how.model_copy(update={"max_bytes": max(0, how.max_bytes - paths[-1].stat().st_size)})
     return paths
 
 
@@ -87,36 +100,82 @@ def _over_all(progress: Progress, archive: Archive, sizes: list[int]) -> Progres
 
 def is_there(archive: Archive, store: Store) -> bool:
     """Whether nothing of an archive is left to fetch."""
-    return all(local_path(part, store).exists() and record(part, store) for part in archive.parts)
+    return all(local_path(part, store).exists() and "sha256" in record(part, store) for part in archive.parts)
+
+
+def missing_bytes(archive: Archive, store: Store) -> int | None:
+    """How much is to be fetched of an archive; `None` where a server does not say, or not now.
+
+    Raises:
+        DownloadError: A part can't be had.
+    """
+    total = 0
+    for part in archive.parts:
+        if local_path(part, store).exists():
+            continue
+        size = part.size_bytes
+        if size is None:
+            with contextlib.closing(open_origin(part.address)) as origin:
+                try:
+                    size = origin.facts().size
+                except TransientFault:
+                    return None
+        if size is None:
+            return None
+        total += size
+    return total
 
 
 def _fetch_part(
     part: Part, store: Store, how: Fetching, progress: Progress | None, checkpoint: Checkpoint | None
 ) -> Path:
     known, path = record(part, store), local_path(part, store)
-    if path.exists() and known and path.stat().st_size == known["size"]:
+    if path.exists() and path.stat().st_size == known.get("size"):
         return path
-    if path.exists() and known:
-        raise DownloadError(f"{path} has {path.stat().st_size} bytes, recorded are {known['size']}. Remove it.")
-    expected = Expected(part.size_bytes, part.sha256 or known.get("sha256"))
+    held = known if known.get("opened", True) else {}
+    if path.exists() and held:
+        raise DownloadError(f"{path} has {path.stat().st_size} bytes, recorded are {held['size']}. {_WAY_OUT}")
+    facts = {"address": part.address, "opened": False}
+    if not known and not path.exists():
+        store.write_json(f"{place(part)}.json", provenance(**facts))  # by it what was half fetched is found
+    expected = Expected(part.size_bytes, part.sha256 or held.get("sha256"))
     found = download(open_origin(part.address), path, expected, how, progress, checkpoint)
     if found.sha256 != (expected.sha256 or found.sha256):  # it was put there by somebody else
-        raise DownloadError(f"{path} has the SHA-256 {found.sha256} and should have {expected.sha256}. Remove it.")
-    if not known:
-        facts = {"address": part.address, "size": found.size, "sha256": found.sha256, "stamp": found.stamp}
+        raise DownloadError(f"{path} has the SHA-256 {found.sha256} and should have {expected.sha256}. {_WAY_OUT}")
+    if not held:
+        facts |= {"size": found.size, "sha256": found.sha256, "stamp": found.stamp}
         store.write_json(f"{place(part)}.json", provenance(**facts))
     return path
 
 
+def hold(archive: Archive, store: Store) -> None:
+    """From now on the archive's parts have the digests that were recorded, for it could be read."""
+    for part in archive.parts:
+        known = record(part, store)
+        if not known.get("opened", True) and "sha256" in known:
+            store.write_json(f"{place(part)}.json", {**known, "opened": True})
+
+
 def verify_part(part: Part, store: Store, checkpoint: Checkpoint | None = None) -> str | None:
     """What is wrong with a part on the shelf; `None` where nothing is, or it is not there."""
-    known, path = record(part, store), local_path(part, store)
-    if not path.exists():
-        return None
-    if not known:
-        return f"{path} has no record"
-    digest = digest_of(path, checkpoint)
-    return None if digest == known["sha256"] else f"{path} has the SHA-256 {digest}, recorded is {known['sha256']}"
+    known = record(part, store)
+    for copy in copies(part, store):
+        if "sha256" not in known:
+            return f"{copy} has no record"
+        digest = digest_of(copy, checkpoint)
+        if digest != known["sha256"]:
+            return f"{copy} has the SHA-256 {digest}, recorded is {known['sha256']}"
+    return None
+
+
+def copies(part: Part, store: Store) -> list[str]:
+    """Where a part is: on this machine, on the shelf of a store elsewhere, in the folder of a person's own files."""
+    path, root = local_path(part, store), f"{store.url()}/"
+    found = [str(path)] if path.exists() else []
+    if not store.is_local:
+        elsewhere = [place(part), *([part.address.removeprefix(root)] if part.address.startswith(root) else [])]
+        found += [store.url(one) for one in elsewhere if store.exists(one)]
+    return found
 
 
 def open_local(archive: Archive, paths: list[Path], progress: Progress | None = None) -> Container:
@@ -178,6 +237,15 @@ def can_be_read_in_parts(archive: Archive) -> bool:
 
 
 def _open(archive: Archive, files: list[BinaryIO], place: str) -> Container:
+    with contextlib.ExitStack() as stack:  # files of what can't be opened are closed
+        for file in files:
+            stack.callback(file.close)
+        container = _opened(archive, files, place)
+        stack.pop_all()
+    return container
+
+
+def _opened(archive: Archive, files: list[BinaryIO], place: str) -> Container:
     if archive.kind == "zip":
         file = spanned.joined(place, files)
     else:

@@ -67,6 +67,8 @@ LAYOUTS = {
                  for name in ("train", "test")},
 }  # fmt: skip
 COUNT = 5
+OWN_FAKES = {"celeba": {"stargan": "gan", "attgan": "gan"}}
+"""Fakes that a person brings, for cards that have none."""
 
 
 def picture(name, number):
@@ -161,11 +163,12 @@ def test_a_card_fits_its_publishers_layout(name, publishers, tmp_path):
     manifest = prepare(source, SplitSpec(), store)
     assert is_acquired(source, store)
     frame = manifest.frame
-    assert set(frame[frame["label"] == 1]["generator"]) == set(card.generators)
+    generators = card.generators or OWN_FAKES[name]
+    assert set(frame[frame["label"] == 1]["generator"]) == set(generators)
     assert set(frame[frame["label"] == 0]["source"]) == set(card.reals)
     families = dict(zip(frame["generator"], frame["family"], strict=True))
-    assert {g: families[g] for g in card.generators} == card.generators
-    for generator in card.generators:
+    assert {g: families[g] for g in generators} == generators
+    for generator in generators:
         reals = frame[reals_of(frame, generator)]
         assert set(reals["source"]) == ({generator} if card.pairing == "own" else set(card.reals))
     assert not frame["format"].isna().any()
@@ -204,7 +207,7 @@ def test_a_sample_is_seeded_and_of_each_class(name, publishers, tmp_path):
         table = Store(source.table.rpartition("/")[0]).read_table("images.parquet")
         kinds = Counter(zip(table["generator"].to_pylist(), table["source"].to_pylist(), strict=True))
         assert set(kinds.values()) == {2}
-        assert len(kinds) == len(card.generators) + len(card.reals)
+        assert len(kinds) == len(card.generators or OWN_FAKES[name]) + len(card.reals)
         tables.append(sorted(path.split("store")[-1] for path in table["path"].to_pylist()))
     assert tables[0] == tables[1]
     assert tables[0] != tables[2]

@@ -28,6 +28,13 @@ def test_a_folder_of_ones_own_gets_a_name_and_a_life(images, tmp_path):
     assert added.returncode == 0, added.stderr
     assert added.stdout.splitlines()[-1] == str(tmp_path / "dfd-store" / "cards" / "ours.yaml")
     assert "ours" in dfd(tmp_path, "datasets", "status").stdout
+    (row,) = [line for line in dfd(tmp_path, "datasets", "list").stdout.splitlines() if line.startswith("ours")]
+    assert str(images) in row
+    assert str(images) in dfd(tmp_path, "datasets", "show", "ours").stdout
+    assert "Did you mean" in dfd(tmp_path, "datasets", "show", "simulate").stderr
+    other = dfd(tmp_path, "datasets", "add", "ours", "--folder", "images/mygan", "--keep")
+    assert other.returncode == 2
+    assert "another dataset of your own named 'ours'" in other.stderr
     (tmp_path / "run.yaml").write_text("store: dfd-store\ndatasets: [ours]\nbackbones: [spectrum]\n")
     run = dfd(tmp_path, "prepare", "run.yaml", "--local")
     assert run.returncode == 0, run.stderr
@@ -56,6 +63,10 @@ def test_what_can_be_prepared_is_and_what_cannot_says_why(images, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "stargan" in done.stdout
     assert "celeba" in dfd(tmp_path, "datasets", "status").stdout
+    for image in (by_hand / "fake").rglob("*.png"):
+        image.write_bytes(b"x")
+    advice = dfd(tmp_path, "datasets", "verify", "celeba").stderr
+    assert "`dfd datasets remove celeba`, then prepare it again" in advice
     removed = dfd(tmp_path, "datasets", "remove", "celeba")
     assert removed.returncode == 0
     assert dfd(tmp_path, "datasets", "remove", "celeba").returncode == 1
@@ -71,3 +82,11 @@ def test_wrong_usage_is_told(tmp_path):
         done = dfd(tmp_path, "datasets", *arguments)
         assert done.returncode == 2, done.stderr
         assert says in done.stderr
+
+
+def test_a_secret_in_an_address_is_neither_kept_nor_printed(tmp_path):
+    done = dfd(tmp_path, "datasets", "add", "x", "--folder", "https://me:hunter2@host/x?sig=hunter2", "--keep")
+    assert done.returncode == 2
+    assert "environment" in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+    assert not (tmp_path / "dfd-store" / "cards").exists()

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import IO, BinaryIO, NamedTuple, cast
 
 from dfd_core.datasets.archives.gate import Gate, Limits
-from dfd_core.errors import ArchiveError
+from dfd_core.errors import DamagedArchiveError
 
 SUFFIXES = {".zip": "zip", ".tar": "tar", ".tar.gz": "tar.gz", ".tgz": "tar.gz", ".7z": "7z", ".parquet": "parquet"}
 _DAMAGED = (
@@ -68,7 +68,8 @@ class Container:
         """All files; none if one of them must not be unpacked.
 
         Raises:
-            ArchiveError: The archive is damaged, or has a member that is refused.
+            ArchiveError: The archive has a member that is refused.
+            DamagedArchiveError: It can't be read.
         """
         raise NotImplementedError
 
@@ -76,7 +77,7 @@ class Container:
         """The bytes of some members, in the archive's order.
 
         Raises:
-            ArchiveError: The archive is damaged.
+            DamagedArchiveError: The archive can't be read.
         """
         raise NotImplementedError
 
@@ -88,12 +89,9 @@ class Container:
         """Where a plain member's bytes begin in the archive."""
         raise NotImplementedError
 
-    def damaged(self, error: BaseException) -> ArchiveError:
+    def damaged(self, error: BaseException) -> DamagedArchiveError:
         """The error for an archive that can't be read."""
-        return ArchiveError(
-            f"The archive {self.name} is damaged or cut short: {error or type(error).__name__}. "
-            "Remove it, and fetch it again."
-        )
+        return DamagedArchiveError(f"The archive {self.name} is damaged or cut short: {error or type(error).__name__}.")
 
 
 class ZipContainer(Container):

@@ -8,8 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TypeVar
 
-from dfd_core.datasets.downloading.engine import Checkpoint, Fetching
 from dfd_core.datasets.downloading.origins import Origin, SourceChanged, TransientFault
+from dfd_core.datasets.downloading.terms import Checkpoint, Fetching
 from dfd_core.errors import DownloadError, UnreachableError
 
 _BLOCK = 2**18

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import BinaryIO, NamedTuple
 
 from dfd_core.datasets.archives.joined import Joined
-from dfd_core.errors import ArchiveError
+from dfd_core.errors import ArchiveError, DamagedArchiveError
 
 _END, _END64, _LOCATOR, _ENTRY = b"PK\5\6", b"PK\6\6", b"PK\6\7", b"PK\1\2"
 _LONGEST_END = 22 + 2**16
@@ -52,7 +52,7 @@ def joined(name: str, files: Sequence[BinaryIO]) -> BinaryIO:
             )
         tail = _rewritten(parts, directory)
     except (struct.error, IndexError, ValueError) as error:
-        raise ArchiveError(f"The archive {name} is damaged or cut short: {error}. Fetch it again.") from error
+        raise DamagedArchiveError(f"The archive {name} is damaged or cut short: {error}.") from error
     return io.BufferedReader(Joined([*files, io.BytesIO(tail)]))
 
 

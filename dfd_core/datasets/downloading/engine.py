@@ -12,67 +12,24 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Annotated, NamedTuple, TypeVar
+from typing import TypeVar
 
 import filelock
-from pydantic import Field
+import fsspec
 
 from dfd_core.datasets.cards import Bytes, Progress
 from dfd_core.datasets.downloading.journal import Journal
 from dfd_core.datasets.downloading.origins import Facts, Origin, SourceChanged, TransientFault
+from dfd_core.datasets.downloading.terms import Checkpoint, Downloaded, Expected, Fetching
 from dfd_core.errors import DownloadError, StoreFullError, UnreachableError
-from dfd_core.specs import Spec
 from dfd_core.storage import fault_of
 
 logger = logging.getLogger(__name__)
-Checkpoint = Callable[[], object]
-"""Called at least every second; raises to stop the download, which goes on later where it ended."""
 T = TypeVar("T")
 _TICK_S = 0.2
 _BLOCK = 2**20
 _RESTARTS = 3
 _LONG_WAIT_S = 3.0
-
-
-class Fetching(Spec):
-    """How to download.
-
-    Attributes:
-        connections: Parts that are fetched at a time.
-        chunk_bytes: Size of a part; what is lost of each connection when the process is killed.
-        attempts: How often in a row a part may fail without a new byte.
-        first_wait_s: Before the second attempt; doubled each time.
-        longest_wait_s: Between two attempts; a server that asks for more is left alone.
-    """
-
-    connections: Annotated[int, Field(ge=1, le=32)] = 4
-    chunk_bytes: Annotated[int, Field(ge=2**10)] = 2**23
-    attempts: Annotated[int, Field(ge=1)] = 8
-    first_wait_s: Annotated[float, Field(ge=0)] = 0.5
-    longest_wait_s: Annotated[float, Field(ge=0)] = 300.0
-
-
-class Expected(NamedTuple):
-    """What is known of a file before it is fetched; `None` where nothing is."""
-
-    size: int | None = None
-    sha256: str | None = None
-
-
-class Downloaded(NamedTuple):
-    """A file that is there and right.
-
-    Attributes:
-        size: Bytes.
-        sha256: Digest of all of it.
-        stamp: The server's own mark of this content.
-        fetched: Bytes that this call had to fetch.
-    """
-
-    size: int
-    sha256: str
-    stamp: str | None
-    fetched: int
 
 
 def download(
@@ -145,7 +102,9 @@ class _Run:
         sha256 = expected.sha256 or facts.sha256
         _check_size(self.origin, facts, expected)
         before = self.fetched
-        if facts.ranges and facts.size is not None:
+        # without a mark of the version and a digest nothing would show that parts are of two versions
+        told_apart = facts.stamp is not None or sha256 is not None
+        if facts.ranges and facts.size is not None and told_apart:
             self._fetch_parts(facts)
         else:
             self._watched(lambda: self._fetch_stream(facts), lambda: self.fetched - before, facts.size or 0)
@@ -161,7 +120,7 @@ class _Run:
             raise DownloadError(
                 f"{self.origin.address} has the SHA-256 {digest}, and should have {sha256}: it was replaced, or "
                 "damaged on the way. What was fetched is removed. If the new file is to be trusted, `dfd datasets "
-                "remove --forget` drops the recorded digest."
+                "remove NAME --archives --forget` drops the dataset's recorded digests."
             )
         with self.partial.open("rb+") as file:
             os.fsync(file.fileno())
@@ -178,6 +137,7 @@ class _Run:
         if not journal.fits:
             logger.warning("%s has changed since its download began; it starts over", self.origin.address)
         there, before = journal.bytes_done(), self.fetched
+        self._check_budget(journal.size - there)
         self._check_space(journal.size - there)
         file = os.open(self.partial, os.O_RDWR | os.O_CREAT, 0o644)
         pool = ThreadPoolExecutor(self.how.connections, thread_name_prefix="dfd-download")
@@ -211,8 +171,9 @@ class _Run:
         journal.add(chunk, digest.hexdigest())
 
     def _fetch_stream(self, facts: Facts) -> None:
-        """Without ranges there is one way: from the beginning, and again from the beginning."""
+        """Where there are no ranges, or none to rely on: from the beginning, and again from the beginning."""
         self.journal_path.unlink(missing_ok=True)
+        self._check_budget(facts.size or 0)
         self._check_space(facts.size or 0)
 
         def once() -> None:
@@ -282,6 +243,15 @@ class _Run:
     def _count(self, count: int) -> None:
         with self.lock:
             self.fetched += count
+        self._check_budget(0)
+
+    def _check_budget(self, needed: int) -> None:
+        budget = self.how.max_bytes
+        if budget is not None and self.fetched + needed > budget:
+            raise DownloadError(
+                f"{self.origin.address}: {self.fetched + needed:,} bytes or more would be downloaded, and --max-bytes "
+                f"leaves {budget:,} for it. Raise it, or leave it out."
+            )
 
     def _check_space(self, needed: int) -> None:
         free = shutil.disk_usage(self.target.parent).free
@@ -296,10 +266,10 @@ class _Stopped(Exception):  # noqa: N818 - another thread has the error
     """Somebody else failed, or the download is to stop."""
 
 
-def digest_of(path: Path, checkpoint: Checkpoint | None = None) -> str:
-    """SHA-256 of a local file, in hexadecimal."""
+def digest_of(path: Path | str, checkpoint: Checkpoint | None = None) -> str:
+    """SHA-256 of a local file, or of one at any fsspec URL, in hexadecimal."""
     digest, last = hashlib.sha256(), time.monotonic()
-    with path.open("rb") as file:
+    with fsspec.open(str(path), "rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
             if checkpoint is not None and time.monotonic() - last > _TICK_S:

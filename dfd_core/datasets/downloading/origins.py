@@ -223,7 +223,9 @@ def _check_is_no_page(answer: httpx.Response, address: str) -> None:
     if answer.headers.get("Content-Type", "").startswith("text/html"):
         raise DownloadError(
             f"{address} answers with a web page instead of a file: a login, a quota that is used up, or a question. "
-            "Open it in a browser; where that works, put the file into the folder that `dfd datasets show` names."
+            "Open it in a browser to see which, log in with the provider's own client or wait as it says, and give "
+            "the same command again. Or unpack what the browser gives, and name the folder under `folders:` (`dfd "
+            "datasets add NAME --folder FOLDER`)."
         )
 
 

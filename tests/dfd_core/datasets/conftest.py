@@ -23,6 +23,7 @@ class Behaviour:
         length: What it says its length is, where that is wrong.
         cut_after: Bytes after which a connection ends, for the first `cuts` answers.
         refuse: Status and headers of the first answers, in order.
+        chunked: Whether it does not say how long its answer is.
         redirect: Whether the file is behind two redirects.
         piece: Bytes a piece, and `pause_s` after each.
     """
@@ -30,7 +31,7 @@ class Behaviour:
     def __init__(self, content, **more):
         self.content, self.stamp, self.ranges, self.length = content, '"1"', True, None
         self.cut_after, self.cuts, self.refuse, self.redirect = None, 10**9, [], False
-        self.piece, self.pause_s, self.status = 2**16, 0.0, None
+        self.piece, self.pause_s, self.status, self.chunked = 2**16, 0.0, None, False
         self.on_answer = lambda count: None
         self.content_type = "application/octet-stream"
         self.sent, self.answers, self.requests, self.headers = 0, 0, Counter(), []
@@ -73,7 +74,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if status == 206:
             self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{now.length or len(content)}")
         self.send_header("Content-Type", now.content_type)
-        self.send_header("Content-Length", str(stop - start if now.length is None or status == 206 else now.length))
+        if now.chunked:
+            self.send_header("Connection", "close")  # its end is the connection's
+        else:
+            said = stop - start if now.length is None or status == 206 else now.length
+            self.send_header("Content-Length", str(said))
         self.end_headers()
         self._send(now, content[start:stop])
 
@@ -94,7 +99,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             with now.lock:
                 now.sent += len(piece)
             time.sleep(now.pause_s)
-        if cut is not None or now.length is not None:
+        if cut is not None or now.length is not None or now.chunked:
             self.close_connection = True
 
     def _plain(self, status, headers):

@@ -8,7 +8,8 @@ import pytest
 
 from dfd_core.datasets import DATASETS, CatalogueSource, inventory, published, shelf
 from dfd_core.datasets.acquire import acquire
-from dfd_core.datasets.cards import Part
+from dfd_core.datasets.cards import Archive, Part
+from dfd_core.datasets.downloading import Fetching
 from dfd_core.errors import DatasetError
 from dfd_core.features.reading import read_original
 from dfd_core.manifests import SplitSpec, prepare
@@ -150,3 +151,80 @@ def test_removing_leaves_what_a_person_put_there(tmp_path):
     assert len(list((tmp_path / "by_hand").rglob("*.png"))) == 9
     with pytest.raises(DatasetError, match="nothing of celeba"):
         inventory.remove("celeba", store, archives=True, forget=False)
+
+
+@pytest.mark.parametrize("where", ["disk", "s3"])
+@pytest.mark.parametrize("larger", [False, True])
+def test_an_archive_that_a_person_replaced(where, larger, request, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    store = Store(tmp_path / "store" if where == "disk" else f"{request.getfixturevalue('bucket')}/store")
+    put(store, {"all.tar": tarred(FILES)})
+    prepare(SOURCE, SplitSpec(), store)
+    assert inventory.rows(store) == [{"name": "celeba", "state": "ready", "archives": "1 of 1"}]
+    assert inventory.verify_archives("celeba", store) == []
+    more = {"fake/stargan/x.png": b"another" * 10_000} if larger else {}
+    put(store, {"all.tar": tarred({**FILES, "fake/stargan/0.png": b"\x89PNG FAKE 0", **more})})
+    (problem,) = inventory.verify_archives("celeba", store)
+    assert "by_hand/celeba/all.tar has the SHA-256" in problem
+    inventory.remove("celeba", store, archives=False, forget=False)
+    if where == "disk" and larger:
+        with pytest.raises(DatasetError, match="remove NAME --archives --forget"):
+            prepare(SOURCE, SplitSpec(), store)
+    inventory.remove("celeba", store, archives=True, forget=True)
+    assert store.exists("by_hand/celeba/all.tar")
+    assert len(prepare(SOURCE, SplitSpec(), store).frame) == 18 + larger
+    assert inventory.verify_archives("celeba", store) == []
+
+
+def test_removing_takes_copies_in_a_bucket_and_halves_of_what_a_star_stands_for(bucket, serve, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    store = Store(f"{bucket}/store")
+    data = tarred({**FILES})
+    address, server = serve(data, cut_after=100, cuts=10**9, ranges=False)
+    old = DATASETS["deepfakeface_wiki_crop"]
+    archive = Archive(name="all", kind="tar", parts=(Part(address=f"{address}*"),))
+    rules = DATASETS["celeba"].rules
+    rules = tuple(rule.model_copy(update={"pattern": f"all-[0-9]+/{rule.pattern}"}) for rule in rules)
+    new = {"archives": (archive,), "rules": rules, "by_hand": None}
+    monkeypatch.setitem(DATASETS._entries, old.name, old.model_copy(update=new))
+    monkeypatch.setattr(published, "expand", lambda _: [address, f"{address}2"])
+    monkeypatch.setattr(published, "Fetching", lambda **_: Fetching(attempts=1))
+    source = CatalogueSource(catalogue=old.name, name=old.name, options={"in_place": True})
+    with pytest.raises(DatasetError, match="can't be downloaded now"):
+        prepare(source, SplitSpec(), store)
+    (row,) = inventory.rows(store)
+    assert row["archives"] == "0 of 1, 1 half fetched"
+    assert len(inventory.remove(old.name, store, archives=True, forget=False)) == 1
+    assert files_below(tmp_path / "cache") == []
+    server.cut_after = None
+    prepare(source, SplitSpec(), store)
+    assert len(store.fs.find(store.root + "/archives")) == 4
+    removed = inventory.remove(old.name, store, archives=True, forget=True)
+    assert len([one for one in removed if one.endswith(("file", "file2"))]) == 4
+    assert store.fs.find(store.root + "/archives") == []
+    assert files_below(tmp_path / "cache") == []
+
+
+def files_below(folder):
+    return [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
+
+
+def test_what_was_removed_on_purpose_is_no_damage(tmp_path):
+    from PIL import Image
+
+    store = Store(tmp_path)
+    files = {}
+    for name in FILES:
+        file = io.BytesIO()
+        Image.new("RGB", (8, 8), (len(name), hash_of(name), 0)).save(file, "PNG")
+        files[name] = file.getvalue()
+    put(store, {"all.zip": zipped(files)})
+    prepare(SOURCE.model_copy(update={"options": {"sample": 3}}), SplitSpec(), store)
+    inventory.remove("celeba", store, archives=False, forget=False)
+    with pytest.raises(DatasetError, match="files of celeba are not in"):
+        verify_files("celeba", store)
+    prepare(SOURCE, SplitSpec(), store)
+    assert verify_files("celeba", store) == (18, [])
+    (image,) = tmp_path.glob("datasets/celeba-*/images/all/fake/stargan/3.png")
+    image.unlink()
+    assert len(verify_files("celeba", store)[1]) == 1

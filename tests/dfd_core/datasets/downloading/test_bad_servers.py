@@ -93,7 +93,7 @@ def test_a_refusal_is_not_tried_again(status, serve, content, tmp_path):
 
 def test_a_page_is_no_archive(serve, content, tmp_path):
     address, _ = serve(b"<html>Quota exceeded", content_type="text/html; charset=utf-8")
-    with pytest.raises(DownloadError, match="web page instead of a file"):
+    with pytest.raises(DownloadError, match="web page instead of a file.*dfd datasets add NAME --folder"):
         fetch(address, tmp_path)
 
 
@@ -127,6 +127,29 @@ def test_a_file_that_changes_between_two_ranges_is_fetched_anew(stamps, serve, c
     behaviour.on_answer = change
     fetch(address, tmp_path, Fetching(**{**QUICK.model_dump(), "connections": 2}))
     assert (tmp_path / "file").read_bytes() == other
+
+
+def test_two_versions_that_nothing_tells_apart_are_not_mixed_within_a_download(serve, content, tmp_path):
+    address, behaviour = serve(content, stamp=None)
+    other = content[::-1]
+
+    def change(count):
+        behaviour.content = other if count >= 7 else content
+
+    behaviour.on_answer = change
+    fetch(address, tmp_path)
+    assert (tmp_path / "file").read_bytes() in (content, other)
+
+
+def test_two_versions_that_nothing_tells_apart_are_not_mixed_when_a_download_goes_on(serve, content, tmp_path):
+    address, behaviour = serve(content, stamp=None, cut_after=300_000)
+    behaviour.on_answer = lambda count: behaviour.refuse.extend([(503, {})] * 99) if count == 6 else None
+    with pytest.raises(UnreachableError):
+        fetch(address, tmp_path, QUICK.model_copy(update={"attempts": 1}))
+    behaviour.refuse.clear()
+    behaviour.on_answer, behaviour.cut_after, behaviour.content = lambda count: None, None, content[::-1]
+    fetch(address, tmp_path)
+    assert (tmp_path / "file").read_bytes() == content[::-1]
 
 
 def test_a_file_that_always_changes_is_an_error(serve, content, tmp_path):

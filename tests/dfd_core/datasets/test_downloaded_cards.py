@@ -1,0 +1,124 @@
+"""Cards whose archives come from a server of this machine: what may be fetched, and what is recorded of it."""
+
+import io
+import random
+import tarfile
+import zipfile
+
+import pytest
+
+from dfd_core.datasets import DATASETS, inventory, published, shelf
+from dfd_core.datasets.cards import Archive, DatasetCard, Formats, Part, Rule
+from dfd_core.datasets.options import PublishedOptions
+from dfd_core.errors import DamagedArchiveError, DatasetError, DownloadError
+from dfd_core.storage import Store
+
+RULES = (Rule(pattern=r".*/real/.*", label=0, source="camera"), Rule(pattern=r".*/fake/.*", label=1, generator="gan1"))
+
+
+def images(count=20, size=10_000):
+    draw = random.Random(0)
+    return {f"{kind}/{i:03d}.png": draw.randbytes(size) for kind in ("real", "fake") for i in range(count)}
+
+
+def packed(kind, files):
+    file = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, data in files.items():
+                archive.writestr(name, data)
+        return file.getvalue()
+    with tarfile.open(fileobj=file, mode="w:gz" if kind == "tar.gz" else "w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return file.getvalue()
+
+
+def card(*addresses, kind="zip", size_bytes=1):
+    return DatasetCard(
+        name="near", title="t", description="d", page="p", sources=("s",), licence="l", size_hint="h",
+        size_bytes=size_bytes, generators={"gan1": "gan"}, reals=("camera",), pairing="all", splits="drawn",
+        formats=Formats(real=("PNG",), fake=("PNG",)), revision=1, options=PublishedOptions, rules=RULES,
+        archives=tuple(
+            Archive(name=f"a{i}", kind=kind, parts=(Part(address=address),)) for i, address in enumerate(addresses)
+        ),
+    )  # fmt: skip
+
+
+def make(one, store, **options):
+    return published.make(one, PublishedOptions(**options), store, "datasets/near-0/images", None)
+
+
+SAMPLES = {
+    "no_ranges": ("zip", {"ranges": False}),
+    "no_ranges_and_no_length": ("zip", {"ranges": False, "chunked": True}),
+    "compressed_tar": ("tar.gz", {}),
+}
+
+
+@pytest.mark.parametrize("way", SAMPLES)
+def test_a_sample_that_needs_a_whole_archive_keeps_to_the_limit(way, serve, tmp_path):
+    kind, behaviour = SAMPLES[way]
+    content = packed(kind, images())
+    address, _ = serve(content, **behaviour)
+    with pytest.raises(DownloadError, match="--max-bytes"):
+        make(card(address, kind=kind), Store(tmp_path), sample=2, max_bytes=100_000)
+    assert not list((tmp_path / "archives").rglob("file"))
+    assert make(card(address, kind=kind), Store(tmp_path), sample=2, max_bytes=len(content)) == 4
+
+
+def test_a_card_that_knows_too_little_of_its_size_does_not_lift_the_limit(serve, tmp_path):
+    content = packed("zip", images())
+    address, server = serve(content)
+    addresses = [f"{address}/{i}" for i in range(3)]
+    store, limit = Store(tmp_path), 2 * len(content)
+    options = PublishedOptions(max_bytes=limit)
+    with pytest.raises(DownloadError, match=f"{3 * len(content):,} bytes to download, more than --max-bytes"):
+        make(card(*addresses), store, max_bytes=limit)
+    with pytest.raises(DownloadError, match="more than --max-bytes"):
+        published.to_fetch(card(*addresses), options, store)
+    assert server.sent < 10
+    assert len(published.to_fetch(card(*addresses[:2]), options, store)) == 2
+    shelf.fetch_archive(card(*addresses).archives[0], store)
+    assert len(published.to_fetch(card(*addresses), options, store)) == 2  # what is there costs nothing
+
+
+def test_the_limit_holds_for_all_archives_together_where_no_size_is_told(serve, tmp_path):
+    content = packed("zip", images())
+    address, _ = serve(content, ranges=False, chunked=True)
+    addresses, store = [f"{address}/{i}" for i in range(3)], Store(tmp_path)
+    options = PublishedOptions(max_bytes=2 * len(content) + 100)
+    assert published.to_fetch(card(*addresses), options, store) == []
+    with pytest.raises(DownloadError, match="--max-bytes leaves 100"):
+        make(card(*addresses), store, max_bytes=options.max_bytes)
+
+
+def test_what_is_too_large_for_a_sample_is_said_before_a_byte_is(tmp_path):
+    addresses = ["http://127.0.0.1:9/a", "http://127.0.0.1:9/b"]
+    with pytest.raises(DatasetError, match="about 500 bytes"):
+        published.check(
+            card(*addresses, kind="7z", size_bytes=1000), PublishedOptions(sample=1, max_bytes=400), Store(tmp_path)
+        )
+    published.check(card(*addresses, size_bytes=1000), PublishedOptions(sample=1, max_bytes=400), Store(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
+def test_what_came_cut_short_is_not_what_later_ones_are_measured_by(kind, serve, tmp_path, monkeypatch):
+    content = packed(kind, images())
+    address, server = serve(content[: len(content) // 2], ranges=False, chunked=True)
+    one, store = card(address, kind=kind), Store(tmp_path)
+    monkeypatch.setitem(DATASETS._entries, "near", one)
+    with pytest.raises(DamagedArchiveError, match="dfd datasets remove near --archives --forget"):
+        make(one, store)
+    server.content = content
+    assert len(inventory.remove("near", store, archives=True, forget=False)) == 1  # without --forget too
+    assert make(one, store) == 40
+    assert shelf.record(one.archives[0].parts[0], store)["opened"]
+    inventory.remove("near", store, archives=True, forget=False)
+    server.content = packed(kind, images(size=9_000))  # now the digest counts
+    with pytest.raises(DownloadError, match="remove NAME --archives --forget"):
+        make(one, store)
+    inventory.remove("near", store, archives=True, forget=True)
+    assert make(one, store) == 40
