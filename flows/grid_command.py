@@ -54,6 +54,7 @@ def grid(
         "reducers": _names(reducers) or list(REDUCERS),
         "classifiers": _names(classifiers) or _variants(list(CLASSIFIERS)),
         "shortcut_probe": None,
+        "report": {"maps": False},
         "protocol": {"train_on": ["cross_dataset"], "train_augmentations": "all"},
     }
     config = make_config(values, "the command line")

@@ -64,7 +64,8 @@ class Evidence:
         if self.hashes is None:
             return np.zeros(len(self.frame), dtype=bool)
         width, height = (pc.fill_null(self.headers[name].cast(pa.int64()), 0) for name in ("width", "height"))
-        return self.ok & np.asarray(pc.less_equal(pc.multiply(width, height), _MOST_PIXELS), dtype=bool)
+        small = np.asarray(pc.less_equal(pc.multiply(width, height), _MOST_PIXELS), dtype=bool)
+        return np.logical_and(self.ok, small)
 
 
 class Reading(NamedTuple):
