@@ -55,7 +55,9 @@ def classify(card: DatasetCard, path: str) -> Row | None:
 
 
 class Sample:
-    """Draws the same images of each class, whatever order they come in.
+    """Draws the same images of each class, whatever order they come in; those of a group are drawn together.
+
+    Where a fake and the photograph that it was made from are a group, a sample has pairs: the lot is the group's.
 
     Args:
         count: Images of each class; `None` for all.
@@ -74,7 +76,7 @@ class Sample:
         drawn = []
         for kind, found in kinds.items():
             left = len(found) if self.count is None else self.count - self.taken[kind]
-            some = found if left >= len(found) else heapq.nsmallest(left, found, lambda one: self._lot(archive, one[0]))
+            some = found if left >= len(found) else heapq.nsmallest(left, found, lambda one: self._lot(archive, *one))
             self.taken[kind] += len(some)
             drawn += some
         return drawn
@@ -86,5 +88,8 @@ class Sample:
         kinds = [(1, name) for name in card.generators] + [(0, name) for name in card.reals]
         return all(self.taken[kind] >= self.count for kind in kinds)
 
-    def _lot(self, archive: str, member: Member) -> bytes:
-        return hashlib.sha256(f"{self.seed}/{archive}/{member.path}".encode()).digest()
+    def _lot(self, archive: str, member: Member, row: Row) -> tuple[bytes, bytes]:
+        alone = hashlib.sha256(f"{self.seed}/{archive}/{member.path}".encode()).digest()
+        if row.group is None:
+            return alone, alone
+        return hashlib.sha256(f"{self.seed}/{row.group}".encode()).digest(), alone

@@ -34,7 +34,7 @@ CARDS = (
             "All fakes are 512 x 512; reals have their own sizes: the size alone tells them apart.",
             "inpainting and insight keep the original photograph around the face.",
         ),
-        revision=1,
+        revision=2,
         options=PublishedOptions,
         archives=tuple(
             Archive(name=name, kind="zip", parts=(Part(address=f"{_HUB}/{name}.zip"),))
@@ -63,7 +63,7 @@ CARDS = (
             "Reals are cropped to the face, fakes are not: framing and size tell them apart.",
             "wiki_crop has some files that are a single grey pixel, where no face was found.",
         ),
-        revision=1,
+        revision=2,
         options=PublishedOptions,
         archives=(
             Archive(

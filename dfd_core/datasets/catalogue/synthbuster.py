@@ -34,7 +34,7 @@ CARDS = (
             "The images of one name are of one scene: they are one group.",
             "Midjourney, DALL-E 3 and Firefly may have been JPEG before they were stored as PNG.",
         ),
-        revision=1,
+        revision=2,
         options=PublishedOptions,
         archives=(
             Archive(

@@ -8,8 +8,11 @@ import zipfile
 import pytest
 
 from dfd_core.datasets import DATASETS, inventory, published, shelf
+from dfd_core.datasets.archives.containers import Member
 from dfd_core.datasets.cards import Archive, DatasetCard, Formats, Part, Rule
+from dfd_core.datasets.downloading import providers
 from dfd_core.datasets.options import PublishedOptions
+from dfd_core.datasets.rules import Sample, classify
 from dfd_core.errors import DamagedArchiveError, DatasetError, DownloadError
 from dfd_core.storage import Store
 
@@ -122,3 +125,28 @@ def test_what_came_cut_short_is_not_what_later_ones_are_measured_by(kind, serve,
         make(one, store)
     inventory.remove("near", store, archives=True, forget=True)
     assert make(one, store) == 40
+
+
+@pytest.mark.parametrize("folder", ["core", "data"])
+def test_openfake_has_had_two_layouts(folder, monkeypatch):
+    names = ["README.md", "reddit/test-0.parquet", *(f"{folder}/{split}-{i}.parquet" for split in ("test", "train")
+                                                     for i in range(2))]  # fmt: skip
+    monkeypatch.setattr(providers, "_asked", lambda *_: names)
+    archives = published.archives_of(DATASETS["openfake"])
+    assert [archive.name for archive in archives] == ["test-00000", "test-00001", "train-00000", "train-00001"]
+    found = [archive.parts[0].address for archive in archives]
+    assert found == [f"hf://datasets/ComplexDataLab/OpenFake/{name}" for name in names[2:]]
+    assert all(providers._parsed(address) for address in found)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_sample_of_pairs_has_pairs(seed):
+    one = DATASETS["deepfakeface"]
+    drawn, sample = {}, Sample(10, seed)
+    for archive in ("wiki", "inpainting", "text2img", "insight"):
+        paths = [f"{archive}/{i % 7:02d}/{i}_x.jpg" for i in range(100)]
+        rows = [(Member(path, 1, path, True), classify(one, f"{archive}/{path}")) for path in paths]
+        drawn[archive] = {row.group for _, row in sample.draw(archive, rows)}
+    assert len(drawn["wiki"]) == 10
+    assert len(set(map(frozenset, drawn.values()))) == 1
+    assert Sample(10, seed).draw("wiki", rows[::-1]) != Sample(10, seed + 1).draw("wiki", rows[::-1])
