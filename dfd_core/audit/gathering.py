@@ -65,7 +65,7 @@ class Evidence:
             return np.zeros(len(self.frame), dtype=bool)
         width, height = (pc.fill_null(self.headers[name].cast(pa.int64()), 0) for name in ("width", "height"))
         small = np.asarray(pc.less_equal(pc.multiply(width, height), _MOST_PIXELS), dtype=bool)
-        return np.logical_and(self.ok, small)
+        return np.asarray(self.ok & small)
 
 
 class Reading(NamedTuple):
