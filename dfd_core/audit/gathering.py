@@ -63,9 +63,8 @@ class Evidence:
         """(N,) bool, of which files the pixels were looked at, whether they could be decoded or not."""
         if self.hashes is None:
             return np.zeros(len(self.frame), dtype=bool)
-        width, height = (pc.fill_null(self.headers[name].cast(pa.int64()), 0) for name in ("width", "height"))
-        small = np.asarray(pc.less_equal(pc.multiply(width, height), _MOST_PIXELS), dtype=bool)
-        return np.asarray(self.ok & small)
+        width, height = (np.asarray(pc.fill_null(self.headers[name], 0), np.int64) for name in ("width", "height"))
+        return np.asarray(self.ok & (width * height <= _MOST_PIXELS), dtype=bool)
 
 
 class Reading(NamedTuple):
