@@ -18,7 +18,7 @@ import filelock
 import fsspec
 
 from dfd_core.datasets.cards import Bytes, Progress
-from dfd_core.datasets.downloading.journal import Journal
+from dfd_core.datasets.downloading.journal import Journal, Tally
 from dfd_core.datasets.downloading.origins import Facts, Origin, SourceChanged, TransientFault
 from dfd_core.datasets.downloading.terms import Checkpoint, Downloaded, Expected, Fetching
 from dfd_core.errors import DownloadError, StoreFullError, UnreachableError
@@ -143,16 +143,17 @@ class _Run:
         pool = ThreadPoolExecutor(self.how.connections, thread_name_prefix="dfd-download")
         try:
             os.ftruncate(file, journal.size)
-            parts = [pool.submit(self._fetch_part, journal, file, facts, i) for i in journal.missing()]
+            runs = journal.missing_runs(self.how.chunks_at_once)
+            parts = [pool.submit(self._fetch_run, journal, file, facts, run) for run in runs]
             self._await(parts, lambda: there + self.fetched - before, journal.size)
         finally:
             self.stop.set()
             pool.shutdown(cancel_futures=True)
             os.close(file)
 
-    def _fetch_part(self, journal: Journal, file: int, facts: Facts, chunk: int) -> None:
-        start, stop = journal.span(chunk)
-        at, digest, failures = start, hashlib.sha256(), 0
+    def _fetch_run(self, journal: Journal, file: int, facts: Facts, chunks: range) -> None:
+        at, stop = journal.span(chunks[0])[0], journal.span(chunks[-1])[1]
+        tally, failures = Tally(journal, chunks[0]), 0
         while at < stop:
             before, fault = at, TransientFault("the connection ended early")
             try:
@@ -160,7 +161,7 @@ class _Run:
                     if self.stop.is_set():
                         raise _Stopped
                     _write_at(file, piece, at)
-                    digest.update(piece)
+                    tally.take(piece)
                     at += len(piece)
                     self._count(len(piece))
             except TransientFault as found:
@@ -168,7 +169,6 @@ class _Run:
             if at < stop:
                 failures = 1 if at > before else failures + 1
                 self._wait(failures, fault)
-        journal.add(chunk, digest.hexdigest())
 
     def _fetch_stream(self, facts: Facts) -> None:
         """Where there are no ranges, or none to rely on: from the beginning, and again from the beginning."""

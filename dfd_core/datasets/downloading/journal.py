@@ -54,6 +54,16 @@ class Journal:
         """The parts that are still to be fetched."""
         return [i for i in range(-(-self.size // self.chunk_bytes)) if i not in self.done]
 
+    def missing_runs(self, longest: int) -> list[range]:
+        """The same, those in a row together, so many at most."""
+        runs: list[range] = []
+        for chunk in self.missing():
+            if runs and chunk == runs[-1].stop and len(runs[-1]) < longest:
+                runs[-1] = range(runs[-1].start, chunk + 1)
+            else:
+                runs.append(range(chunk, chunk + 1))
+        return runs
+
     def bytes_done(self) -> int:
         """How many bytes are there."""
         return sum(stop - start for start, stop in map(self.span, self.done))
@@ -77,6 +87,34 @@ class Journal:
         for at in range(start, stop, _BLOCK):
             digest.update(os.pread(file, min(_BLOCK, stop - at), at))
         return digest.hexdigest()
+
+
+class Tally:
+    """Takes bytes as they come and notes every part that is complete with them.
+
+    Args:
+        journal: Where to.
+        chunk: The part that begins with the first byte.
+    """
+
+    def __init__(self, journal: Journal, chunk: int) -> None:
+        self.journal = journal
+        self._begin(chunk)
+
+    def take(self, piece: bytes) -> None:
+        """The next bytes, which are on the disk."""
+        view = memoryview(piece)
+        while view:
+            some, view = view[: self.left], view[self.left :]
+            self.digest.update(some)
+            self.left -= len(some)
+            if self.left == 0:
+                self.journal.add(self.chunk, self.digest.hexdigest())
+                self._begin(self.chunk + 1)
+
+    def _begin(self, chunk: int) -> None:
+        start, stop = self.journal.span(chunk)
+        self.chunk, self.left, self.digest = chunk, stop - start, hashlib.sha256()
 
 
 def _lines(path: Path) -> list[str]:

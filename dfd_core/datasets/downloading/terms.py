@@ -17,8 +17,9 @@ class Fetching(Spec):
     """How to download.
 
     Attributes:
-        connections: Parts that are fetched at a time.
+        connections: Requests that are under way at a time.
         chunk_bytes: Size of a part; what is lost of each connection when the process is killed.
+        chunks_at_once: Parts in a row that are asked for by one request, so that small ones cost no waiting.
         attempts: How often in a row a part may fail without a new byte.
         first_wait_s: Before the second attempt; doubled each time.
         longest_wait_s: Between two attempts; a server that asks for more is left alone.
@@ -26,7 +27,8 @@ class Fetching(Spec):
     """
 
     connections: Annotated[int, Field(ge=1, le=32)] = 4
-    chunk_bytes: Annotated[int, Field(ge=2**10)] = 2**23
+    chunk_bytes: Annotated[int, Field(ge=2**10)] = 2**20
+    chunks_at_once: Annotated[int, Field(ge=1)] = 16
     attempts: Annotated[int, Field(ge=1)] = 8
     first_wait_s: Annotated[float, Field(ge=0)] = 0.5
     longest_wait_s: Annotated[float, Field(ge=0)] = 300.0

@@ -11,7 +11,7 @@ from dfd_core.datasets.downloading import Fetching, HttpOrigin, download, engine
 from dfd_core.datasets.downloading.engine import Expected
 from dfd_core.errors import DownloadError, StoreError, StoreFullError, UnreachableError
 
-QUICK = Fetching(chunk_bytes=2**16, first_wait_s=0.01, attempts=6, longest_wait_s=3)
+QUICK = Fetching(chunk_bytes=2**16, chunks_at_once=1, first_wait_s=0.01, attempts=6, longest_wait_s=3)
 
 
 def fetch(address, folder, how=QUICK, timeout_s=10.0, **expected):
@@ -80,6 +80,17 @@ def test_a_server_that_stays_away_is_given_up_and_what_came_is_kept(serve, conte
     again = fetch(address, tmp_path)
     assert (tmp_path / "file").read_bytes() == content
     assert 0 < again.fetched < len(content) - 2 * 2**16
+
+
+def test_a_request_for_many_parts_that_is_cut_loses_one(serve, content, tmp_path):
+    how = QUICK.model_copy(update={"chunks_at_once": 16, "connections": 1, "attempts": 1})
+    address, behaviour = serve(content, cut_after=300_000)
+    with pytest.raises(UnreachableError):
+        fetch(address, tmp_path, how)
+    behaviour.cut_after, behaviour.answers = None, 0
+    assert fetch(address, tmp_path, how).fetched == len(content) - 300_000 // 2**16 * 2**16
+    assert behaviour.answers == 2
+    assert (tmp_path / "file").read_bytes() == content
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410, 451])
