@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 export UV_SYSTEM_CERTS ?= $(if $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt),true,false)
 QUIET  := PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 RAY_USAGE_STATS_ENABLED=0
 
-.PHONY: help env demo test lint type unit bench lock clean
+.PHONY: help env demo test lint type unit faults bench lock clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ unit: $(STAMP)  # three rooms side by side, since engines mostly wait; the tests
 	wait $$flows; commands=$$?; cat .unit-flows.log; \
 	wait $$tasks; engines=$$?; cat .unit-tasks.log; \
 	$(BIN)/python -m pytest tests/flows/test_cancelling.py; exit $$((core + commands + engines + $$?))
+
+faults: $(STAMP)  ## twenty kills at random moments instead of seven, ten losses of a node instead of four: ten minutes
+	@$(QUIET) DFD_TEST_ROUNDS=20 $(BIN)/python -m pytest tests/tasks/test_faults.py
 
 bench: $(STAMP)  ## speed against references, an hour on two cores; PARTS="bare fan_out" for some
 	@$(QUIET) PYTHONPATH=. $(BIN)/python tests/benchmarks/bench.py $(PARTS)
