@@ -93,7 +93,8 @@ def parameters(slow, tmp_path, augmentations=("none",)):
 
 
 def finished(tmp_path):
-    return {path: path.stat().st_mtime_ns for path in (tmp_path / "store" / "features").rglob("shard-*.parquet")}
+    files = (tmp_path / "store" / "features").rglob("spectrum-*/shard-*.parquet")  # not those of the files' metadata
+    return {path: path.stat().st_mtime_ns for path in files}
 
 
 def wait_until(condition, what, timeout_s=WITHIN_S):

@@ -213,7 +213,7 @@ def test_the_next_run_removes_what_a_killed_process_left_behind(new_extraction, 
 
 def test_a_node_that_joins_is_used_while_the_run_goes_on(new_extraction, cluster, reference):
     cluster.ensure(1)
-    extraction = new_extraction("run", pace_s=1.0)  # so slow that a busy machine has the second actor ready in time
+    extraction = new_extraction("run", pace_s=2.0)  # so slow that a busy machine has the second actor ready in time
     extraction.start()
     extraction.await_events("report", 2)
     nodes = {event["worker"].split("/")[0] for event in extraction.events("report")}
