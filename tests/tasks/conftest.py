@@ -318,3 +318,25 @@ def _title(process):
         return " ".join(process.cmdline())
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return ""
+
+
+def _extract(run, settings=None, extractor=None, monkeypatch=None):
+    from dfd_core.storage import Store
+    from tasks.dispatcher import ShardDispatcher
+    from tasks.settings import EngineSettings
+
+    config, plan, _ = run
+    if extractor is not None:
+        monkeypatch.setattr(ShardDispatcher, "actor_class", extractor)
+    seen = []
+    reports = ShardDispatcher(
+        Store(config.store), plan, config.extraction, settings or EngineSettings(actors=2), seen.append
+    ).run()
+    assert seen == reports
+    return reports
+
+
+@pytest.fixture
+def extract():
+    """Runs a plan through the dispatcher with two actors, or as the settings say, and gives the reports."""
+    return _extract

@@ -1,5 +1,4 @@
 import contextlib
-import dataclasses
 import itertools
 import os
 import signal
@@ -8,13 +7,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import ray
 
 from dfd_core import in_process, pipeline
 from dfd_core.errors import (
-    RunCancelledError,
     StoreError,
     StoreFullError,
 )
@@ -22,9 +19,8 @@ from dfd_core.features.extraction import Extractor
 from dfd_core.features.files import read_features, read_statuses
 from dfd_core.features.planning import Shard
 from dfd_core.storage import Store
-from tasks import actors, cancelling
+from tasks import actors
 from tasks.actors import ExtractionActor
-from tasks.dispatcher import IN_FLIGHT, ShardDispatcher
 from tasks.settings import EngineSettings
 
 pytestmark = pytest.mark.usefixtures("ray_open")
@@ -32,17 +28,7 @@ SETTINGS = EngineSettings(actors=2)
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers can't import test modules
 
 
-def extract(run, settings=SETTINGS, extractor=None, monkeypatch=None):
-    config, plan, _ = run
-    if extractor is not None:
-        monkeypatch.setattr(ShardDispatcher, "actor_class", extractor)
-    seen = []
-    reports = ShardDispatcher(Store(config.store), plan, config.extraction, settings, seen.append).run()
-    assert seen == reports
-    return reports
-
-
-def test_actors_compute_what_one_process_computes(run, tmp_path):
+def test_actors_compute_what_one_process_computes(extract, run, tmp_path):
     config, plan, feature_sets = run
     reports = extract(run)
     assert sorted(report.shard for report in reports) == sorted(shard.name for shard in plan.shards)
@@ -84,7 +70,7 @@ class Tells(ExtractionActor):
         return name
 
 
-def test_an_actor_prepares_one_shard_ahead_and_writes_while_it_computes(run, tmp_path, monkeypatch):
+def test_an_actor_prepares_one_shard_ahead_and_writes_while_it_computes(extract, run, tmp_path, monkeypatch):
     plan = run[1]
     extract(run, SETTINGS.model_copy(update={"actors": 1}), Tells, monkeypatch)
     events = [tuple(line.split()) for line in (tmp_path / "stages").read_text().splitlines()]
@@ -110,7 +96,7 @@ class DiesOnce(ExtractionActor):
         return super().extract(shard, careful)
 
 
-def test_a_dead_actor_is_replaced_and_nothing_is_lost_or_done_twice(run, monkeypatch):
+def test_a_dead_actor_is_replaced_and_nothing_is_lost_or_done_twice(extract, run, monkeypatch):
     config, plan, feature_sets = run
     reports = extract(run, extractor=DiesOnce, monkeypatch=monkeypatch)
     assert len(reports) == len(plan.shards)
@@ -130,7 +116,7 @@ class DiesOnOneShard(ExtractionActor):
         return super().extract(shard, careful)
 
 
-def test_a_poison_shard_is_given_up_after_three_attempts_and_named(run, tmp_path, monkeypatch):
+def test_a_poison_shard_is_given_up_after_three_attempts_and_named(extract, run, tmp_path, monkeypatch):
     config, plan, feature_sets = run
     poison = plan.shards[1]
     (tmp_path / "poison").write_text(poison.name)
@@ -167,7 +153,7 @@ class DiesAhead(ExtractionActor):
 
 
 @pytest.mark.parametrize("index", [0, 3, 5])
-def test_a_shard_that_kills_while_it_is_prepared_has_no_other_given_up(run, tmp_path, monkeypatch, index):
+def test_a_shard_that_kills_while_it_is_prepared_has_no_other_given_up(extract, run, tmp_path, monkeypatch, index):
     config, plan, feature_sets = run
     (tmp_path / "poison").write_text(plan.shards[index].name)
     reports = extract(run, SETTINGS.model_copy(update={"shard_attempts": 2}), DiesAhead, monkeypatch)
@@ -183,7 +169,7 @@ class Raises(ExtractionActor):
         raise RuntimeError("no luck")
 
 
-def test_an_exception_counts_attempts_and_stands_in_the_row(run, monkeypatch):
+def test_an_exception_counts_attempts_and_stands_in_the_row(extract, run, monkeypatch):
     config, plan, feature_sets = run
     extract(run, SETTINGS.model_copy(update={"shard_attempts": 2}), Raises, monkeypatch)
     store, folder = Store(config.store), feature_sets[0].folder
@@ -204,99 +190,12 @@ class Broken(ExtractionActor):
         return super().extract(shard, careful)
 
 
-def test_an_actor_that_fails_everything_does_not_get_everything(run, monkeypatch):
+def test_an_actor_that_fails_everything_does_not_get_everything(extract, run, monkeypatch):
     config, plan, feature_sets = run
     reports = extract(run, extractor=Broken, monkeypatch=monkeypatch)
     assert len(reports) == len(plan.shards)
     for feature_set in feature_sets:
         assert set(read_statuses(Store(config.store), feature_set.folder).values()) == {"ok"}
-
-
-class Hangs(ExtractionActor):
-    """Stops its process in the shard that is named in a file, unless it may be careful."""
-
-    def extract(self, shard: Shard, careful: bool):
-        with (Path(self.extractor.store.root).parent / "starts").open("a") as file:
-            file.write(f"{shard.name} {careful} {os.getpid()}\n")
-        if shard.name == (Path(self.extractor.store.root).parent / "poison").read_text() and not careful:
-            os.kill(os.getpid(), signal.SIGSTOP)
-        return super().extract(shard, careful)
-
-
-def test_a_shard_that_hangs_costs_its_actor_and_comes_again_carefully(run, tmp_path, monkeypatch):
-    config, plan, feature_sets = run
-    poison = plan.shards[0].name
-    (tmp_path / "poison").write_text(poison)
-    reports = extract(run, SETTINGS.model_copy(update={"shard_timeout_s": 6.0}), Hangs, monkeypatch)
-    assert len(reports) == len(plan.shards)
-    starts = [line.split() for line in (tmp_path / "starts").read_text().splitlines()]
-    assert [careful for name, careful, _ in starts if name == poison] == ["False", "True"]
-    again = [(name, careful) for number, (name, careful, _) in enumerate(starts) if name in _names(starts[:number])]
-    assert (poison, "True") in again
-    # those that stood behind it come again, carefully, since any of them may be to blame; some had not begun
-    assert all(careful == "True" for _, careful in again)
-    assert len(again) <= sum(careful == "True" for _, careful, _ in starts) <= IN_FLIGHT
-    (hung,) = {int(pid) for name, careful, pid in starts if name == poison and careful == "False"}
-    deadline = time.monotonic() + 15  # Ray gives a process that does not answer five seconds
-    while psutil.pid_exists(hung) and psutil.Process(hung).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    for feature_set in feature_sets:
-        assert list(read_statuses(Store(config.store), feature_set.folder).values()) == ["ok"] * 24
-
-
-def _names(starts):
-    return {name for name, *_ in starts}
-
-
-class HangsAlways(ExtractionActor):
-    """Sleeps in every attempt at the shard that is named in a file."""
-
-    def extract(self, shard: Shard, careful: bool):
-        if shard.name == (Path(self.extractor.store.root).parent / "poison").read_text():
-            time.sleep(600)
-        return super().extract(shard, careful)
-
-
-def test_a_shard_that_hangs_in_every_attempt_is_given_up_and_says_which_setting_decided(run, tmp_path, monkeypatch):
-    config, plan, feature_sets = run
-    poison = plan.shards[2]
-    (tmp_path / "poison").write_text(poison.name)
-    settings = SETTINGS.model_copy(update={"shard_timeout_s": 4.0, "shard_attempts": 2})
-    reports = extract(run, settings, HangsAlways, monkeypatch)
-    (given_up,) = [report for report in reports if report.failures and any(report.failures.values())]
-    assert given_up.shard == poison.name
-    (error,) = set(Store(config.store).read_table(poison.path(feature_sets[0]), ["error"])["error"].to_pylist())
-    assert "failed 2 times" in error
-    assert "no answer within 4 s, which is DFD_SHARD_TIMEOUT_S" in error
-
-
-class Stuck(ExtractionActor):
-    """Has a thread that hangs after the first shard that any actor gets."""
-
-    def extract(self, shard: Shard, careful: bool):
-        root = Path(self.extractor.store.root).parent
-        with (root / "starts").open("a") as file:
-            file.write(f"{shard.name} {careful} {os.getpid()}\n")
-        report = super().extract(shard, careful)
-        if (root / "stuck").exists():
-            return report
-        (root / "stuck").write_text(str(os.getpid()))
-        return dataclasses.replace(report, stuck_threads=1)
-
-
-def test_an_actor_with_stuck_threads_is_replaced_without_blame(run, tmp_path, monkeypatch):
-    plan = run[1]
-    settings = SETTINGS.model_copy(update={"shard_attempts": 1})  # any blame would quarantine
-    reports = extract(run, settings, Stuck, monkeypatch)
-    assert sorted(report.shard for report in reports) == sorted(shard.name for shard in plan.shards)
-    assert not any(any(report.failures.values()) for report in reports)
-    stuck = (tmp_path / "stuck").read_text()
-    starts = [line.split() for line in (tmp_path / "starts").read_text().splitlines()]
-    assert all(careful == "False" for _, careful, _ in starts)
-    assert 1 <= sum(pid == stuck for _, _, pid in starts) <= IN_FLIGHT  # it finishes what it has and gets no more
-    assert len(starts) == len(plan.shards)
-    assert len({pid for _, _, pid in starts}) >= 2
 
 
 class StoreAway(ExtractionActor):
@@ -311,7 +210,7 @@ class StoreAway(ExtractionActor):
         raise StoreError("Could not write: no route to host")
 
 
-def test_a_store_out_of_reach_never_quarantines(run, tmp_path, monkeypatch):
+def test_a_store_out_of_reach_never_quarantines(extract, run, tmp_path, monkeypatch):
     config, plan, feature_sets = run
     (tmp_path / "poison").write_text(plan.shards[0].name)
     settings = SETTINGS.model_copy(update={"shard_attempts": 2})
@@ -323,34 +222,6 @@ def test_a_store_out_of_reach_never_quarantines(run, tmp_path, monkeypatch):
         assert not statuses.keys() & {sample_id for sample_id, _ in plan.shards[0].samples}
 
 
-def test_a_run_that_is_cancelled_ends_its_actors_at_once_and_keeps_what_is_finished(
-    run, tmp_path, monkeypatch, no_actor_is_left
-):
-    config, plan, feature_sets = run
-    (tmp_path / "poison").write_text(plan.shards[4].name)
-    monkeypatch.setattr(ShardDispatcher, "actor_class", HangsAlways)
-    reports = []
-
-    def on_shard(report):
-        reports.append(report)
-        if len(reports) == 3:
-            cancelling.request()
-
-    try:
-        with pytest.raises(RunCancelledError):
-            ShardDispatcher(Store(config.store), plan, config.extraction, SETTINGS, on_shard).run()
-    finally:
-        cancelling.reset()
-    assert no_actor_is_left()
-    assert 3 <= len(reports) < len(plan.shards)
-    for feature_set in feature_sets:
-        assert len(read_statuses(Store(config.store), feature_set.folder)) >= 12
-    store = Store(config.store)
-    again = pipeline.plan_features(config, *pipeline.find_inputs(config).open(config))
-    assert len(again.shards) <= len(plan.shards) - 3
-    assert all(store.exists(shard.path(one)) for shard in plan.shards[:1] for one in feature_sets)
-
-
 class DiskFull(ExtractionActor):
     """Finds no space."""
 
@@ -358,12 +229,12 @@ class DiskFull(ExtractionActor):
         raise StoreFullError("No space left while trying to write")
 
 
-def test_a_full_disk_ends_the_extraction_at_once(run, monkeypatch):
+def test_a_full_disk_ends_the_extraction_at_once(extract, run, monkeypatch):
     with pytest.raises(StoreFullError, match="No space left"):
         extract(run, extractor=DiskFull, monkeypatch=monkeypatch)
 
 
-def test_actors_are_gone_afterwards(run, no_actor_is_left):
+def test_actors_are_gone_afterwards(extract, run, no_actor_is_left):
     extract(run)
     assert no_actor_is_left()
 
