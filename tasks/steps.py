@@ -197,7 +197,8 @@ def fit_hierarchies(config: RunConfig, inputs: RunInputs) -> None:
 def tabulate_results(config: RunConfig, inputs: RunInputs) -> str:
     """Computes every metric from the stored scores; returns the path of the results in the store."""
     settings = EngineSettings.from_environment()
-    with ray_session(settings), CountProgress("results", "detectors", get_run_logger()) as progress:
+    total = len(pipeline.plan_training(config, inputs))
+    with ray_session(settings), CountProgress("results", "detectors", get_run_logger(), total) as progress:
         return pipeline.tabulate(config, inputs, RayEngine(settings), progress.advance)
 
 
