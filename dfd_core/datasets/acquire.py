@@ -67,7 +67,8 @@ def locate(source: DatasetSource, store: Store) -> FolderSource | TableSource:
     card, options = resolve(source)
     if card.make is None:
         table = store.url(f"{card.folder(options)}/{TABLE}")
-        return TableSource(name=source.name, table=table, families=dict(card.generators))
+        families = dict(card.generators)
+        return TableSource(name=source.name, table=table, families=families, torn_groups="earliest")
     folder = f"{card.folder(options)}/{IMAGES}"
     return FolderSource(
         name=source.name, folders=(store.url(folder),), layout="generator", families=dict(card.generators)

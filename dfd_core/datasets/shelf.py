@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 from dfd_core.datasets.archives import spanned
-from dfd_core.datasets.archives.containers import Container, kind_of, open_container
+from dfd_core.datasets.archives.containers import Container, Member, kind_of, open_container
 from dfd_core.datasets.archives.gate import Limits
-from dfd_core.datasets.archives.joined import Joined
+from dfd_core.datasets.archives.joined import Joined, Window
 from dfd_core.datasets.archives.ranged import Ranged
 from dfd_core.datasets.cards import Archive, Bytes, Part, Progress
 from dfd_core.datasets.downloading import Checkpoint, Expected, Fetching, download, open_origin
@@ -193,20 +193,36 @@ def open_local(archive: Archive, paths: list[Path], progress: Progress | None = 
     if archive.inside is None:
         return container
     target = paths[0].parent / f"{archive.name}-inside"
-    with container:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(container)
+        member = _inner(archive, container)
+        if member.plain:
+            stack.pop_all()
+            return _inside(container, member)
         if not target.exists():
-            outer = open_container(str(paths[0]), container.file, archive.kind, _INNER)
-            member = next((one for one in outer.members() if one.path == archive.inside), None)
-            if member is None:
-                raise ArchiveError(f"There is no {archive.inside} in the archive {archive.name}.")
             partial = target.with_name(f".{target.name}.partial")
             try:
                 with partial.open("wb") as file:
-                    outer.copy(member, cast("IO[bytes]", _Counted(file, member.size, progress)) if progress else file)
+                    container.copy(
+                        member, cast("IO[bytes]", _Counted(file, member.size, progress)) if progress else file
+                    )
                 partial.replace(target)
             except OSError as error:
                 raise fault_of(error, "write", str(target)) from error
     return open_container(str(target), target.open("rb"), kind_of(archive.inside) or "zip")
+
+
+def _inner(archive: Archive, outer: Container) -> Member:
+    member = next((one for one in outer.members() if one.path == archive.inside), None)
+    if member is None:
+        raise ArchiveError(f"There is no {archive.inside} in the archive {archive.name}.")
+    return member
+
+
+def _inside(outer: Container, member: Member) -> Container:
+    """The inner archive where it lies in the outer one as it is: it need not be taken out."""
+    window = io.BufferedReader(Window(outer.file, outer.offset(member), member.size))
+    return open_container(f"{outer.name}/{member.path}", window, kind_of(member.path) or "zip")
 
 
 class _Counted(io.RawIOBase):
@@ -228,12 +244,21 @@ def open_remote(archive: Archive, how: Fetching, max_bytes: int | None, checkpoi
         DownloadError: It can't be read in ranges, or not now.
     """
     files = [Ranged(open_origin(part.address), how, max_bytes, checkpoint) for part in archive.parts]
-    return _open(archive, [io.BufferedReader(file) for file in files], archive.parts[0].address)
+    container = _open(archive, [io.BufferedReader(file) for file in files], archive.parts[0].address)
+    if archive.inside is None:
+        return container
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(container)
+        member = _inner(archive, container)
+        if not member.plain:
+            raise DownloadError(f"{container.name} can only be downloaded whole: {member.path} is compressed in it.")
+        stack.pop_all()
+    return _inside(container, member)
 
 
 def can_be_read_in_parts(archive: Archive) -> bool:
-    """Whether a sample of it needs no more than some ranges."""
-    return archive.kind in ("zip", "tar", "parquet") and archive.inside is None
+    """Whether a sample of it may need no more than some ranges; an inner archive may turn out to be compressed."""
+    return archive.kind in ("zip", "tar", "parquet") or archive.inside is not None
 
 
 def _open(archive: Archive, files: list[BinaryIO], place: str) -> Container:

@@ -88,9 +88,13 @@ class TableSource(_OwnSource):
         families: Family of generators, over the table of known ones.
         group_pattern: As for folders, where the table has no `group` column.
         splits: As for folders, where the table has no `split` column.
+        torn_groups: A group whose samples stand in several of the table's splits is an error (`refuse`), or goes as a
+            whole to the first of train, validation and test that has some (`earliest`), so that nothing that is tested
+            on was trained on; a note says how many.
     """
 
     table: Location
+    torn_groups: Literal["refuse", "earliest"] = "refuse"
 
 
 def _kind(value: Any) -> str | None:

@@ -15,7 +15,7 @@ from dfd_core.manifests.groups import join_groups, named_groups
 from dfd_core.manifests.probing import Probe, probe
 from dfd_core.manifests.schema import SCHEMA, check_labels_agree, validate
 from dfd_core.manifests.split_lists import listed_splits
-from dfd_core.manifests.splits import SplitSpec, draw_splits
+from dfd_core.manifests.splits import SplitSpec, draw_splits, mended_splits
 from dfd_core.manifests.tables import draft_table
 
 logger = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ def draft_dataset(source: FolderSource | TableSource) -> Draft:
     draft.groups = draft.groups or [None] * len(paths)
     if source.splits is not None:
         draft.splits = listed_splits(source.splits, paths)
+    draft.mends_splits = isinstance(source, TableSource) and source.torn_groups == "earliest"
     return draft
 
 
@@ -69,7 +70,7 @@ def assemble(name: str, draft: Draft, probes: list[Probe], split: SplitSpec) -> 
 
     Args:
         name: The dataset's name.
-        draft: What is said of the files.
+        draft: What is said of the files; gets a note where splits had to be mended.
         probes: What their bytes say, in the same order.
         split: How samples are split, where the draft does not say.
 
@@ -89,6 +90,11 @@ def assemble(name: str, draft: Draft, probes: list[Probe], split: SplitSpec) -> 
         )
     )
     groups = join_groups(draft.groups, sample_ids, paths, [found.format is not None for found in probes])
+    splits = draft.splits or draw_splits(groups, _strata(draft), split)
+    if draft.splits and draft.mends_splits:
+        splits, note = mended_splits(splits, groups, paths)
+        draft.notes += [note] if note else []
+        log_notes(name, [note] if note else [])
     columns = {
         "sample_id": sample_ids,
         "dataset": [name] * len(draft),
@@ -99,7 +105,7 @@ def assemble(name: str, draft: Draft, probes: list[Probe], split: SplitSpec) -> 
         "family": draft.families,
         "source": draft.sources,
         "category": draft.categories,
-        "split": draft.splits or draw_splits(groups, _strata(draft), split),
+        "split": splits,
         "group": groups,
         "format": [found.format for found in probes],
         "width": [found.width for found in probes],

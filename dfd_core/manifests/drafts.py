@@ -26,6 +26,7 @@ class Draft:
         families: `real` for reals.
         splits: Explicit splits; empty where they are to be drawn.
         groups: Groups that a table or a pattern names; `None` for a sample by itself.
+        mends_splits: Whether a group in several of the explicit splits goes to one of them; else it is an error.
         notes: What a person should know: files left out, columns not used.
     """
 
@@ -37,6 +38,7 @@ class Draft:
     families: list[str] = field(default_factory=list)
     splits: list[str] = field(default_factory=list)
     groups: list[str | None] = field(default_factory=list)
+    mends_splits: bool = False
     notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:

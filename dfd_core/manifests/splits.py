@@ -71,6 +71,31 @@ def draw_splits(groups: Sequence[str], strata: Sequence[tuple[str, ...]], spec: 
     return [splits[group] for group in groups]
 
 
+def mended_splits(splits: Sequence[str], groups: Sequence[str], paths: Sequence[str]) -> tuple[list[str], str | None]:
+    """Published splits without a group in two of them: all of it goes to the earliest, train before test.
+
+    Args:
+        splits: Each row's split.
+        groups: Each row's group.
+        paths: Each row's path, for the note.
+
+    Returns:
+        Each row's split, and what was moved; `None` where nothing was.
+    """
+    earliest: dict[str, str] = {}
+    for group, split in zip(groups, splits, strict=True):
+        earliest[group] = min(earliest.get(group, split), split, key=SPLITS.index)
+    mended = [earliest[group] for group in groups]
+    moved = [(path, old, new) for path, old, new in zip(paths, splits, mended, strict=True) if old != new]
+    if not moved:
+        return mended, None
+    path, old, new = min(moved)
+    return mended, (
+        f"{len(moved)} files of the publisher's splits have their like in an earlier one (the same bytes, or the same "
+        f"group), so they count there: {path}, published for {old}, is in {new}"
+    )
+
+
 def _content(strata: Mapping[tuple[str, ...], int]) -> Content:
     """How many samples a group adds to each level: in all, of a label, of a generator, of a category."""
     counts: Counter[str] = Counter()

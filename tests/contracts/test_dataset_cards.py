@@ -33,10 +33,11 @@ FORENSYNTHS = [
 ]
 FORENSYNTHS = [path.replace("sitd/", "seeingdark/") for path in FORENSYNTHS]
 PROGAN = ["airplane/0_real/{}.png", "airplane/1_fake/{}.png", "tvmonitor/0_real/{}.png", "tvmonitor/1_fake/{}.png"]
+PROGAN_VALIDATION = ["cat/0_real/{}.png", "cat/1_fake/{}.png"]
 LAYOUTS = {
     "ufd_diffusion": {"diffusion_datasets": UFD},
     "ufd_guided": {"diffusion_datasets": UFD},
-    "forensynths_train": {"progan_train": [f"progan_train/{path}" for path in PROGAN], "progan_val": PROGAN},
+    "forensynths_train": {"progan_train": PROGAN, "progan_val": [PROGAN[0], *PROGAN_VALIDATION]},  # the first twice
     "forensynths_test": {"test": FORENSYNTHS},
     "deepfakeface": {name: [f"{name}/0{{}}/{{}}_x.jpg"] for name in ("wiki", "inpainting", "text2img", "insight")},
     "deepfakeface_wiki_crop": {
@@ -114,10 +115,21 @@ def packed(archive, patterns):
     if archive.kind == "7z":
         py7zr = pytest.importorskip("py7zr")
         outer = io.BytesIO()
-        with py7zr.SevenZipFile(outer, "w") as seven:
+        with py7zr.SevenZipFile(outer, "w", filters=[{"id": py7zr.FILTER_COPY}]) as seven:
             seven.writestr(file.getvalue(), archive.inside)
         return outer.getvalue()
     return file.getvalue()
+
+
+def of_any_size(card):
+    """The card without the sizes that its publisher states: the archives here are small."""
+    archives = [
+        archive.model_copy(
+            update={"parts": tuple(part.model_copy(update={"size_bytes": None}) for part in archive.parts)}
+        )
+        for archive in card.archives
+    ]
+    return card.model_copy(update={"archives": tuple(archives)})
 
 
 @pytest.fixture
@@ -127,6 +139,7 @@ def publishers(tmp_path, monkeypatch):
     opened = []
 
     def put(card, store):
+        monkeypatch.setitem(DATASETS._entries, card.name, of_any_size(card))
         for archive in card.archives:
             data = packed(archive, LAYOUTS[card.name][archive.name])
             step = -(-len(data) // len(archive.parts))
@@ -196,7 +209,7 @@ def test_what_a_person_must_do_is_said(name, publishers, tmp_path):
         assert words in str(error.value)
 
 
-@pytest.mark.parametrize("name", [name for name in PUBLISHED if name != "forensynths_train"])
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_a_sample_is_seeded_and_of_each_class(name, publishers, tmp_path):
     card, tables = DATASETS[name], []
     for folder, seed in (("a", 0), ("b", 0), ("c", 1)):

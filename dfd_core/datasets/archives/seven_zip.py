@@ -13,6 +13,7 @@ from dfd_core.datasets.archives.gate import Limits
 from dfd_core.errors import ArchiveError
 
 _WAITING = 64
+_COPY = b"\x00"
 
 
 class SevenZipContainer(Container):
@@ -29,12 +30,14 @@ class SevenZipContainer(Container):
         except ImportError as error:
             raise ArchiveError(f"{name} is a 7z archive; `pip install dfd[archives]` brings what reads it.") from error
         self.py7zr = py7zr
+        self.plain: dict[str, int] = {}
         self._open().close()
 
     def members(self) -> list[Member]:
         """See `Container`."""
         gate, found = self.gate(), []
         with self._open() as archive:
+            self.plain = dict(_plain(archive))
             for info in archive.files:
                 if info.is_symlink or info.is_junction or info.is_socket:
                     raise gate.refused(info.filename, "it is a link or a socket")
@@ -43,8 +46,12 @@ class SevenZipContainer(Container):
                     gate.folder(info.filename)
                     continue
                 size = int(info.uncompressed)
-                found.append(Member(gate.file(info.filename, size), size, info.filename, False))
+                found.append(Member(gate.file(info.filename, size), size, info.filename, info.filename in self.plain))
         return found
+
+    def offset(self, member: Member) -> int:
+        """See `Container`; `members` must have been called."""
+        return self.plain[member.name]
 
     def read(self, members: Sequence[Member]) -> Iterator[tuple[Member, bytes]]:
         """See `Container`. Unpacks in a thread, so that not all members are in memory at once."""
@@ -113,6 +120,21 @@ class SevenZipContainer(Container):
                 raise self.gate().refused("(all)", "the archive is encrypted, its list of files too") from error
             raise self.damaged(error) from error
         return archive
+
+
+def _plain(archive: Any) -> Iterator[tuple[str, int]]:
+    """Members that lie in the archive as they are, and where: those of folders whose only method is Copy."""
+    streams, folder, at, first = archive.header.main_streams, None, 0, 0
+    for info in archive.files:
+        if info.emptystream:
+            continue
+        if info.folder is not folder:
+            first += 0 if folder is None else len(folder.packed_indices)
+            folder = info.folder
+            at = archive.afterheader + streams.packinfo.packpos + streams.packinfo.packpositions[first]
+        if [coder["method"] for coder in folder.coders] == [_COPY]:
+            yield info.filename, at
+        at += info.uncompressed
 
 
 class _Over(Exception):  # noqa: N818 - nobody wants the rest

@@ -13,6 +13,9 @@ _SOURCES = (
     "https://github.com/PeterWang512/CNNDetection",
 )
 _LICENCE = "CC BY-NC-SA 4.0 (the hub's page); reals keep the terms of LSUN, ImageNet, CelebA, COCO and others"
+_TRAIN_BYTES = (*[10 * 2**30] * 6, 10_499_493_436)
+"""Of the seven parts; the zip archive in them is stored as it is, so that a sample needs some ranges."""
+_VALIDATION_BYTES = 830_792_545
 
 CARDS = (
     DatasetCard(
@@ -22,24 +25,35 @@ CARDS = (
         page=_PAGE,
         sources=_SOURCES,
         licence=_LICENCE,
-        size_hint="720,000 and 8,000 images, about 75 GB to download, as much again to unpack twice",
-        size_bytes=76_000_000_000,
+        size_hint="720,000 and 8,000 images, about 76 GB to download, as much again to unpack",
+        size_bytes=sum(_TRAIN_BYTES) + _VALIDATION_BYTES,
         generators={"progan": "gan"},
         reals=("lsun",),
         pairing="all",
         splits="published: train and validation",
         formats=Formats(real=("PNG",), fake=("PNG",)),
-        traps=("Each category has a ProGAN of its own, trained on the same LSUN photographs that serve as reals.",),
+        traps=(
+            "Each category has a ProGAN of its own, trained on the same LSUN photographs that serve as reals.",
+            "Reals of the validation set, those of cat and horse above all, are in the training set too: they count as "
+            "training images.",
+        ),
         revision=1,
         options=PublishedOptions,
         archives=(
             Archive(
                 name="progan_train",
                 kind="7z",
-                parts=tuple(Part(address=f"{_HUB}/progan_train.7z.{i:03d}") for i in range(1, 8)),
+                parts=tuple(
+                    Part(address=f"{_HUB}/progan_train.7z.{i:03d}", size_bytes=size)
+                    for i, size in enumerate(_TRAIN_BYTES, start=1)
+                ),
                 inside="progan_train.zip",
             ),
-            Archive(name="progan_val", kind="zip", parts=(Part(address=f"{_HUB}/progan_val.zip"),)),
+            Archive(
+                name="progan_val",
+                kind="zip",
+                parts=(Part(address=f"{_HUB}/progan_val.zip", size_bytes=_VALIDATION_BYTES),),
+            ),
         ),
         rules=(
             Rule(
@@ -65,7 +79,7 @@ CARDS = (
         sources=_SOURCES,
         licence=_LICENCE,
         size_hint="about 90,000 images, about 20 GB",
-        size_bytes=20_000_000_000,
+        size_bytes=20_052_866_587,
         generators={
             "progan": "gan", "stylegan": "gan", "stylegan2": "gan", "biggan": "gan", "cyclegan": "gan",
             "stargan": "gan", "gaugan": "gan", "crn": "other", "imle": "other", "sitd": "other", "san": "other",
@@ -86,7 +100,13 @@ CARDS = (
         ),
         revision=1,
         options=PublishedOptions,
-        archives=(Archive(name="test", kind="zip", parts=(Part(address=f"{_HUB}/CNN_synth_testset.zip"),)),),
+        archives=(
+            Archive(
+                name="test",
+                kind="zip",
+                parts=(Part(address=f"{_HUB}/CNN_synth_testset.zip", size_bytes=20_052_866_587),),
+            ),
+        ),
         rules=(
             Rule(pattern=r"test/(?:CNN_synth\w+/)?(?P<generator>\w+)/(?:(?P<category>\w+)/)?1_fake/[^/]+", label=1),
             Rule(pattern=r"test/(?:CNN_synth\w+/)?(?P<source>\w+)/(?:(?P<category>\w+)/)?0_real/[^/]+", label=0),

@@ -7,7 +7,9 @@ from dfd_core.datasets.options import PublishedOptions
 
 _PAGE = "https://github.com/WisconsinAIVision/UniversalFakeDetect"
 _ARCHIVE = Archive(
-    name="diffusion_datasets", kind="zip", parts=(Part(address="gdrive://1FXlGIRh_Ud3cScMgSVDbEWmPDmjcrm1t"),)
+    name="diffusion_datasets",
+    kind="zip",
+    parts=(Part(address="gdrive://1FXlGIRh_Ud3cScMgSVDbEWmPDmjcrm1t", size_bytes=917_979_875),),
 )
 _SOURCES = (
     "Ojha, Li, Lee 2023: Towards universal fake image detectors that generalize across generative models. CVPR. "
@@ -28,8 +30,8 @@ CARDS = (
         page=_PAGE,
         sources=_SOURCES,
         licence=_LICENCE,
-        size_hint="8,000 images, about 1 GB",
-        size_bytes=10**9,
+        size_hint="8,000 images, 0.9 GB",
+        size_bytes=917_979_875,
         generators={
             "ldm_100": "diffusion", "ldm_200": "diffusion", "ldm_200_cfg": "diffusion", "glide_50_27": "diffusion",
             "glide_100_10": "diffusion", "glide_100_27": "diffusion", "dalle": "autoregressive",
@@ -54,8 +56,8 @@ CARDS = (
         page=_PAGE,
         sources=(_SOURCES[0], "Deng et al. 2009: ImageNet. CVPR. doi:10.1109/CVPR.2009.5206848"),
         licence=_LICENCE,
-        size_hint="2,000 images, of the archive of about 1 GB that ufd_diffusion shares",
-        size_bytes=10**9,
+        size_hint="2,000 images, of the archive of 0.9 GB that ufd_diffusion shares",
+        size_bytes=917_979_875,
         generators={"guided": "diffusion"},
         reals=("imagenet",),
         pairing="all",

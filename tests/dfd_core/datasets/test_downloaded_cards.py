@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 from dfd_core.datasets import DATASETS, inventory, published, shelf
-from dfd_core.datasets.archives.containers import Member
+from dfd_core.datasets.archives.containers import Member, open_container
 from dfd_core.datasets.cards import Archive, DatasetCard, Formats, Part, Rule
 from dfd_core.datasets.downloading import providers
 from dfd_core.datasets.options import PublishedOptions
@@ -150,3 +150,70 @@ def test_a_sample_of_pairs_has_pairs(seed):
     assert len(drawn["wiki"]) == 10
     assert len(set(map(frozenset, drawn.values()))) == 1
     assert Sample(10, seed).draw("wiki", rows[::-1]) != Sample(10, seed + 1).draw("wiki", rows[::-1])
+
+
+def sevenfold(compressed, inner):
+    """A 7z archive with other files around the inner archive."""
+    py7zr = pytest.importorskip("py7zr")
+    file = io.BytesIO()
+    options = {} if compressed else {"filters": [{"id": py7zr.FILTER_COPY}]}
+    with py7zr.SevenZipFile(file, "w", **options) as archive:
+        archive.writestr(b"read me" * 1000, "readme.txt")
+        archive.writestr(inner, "all.zip")
+        archive.writestr(b"the end", "end.txt")
+    return file.getvalue()
+
+
+@pytest.fixture
+def packed_twice(serve):
+    """A card of a zip archive in a 7z archive in three parts, as ForenSynths is published."""
+
+    def start(compressed):
+        whole = sevenfold(compressed, packed("zip", images(count=200, size=20_000)))
+        step = -(-len(whole) // 3)
+        served = [serve(whole[at : at + step]) for at in range(0, len(whole), step)]
+        parts = tuple(Part(address=f"{address}/x.7z.{i:03d}") for i, (address, _) in enumerate(served, start=1))
+        archive = Archive(name="twice", kind="7z", parts=parts, inside="all.zip")
+        one = card("http://127.0.0.1:9/").model_copy(update={"archives": (archive,)})
+        return one, lambda: sum(server.sent for _, server in served) / len(whole)
+
+    return start
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_an_archive_in_another_is_taken_out_only_where_it_is_compressed(compressed, packed_twice, tmp_path):
+    one, share_sent = packed_twice(compressed)
+    assert make(one, Store(tmp_path)) == 400
+    found = {"/".join(path.parts[-2:]): path.read_bytes() for path in tmp_path.rglob("*.png")}
+    assert found == images(count=200, size=20_000)
+    assert len(list((tmp_path / "archives").rglob("twice-inside"))) == compressed
+    assert share_sent() == pytest.approx(1, abs=0.01)
+
+
+def test_a_sample_of_an_archive_in_another_needs_some_ranges(packed_twice, tmp_path):
+    one, share_sent = packed_twice(compressed=False)
+    assert make(one, Store(tmp_path), sample=2) == 4
+    found = {"/".join(path.parts[-2:]): path.read_bytes() for path in tmp_path.rglob("*.png")}
+    assert len(found) == 4
+    assert found.items() <= images(count=200, size=20_000).items()
+    assert share_sent() < 0.5
+    assert not list((tmp_path / "archives").rglob("x.7z*"))
+
+
+def test_a_sample_of_one_that_is_compressed_in_another_needs_all_of_it(packed_twice, tmp_path, caplog):
+    one, share_sent = packed_twice(compressed=True)
+    with pytest.raises(DownloadError, match="--max-bytes"):
+        make(one, Store(tmp_path), sample=2, max_bytes=1_000_000)
+    assert make(one, Store(tmp_path), sample=2) == 4
+    assert "can only be downloaded whole" in caplog.text
+    assert share_sent() >= 1
+
+
+def test_what_a_7z_archive_stores_as_it_is_lies_where_it_says():
+    data = sevenfold(False, b"not a zip")
+    with open_container("x.7z", io.BytesIO(data), "7z") as container:
+        members = container.members()
+        found = [data[container.offset(member) :][: member.size] for member in members if member.plain]
+    assert found == [b"read me" * 1000, b"not a zip", b"the end"]
+    with open_container("x.7z", io.BytesIO(sevenfold(True, b"not a zip")), "7z") as container:
+        assert not any(member.plain for member in container.members())

@@ -84,6 +84,25 @@ def test_a_table_with_groups_and_one_with_a_torn_group(tmp_path, put):
         build_manifest(TableSource(name="mine", table=str(tmp_path / "t.csv")), SplitSpec())
 
 
+def test_published_splits_that_share_files_are_mended_towards_training(tmp_path, put, caplog):
+    put(tmp_path, both(4))
+    names = sorted(both(4))
+    for copy, original in ((names[1], names[0]), (names[3], names[2])):
+        (tmp_path / copy).write_bytes((tmp_path / original).read_bytes())
+    published = dict(zip(names, ["test", "train", "validation", "test", *["train", "test"] * 2], strict=True))
+    rows = [f"{name},{int('fake' in name)},{split}" for name, split in published.items()]
+    (tmp_path / "t.csv").write_text("\n".join(["path,label,split", *rows]))
+    source = TableSource(name="mine", table=str(tmp_path / "t.csv"), torn_groups="earliest")
+    with caplog.at_level(logging.WARNING):
+        table = build_manifest(source, SplitSpec())
+    found = dict(zip(table["path"].to_pylist(), table["split"].to_pylist(), strict=True))
+    assert found == {**published, names[0]: "train", names[3]: "validation"}
+    assert (
+        f"2 files of the publisher's splits have their like in an earlier one (the same bytes, or the same group), so "
+        f"they count there: {names[0]}, published for test, is in train" in caplog.text
+    )
+
+
 def test_paths_without_a_group_are_noted_in_the_log(tmp_path, put, caplog):
     put(tmp_path, [*both(5), "ffhq/real/other.png"])
     with caplog.at_level(logging.WARNING):
