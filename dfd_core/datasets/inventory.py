@@ -7,7 +7,7 @@ from typing import Any
 
 from dfd_core.datasets import by_hand, own_cards, shelf
 from dfd_core.datasets.acquire import MARKER
-from dfd_core.datasets.cards import Part
+from dfd_core.datasets.cards import Bytes, Part, Progress
 from dfd_core.datasets.catalogue import DATASETS
 from dfd_core.datasets.own_cards import FOLDER as CARDS
 from dfd_core.errors import DatasetError
@@ -31,12 +31,25 @@ def rows(store: Store) -> list[dict[str, Any]]:
     return found + [{"name": name, "state": "own", "archives": "none needed"} for name in own_cards.own_cards(store)]
 
 
-def verify_archives(name: str, store: Store) -> list[str]:
-    """What is wrong with a dataset's archives, by the digests that were recorded."""
-    if name not in DATASETS:
-        return []
-    parts = _parts(name, store)
-    return [problem for part in parts if (problem := shelf.verify_part(part, store)) is not None]
+def verify_archives(name: str, store: Store, progress: Progress | None = None) -> list[str]:
+    """What is wrong with a dataset's archives, by the digests that were recorded.
+
+    Args:
+        name: Which dataset.
+        store: Where.
+        progress: Told how many bytes were read, and of how many; may raise to stop.
+    """
+    parts = _parts(name, store) if name in DATASETS else []
+    total = sum(int(shelf.record(part, store).get("size", 0)) * len(shelf.copies(part, store)) for part in parts)
+    done = 0
+
+    def read(size: int) -> None:
+        nonlocal done
+        done += size
+        if progress is not None:
+            progress(Bytes(done), Bytes(max(done, total)))
+
+    return [problem for part in parts if (problem := shelf.verify_part(part, store, read)) is not None]
 
 
 def remove(name: str, store: Store, *, archives: bool, forget: bool) -> list[str]:
