@@ -220,8 +220,11 @@ def remove(name: Name, store: Store = DEFAULT_STORE, archives: Archives = False,
     """Removes a dataset's files from a store, or one's own card; never files outside it."""
     from dfd_core.datasets import inventory
     from dfd_core.storage import Store as OpenStore
+    from flows import starting
 
-    for place in inventory.remove(name, OpenStore(store), archives=archives, forget=forget):
+    with starting.stoppable():
+        removed = inventory.remove(name, OpenStore(store), archives=archives, forget=forget, progress=Line())
+    for place in removed:
         print(f"removed {place}")
 
 

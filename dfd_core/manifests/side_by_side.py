@@ -21,7 +21,7 @@ KEPT_EVERY_S = 10.0
 """What was found is kept after so many files or seconds, so that a killed process loses no more."""
 _AHEAD = 16
 _REMOTE_THREADS = 32
-_GRACE_S = 0.3
+_GRACE_S = 0.1
 
 
 def threads_for(urls: Iterable[str]) -> int:

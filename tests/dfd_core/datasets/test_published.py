@@ -107,6 +107,24 @@ def test_a_compressed_member_cannot_be_read_in_place(tmp_path):
         acquire(SOURCE.model_copy(update={"options": {"in_place": True}}), store)
 
 
+def test_half_a_removed_dataset_is_not_taken_for_whole(tmp_path):
+    store = Store(tmp_path)
+    put(store, {"all.tar": tarred(FILES)})
+    prepare(SOURCE, SplitSpec(), store)
+
+    def stop(done, total):
+        assert total == 18
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        inventory.remove("celeba", store, archives=False, forget=False, progress=stop)
+    assert len([path for path in (tmp_path / "datasets").rglob("*") if path.is_file()]) == 13
+    assert inventory.rows(store)[0]["state"] == "not complete"
+    assert len(inventory.remove("celeba", store, archives=False, forget=False, progress=lambda *_: None)) == 1
+    assert store.names("datasets") == []
+
+
 def test_half_a_dataset_is_an_error(tmp_path):
     store = Store(tmp_path)
     put(store, {name: data for name, data in FILES.items() if name.startswith("img")})
