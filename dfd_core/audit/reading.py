@@ -46,6 +46,27 @@ class Reading(NamedTuple):
     damage: str | None = None
 
 
+class _Kept(NamedTuple):
+    """What a store remembers of one dataset's files: of contents their headers and pixels, of places their contents."""
+
+    headers: Remembered
+    pixels: Remembered
+    places: Remembered
+
+
+def _kept(store: Store | None, frame: pd.DataFrame) -> dict[str, _Kept]:
+    """The memory of each dataset; empty without a store."""
+    pixels = [REVISION, PIL.__version__]
+    return {} if store is None else {
+        name: _Kept(
+            remembered_headers(store, name),
+            Remembered(store, "pixels", name, _PIXELS, pixels),
+            Remembered(store, "places", name, _PLACES, None),
+        )
+        for name in sorted(set(frame["dataset"]))
+    }  # fmt: skip
+
+
 def with_known(frame: pd.DataFrame, store: Store | None, files: Mapping[str, Files] | None = None) -> pd.DataFrame:
     """A frame with the digests that its files are known to have now.
 
@@ -58,13 +79,12 @@ def with_known(frame: pd.DataFrame, store: Store | None, files: Mapping[str, Fil
         The frame with a column `known`; `None` where a file has to be read.
     """
     known = np.full(len(frame), None, dtype=object)
-    for dataset in frame["dataset"].unique() if store is not None else ():
-        assert store is not None
+    for dataset, kept in _kept(store, frame).items():
         rows = np.flatnonzero(frame["dataset"] == dataset)
-        table = _places(store, dataset).rows()
+        table = kept.places.rows()
         digests = dict(zip(*(table[name].to_pylist() for name in _PLACES.names), strict=True))
         known[rows] = np.array([digests.get(place) for place in frame["place"].iloc[rows]], dtype=object)
-        if files is not None:
+        if files is not None and store is not None:
             for position, probe in known_probes(store, dataset, files[dataset]).items():
                 known[rows[position]] = probe.sample_id
     return frame.assign(known=known)
@@ -125,14 +145,11 @@ class _Found:
     """What is known of the files of a frame: where in `headers` and `pixels` the facts of each row are."""
 
     def __init__(self, frame: pd.DataFrame, hashed: bool, store: Store | None) -> None:
-        self.frame, self.hashed, self.store = frame, hashed, store
+        self.frame, self.hashed, self.kept = frame, hashed, _kept(store, frame)
         self.datasets, self.places = frame["dataset"].to_numpy(), frame["place"].to_numpy()
-        headers, pixels = [SCHEMA.empty_table()], [_PIXELS.empty_table()]
-        for name in sorted(set(self.datasets)) if store is not None else ():
-            assert store is not None
-            headers.append(remembered_headers(store, name).rows())
-            pixels.append(_pixels(store, name).rows())
-        self.headers, self.pixels = _Rows(pa.concat_tables(headers)), _Rows(pa.concat_tables(pixels))
+        kept = self.kept.values()
+        self.headers = _Rows(pa.concat_tables([SCHEMA.empty_table(), *(one.headers.rows() for one in kept)]))
+        self.pixels = _Rows(pa.concat_tables([_PIXELS.empty_table(), *(one.pixels.rows() for one in kept)]))
         self.complete = self.headers.at.keys() & (self.pixels.at.keys() if hashed else self.headers.at.keys())
         self.header_of, self.pixels_of = np.full((2, len(frame)), -1)
         self.todo = np.zeros(0, np.int64)
@@ -159,12 +176,11 @@ class _Found:
         for row, one in zip(rows.tolist(), batch, strict=True):
             if one.header is None:
                 self._recall(row, one.sample_id)
-        for name in sorted(set(self.datasets[rows])) if self.store is not None else ():
-            assert self.store is not None
+        for name in sorted(self.kept.keys() & set(self.datasets[rows])):
             own = pa.array(self.datasets[places] == name)
-            self._remember(self.store, name, headers.filter(own), pixels.filter(own))
+            self._remember(self.kept[name], headers.filter(own), pixels.filter(own))
             read = [(self.places[row], one) for row, one in zip(rows, batch, strict=True) if self.datasets[row] == name]
-            _places(self.store, name).add(_place_table(read))
+            self.kept[name].places.add(_place_table(read))
 
     def evidence(self, notes: list[str]) -> Evidence:
         """All of it, a row for each of the frame."""
@@ -187,23 +203,13 @@ class _Found:
     def _recall(self, row: int, sample_id: str) -> None:
         self.header_of[row], self.pixels_of[row] = self.headers.at[sample_id], self.pixels.at.get(sample_id, -1)
 
-    def _remember(self, store: Store, dataset: str, headers: pa.Table, pixels: pa.Table) -> None:
+    def _remember(self, kept: _Kept, headers: pa.Table, pixels: pa.Table) -> None:
         lasts = np.asarray(is_lasting(headers), dtype=bool)
         new = np.array([one not in self.headers.at for one in headers["sample_id"].to_pylist()], dtype=bool)
-        remembered_headers(store, dataset).add(headers.filter(pa.array(lasts & new)))
-        if self.hashed:
-            short = [
-                (why or "").startswith(MemoryError.__name__) for why in pixels["damage"].to_pylist()
-            ]  # no fault of it
-            _pixels(store, dataset).add(pixels.filter(pa.array(lasts & ~np.array(short, dtype=bool))))
-
-
-def _pixels(store: Store, dataset: str) -> Remembered:
-    return Remembered(store, "pixels", dataset, _PIXELS, [REVISION, PIL.__version__])
-
-
-def _places(store: Store, dataset: str) -> Remembered:
-    return Remembered(store, "places", dataset, _PLACES, None)
+        kept.headers.add(headers.filter(pa.array(lasts & new)))
+        if self.hashed:  # that memory did not suffice is no fault of a picture
+            short = [(why or "").startswith(MemoryError.__name__) for why in pixels["damage"].to_pylist()]
+            kept.pixels.add(pixels.filter(pa.array(lasts & ~np.array(short, dtype=bool))))
 
 
 def _pixel_table(readings: Sequence[Reading]) -> pa.Table:
