@@ -44,13 +44,19 @@ def audit(  # noqa: PLR0913, PLR0917  # a command has as many parameters as opti
     ] = None,
     store: Annotated[
         str | None,
-        typer.Option("--store", metavar="URL", help="Where named datasets were prepared.", show_default=DEFAULT_STORE),
+        typer.Option(
+            "--store",
+            metavar="URL",
+            help="Where named datasets were prepared, and what was found in each file is remembered.",
+            show_default=f"{DEFAULT_STORE}, where it is there",
+        ),
     ] = None,
 ) -> None:
     """Looks for broken files, duplicates, and what gives the label away.
 
     Writes a page with contact sheets, and prints what was found and what to do. No network is needed, and no label is
-    changed. A configuration's own `audit` holds, where options don't say otherwise.
+    changed. With a store, the same command again examines new and changed files only. A configuration's own `audit`
+    holds, where options don't say otherwise.
     """
     from dfd_core.audit import SEVERITIES, AuditSpec, audit_manifests, audit_places, write_audit
     from dfd_core.audit.sheets import contact_sheets
@@ -68,13 +74,16 @@ def audit(  # noqa: PLR0913, PLR0917  # a command has as many parameters as opti
     with starting.stoppable():
         if config is None:
             known = Store(store or DEFAULT_STORE)
-            found, evidence = audit_places([_place(one, known) for one in places], spec, group_pattern, Line())
+            named = [_place(one, known) for one in places]
+            memory = known if store is not None or known.exists("") else None
+            found, evidence = audit_places(named, spec, group_pattern, Line(), memory)
         else:
             own_store = Store(config.store)
             manifests = [prepare(source, config.split, own_store, Line()) for source in config.datasets]
             found, evidence = audit_manifests(own_store, manifests, spec, Line())
-    names = ", ".join(dict.fromkeys(evidence.frame["dataset"]))
-    page = write_audit(Store(out), "", found, list(contact_sheets(evidence, spec.seed)), f"Audit of {names}")
+        names = ", ".join(dict.fromkeys(evidence.frame["dataset"]))
+        sheets = list(contact_sheets(evidence, spec.seed, Line()))
+        page = write_audit(Store(out), "", found, sheets, f"Audit of {names}")
     if as_json:
         print(found.model_dump_json(indent=2))
         print(page, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`dfd datasets list|show|prepare|add|...`: what there is, getting it, looking after it, and one's own under a name."""
+"""`dfd datasets list|show|guide|prepare|...`: what there is, getting it, looking after it, one's own under a name."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ def commands() -> typer.Typer:
     )
     app.command("list", epilog="Example: dfd datasets list")(list_datasets)
     app.command("show", epilog="Example: dfd datasets show simulated")(show_dataset)
+    app.command(epilog="Example: dfd datasets guide celeba")(guide)
     app.command(epilog="Example: dfd datasets prepare deepfakeface --sample 100")(prepare)
     app.command(epilog="Example: dfd datasets add mine --folder s3://bucket/images --keep")(add)
     app.command(epilog="Example: dfd datasets status")(status)
@@ -83,6 +84,27 @@ def show_dataset(name: Name, store: Store = DEFAULT_STORE) -> None:
     print(yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, width=100), end="")
 
 
+def guide(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Of the catalogue; all by default.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As a Markdown list.")] = False,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Says how to get each dataset.
+
+    Its page, what to accept or log in to, where files go that are fetched by hand, and the command.
+    """
+    from dfd_core.datasets.catalogue import DATASETS
+    from dfd_core.datasets.guide import guide as guide_to
+    from dfd_core.storage import Store as OpenStore
+
+    opened = OpenStore(store)
+    guides = [guide_to(DATASETS[one]) for one in ([name] if name else DATASETS)]
+    if markdown:
+        print("\n".join(one.markdown() for one in guides))
+    else:
+        print("\n\n".join(one.text(opened.url(one.folder)) for one in guides))
+
+
 def prepare(  # noqa: PLR0913, PLR0917  # a command has as many parameters as options
     name: Name,
     store: Store = DEFAULT_STORE,
@@ -98,13 +120,11 @@ def prepare(  # noqa: PLR0913, PLR0917  # a command has as many parameters as op
     Downloads, checks, unpacks or reads in place; what is there is not fetched again. Runs as a Prefect flow, with
     progress here and in the dashboard.
     """
-    from dfd_core.config import make_config
     from dfd_core.datasets import published
     from dfd_core.datasets.acquire import is_acquired, resolve
     from dfd_core.datasets.options import PublishedOptions
     from dfd_core.datasets.own_cards import own_card
     from dfd_core.storage import Store as OpenStore
-    from flows import starting
 
     chosen = {"sample": sample, "seed": seed, "max_bytes": max_bytes, "in_place": in_place}
     options = {key: value for key, value in {**chosen, "drawn_splits": drawn_splits}.items() if value}
@@ -119,21 +139,22 @@ def prepare(  # noqa: PLR0913, PLR0917  # a command has as many parameters as op
     if local:
         _prepare(source, store)
         return
-    config = make_config({"name": name, "store": store, "datasets": [values]}, f"dfd datasets prepare {name}")
-    starting.start("prepare", config, dry_run=False, local=False)
+    _start_flow(values, store, f"dfd datasets prepare {name}")
 
 
-def add(
+def add(  # noqa: PLR0913, PLR0917  # a command has as many parameters as options
     name: Annotated[str, typer.Argument(metavar="NAME", help="How it is to be called.")],
     store: Store = DEFAULT_STORE,
     folder: Folders = None,
     table: Table = None,
     generator: Generator = None,
     keep: Keep = False,
+    local: Local = False,
 ) -> None:
     """Makes a folder, a bucket or a table of one's own a dataset.
 
-    Its files stay where they are. With --keep, `datasets: [NAME]` is enough in configurations that use the store.
+    Its files stay where they are, and are read once, as a Prefect flow with progress here and in the dashboard. With
+    --keep, `datasets: [NAME]` is enough in configurations that use the store.
     """
     from dfd_core.datasets import DATASETS, own_cards
     from dfd_core.storage import Store as OpenStore
@@ -146,7 +167,10 @@ def add(
     source = _source({"name": name, **values})
     if keep:
         own_cards.check_is_free(source, OpenStore(store))
-    _prepare(source, store)
+    if local:
+        _prepare(source, store)
+    else:
+        _start_flow({"name": name, **values}, store, f"dfd datasets add {name}")
     if keep:
         print(own_cards.keep(source, OpenStore(store)))
 
@@ -168,7 +192,7 @@ def verify(name: Name, store: Store = DEFAULT_STORE) -> None:
 
     opened = OpenStore(store)
     with starting.stoppable():
-        wrong = inventory.verify_archives(name, opened)
+        wrong = inventory.verify_archives(name, opened, Line())
         checked, bad = verify_files(name, opened, Line())
     for line in (*wrong, *bad):
         print(line)
@@ -196,8 +220,11 @@ def remove(name: Name, store: Store = DEFAULT_STORE, archives: Archives = False,
     """Removes a dataset's files from a store, or one's own card; never files outside it."""
     from dfd_core.datasets import inventory
     from dfd_core.storage import Store as OpenStore
+    from flows import starting
 
-    for place in inventory.remove(name, OpenStore(store), archives=archives, forget=forget):
+    with starting.stoppable():
+        removed = inventory.remove(name, OpenStore(store), archives=archives, forget=forget, progress=Line())
+    for place in removed:
         print(f"removed {place}")
 
 
@@ -224,6 +251,14 @@ def _prepare(source: Any, store: str) -> None:
         manifest = prepare_manifest(source, SplitSpec(), opened, Line())
     print(format_table(manifest.summary()))
     print(opened.url(manifest.path))
+
+
+def _start_flow(values: dict[str, Any], store: str, command: str) -> None:
+    from dfd_core.config import make_config
+    from flows import starting
+
+    config = make_config({"name": values["name"], "store": store, "datasets": [values]}, command)
+    starting.start("prepare", config, dry_run=False, local=False)
 
 
 def _place(location: str) -> str:

@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 
 from dfd_core.audit import balance, broken, confounds, duplicates
 from dfd_core.audit.findings import SEVERITIES, Audit, Finding
-from dfd_core.audit.gathering import Evidence, from_folders, from_manifest, gathered, read_all, with_groups
+from dfd_core.audit.gathering import Evidence, from_folders, from_manifest, located, places_of, with_groups
+from dfd_core.audit.reading import gathered, with_known
 from dfd_core.audit.spec import AuditSpec
 from dfd_core.datasets.cards import Progress
 from dfd_core.errors import DatasetError, ManifestError, UsageError
 from dfd_core.manifests.groups import group_expression
-from dfd_core.manifests.headers_stored import headers
 from dfd_core.manifests.manifest import Manifest
 from dfd_core.manifests.schema import validate
 from dfd_core.storage import Store
@@ -25,7 +25,11 @@ CHECKS: tuple[Check, ...] = (broken.check, duplicates.check_exact, duplicates.ch
 
 
 def audit_places(
-    places: Sequence[str], spec: AuditSpec, group_pattern: str | None = None, progress: Progress | None = None
+    places: Sequence[str],
+    spec: AuditSpec,
+    group_pattern: str | None = None,
+    progress: Progress | None = None,
+    store: Store | None = None,
 ) -> tuple[Audit, Evidence]:
     """Audits folders and manifests as files.
 
@@ -34,7 +38,9 @@ def audit_places(
             URL for folders.
         spec: What to look for.
         group_pattern: Finds a sample's group in its path, in folders; manifests have their groups already.
-        progress: Told how many files were read, and of how many.
+        progress: Told how many files were read, and of how many; may raise to stop.
+        store: What is found in a file is remembered here, so that next time it is neither read nor decoded while it has
+            the same place, size and stamp.
 
     Returns:
         The audit, and what it rests on, for contact sheets.
@@ -42,6 +48,7 @@ def audit_places(
     Raises:
         UsageError: The pattern is no regular expression, or there are manifests only.
         DatasetError: A place is not there, or none of its files can be read.
+        StoreError: The store can't be read or written.
     """
     if group_pattern is not None:
         group_expression(group_pattern)
@@ -52,16 +59,14 @@ def audit_places(
             f"group_pattern {group_pattern!r} is searched in the paths of folders, and {', '.join(tables)} says itself "
             "in its column `group` what belongs together. Leave the pattern out, or audit the folders."
         )
-    parts: list[pd.DataFrame] = [from_manifest(_manifest_table(place)) for place in tables]
+    parts: list[pd.DataFrame] = [_as_files(from_manifest(_manifest_table(place)), store) for place in tables]
     notes: list[str] = []
     if folders:
         frame, notes = from_folders(folders)
-        parts.append(frame.assign(sample_id=None, group=""))
+        parts.append(with_known(frame.assign(sample_id=None, group=""), store))
         if group_pattern is not None and tables:
             notes.append(f"The group_pattern was searched in folders only; {', '.join(tables)} kept the groups it has.")
-    frame = pd.concat(parts, ignore_index=True)
-    expected = [value if isinstance(value, str) else None for value in frame["sample_id"]]
-    evidence = gathered(frame, read_all(frame, spec.near_duplicates, expected, progress), notes, spec.near_duplicates)
+    evidence = gathered(pd.concat(parts, ignore_index=True), spec.near_duplicates, notes, store, progress)
     given = evidence.frame["group"].to_numpy()
     evidence = with_groups(evidence, group_pattern if folders else None)
     evidence.frame.loc[given != "", "group"] = given[given != ""]
@@ -71,20 +76,15 @@ def audit_places(
 def audit_manifests(
     store: Store, manifests: Sequence[Manifest], spec: AuditSpec, progress: Progress | None = None
 ) -> tuple[Audit, Evidence]:
-    """Audits the manifests of a run; headers are kept in the store, so without near duplicates no file is read twice.
+    """Audits the manifests of a run, which were just made: a file whose digest is remembered is not read again.
 
     Raises:
         DatasetError: None of the files can be read.
         StoreError: The store can't be read or written.
     """
     frame = pd.concat([from_manifest(manifest.table) for manifest in manifests], ignore_index=True)
-    if spec.near_duplicates:
-        ids = frame["sample_id"].tolist()
-        evidence = gathered(frame, read_all(frame, True, ids, progress), [], hashed=True)
-    else:
-        table = pa.concat_tables([headers(store, manifest, progress) for manifest in manifests])
-        place = {sample_id: row for row, sample_id in enumerate(table["sample_id"].to_pylist())}
-        evidence = Evidence(frame, table.take([place[one] for one in frame["sample_id"]]).combine_chunks())
+    frame = frame.assign(known=frame["sample_id"], place=None)
+    evidence = gathered(frame, spec.near_duplicates, [], store, progress)
     return examine(evidence, spec), evidence
 
 
@@ -126,6 +126,17 @@ def _looked_at(evidence: Evidence, spec: AuditSpec) -> list[str]:
         f"Every picture was decoded, JPEG files at a reduced size, so that damage to the finest detail alone may be "
         f"missed. Near duplicates differ by at most {spec.radius} of 255 bits{left}."
     ]
+
+
+def _as_files(frame: pd.DataFrame, store: Store | None) -> pd.DataFrame:
+    """The rows of a manifest of any age: what its files are now is to be looked up, or read."""
+    if store is None:
+        return frame.assign(known=None, place=None)
+    files = located(frame)
+    places = pd.Series(None, index=frame.index, dtype=object)
+    for dataset, rows in frame.groupby("dataset").indices.items():
+        places.iloc[rows] = places_of(files[str(dataset)])
+    return with_known(frame.assign(place=places), store, files)
 
 
 def _manifest_table(place: str) -> pa.Table:

@@ -1,35 +1,25 @@
-"""The files to audit as rows: found in folders or manifests, read once each, whatever is wrong with them."""
+"""The files to audit as rows, found in folders or manifests, and the evidence that checks look at."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from PIL import Image
 
 from dfd_core.audit.findings import GENERATED, REAL, UNKNOWN
-from dfd_core.audit.hashing import perceptual_hash, reduced_grey
-from dfd_core.datasets.cards import Progress
 from dfd_core.errors import ManifestError
 from dfd_core.manifests.groups import join_groups, named_groups
-from dfd_core.manifests.headers import CHANGED, MISSING, OK, Header, read_header, to_table
-from dfd_core.manifests.headers_stored import read_file
+from dfd_core.manifests.headers import OK
 from dfd_core.manifests.layouts import detect, parse
 from dfd_core.manifests.listing import Files, is_image, list_folder
 from dfd_core.manifests.schema import some
-from dfd_core.specs import is_url
 
-_REMOTE_THREADS, _AT_ONCE = 32, 1000
-_MOST_PIXELS = 100_000_000  # as many as extraction decodes by default
+MOST_PIXELS = 100_000_000  # as many as extraction decodes by default
 
 
 @dataclass
@@ -64,23 +54,14 @@ class Evidence:
         if self.hashes is None:
             return np.zeros(len(self.frame), dtype=bool)
         width, height = (np.asarray(pc.fill_null(self.headers[name], 0), np.int64) for name in ("width", "height"))
-        return np.asarray(self.ok & (width * height <= _MOST_PIXELS), dtype=bool)
-
-
-class Reading(NamedTuple):
-    """One file: its digest, header, perceptual hash, and why its pixels could not be decoded."""
-
-    sample_id: str
-    header: Header
-    hashed: np.ndarray | None
-    damage: str | None
+        return np.asarray(self.ok & (width * height <= MOST_PIXELS), dtype=bool)
 
 
 def from_folders(urls: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
     """The files of folders, each a dataset; a folder whose subfolders are datasets is several.
 
     Returns:
-        The frame of `Evidence` without `group` and `sample_id`, and notes.
+        The frame of `Evidence` without `group` and `sample_id`, but with `place` as of `places_of`, and notes.
 
     Raises:
         ManifestError: A folder is not there or has no image.
@@ -111,44 +92,26 @@ def from_manifest(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def read_all(
-    frame: pd.DataFrame, hashed: bool, expected: Sequence[str | None] | None = None, progress: Progress | None = None
-) -> list[Reading]:
-    """Reads every file once, in threads.
+def located(frame: pd.DataFrame) -> dict[str, Files]:
+    """The files of each dataset of a manifest, in the order of its rows, with what their places say of them now.
 
-    Args:
-        frame: With a column `url`.
-        hashed: Whether pictures are decoded, too.
-        expected: The digests that the files are to have.
-        progress: Told how many are done, and of how many.
+    Where a place is out of reach all that is known is their addresses: reading them will say so.
     """
-    Image.init()
-    urls = frame["url"].tolist()
-    threads = _REMOTE_THREADS if any(map(is_url, urls)) else 2 * (os.cpu_count() or 1)
-    found: list[Reading] = []
-    digests = expected or [None] * len(urls)
-    with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, len(urls), _AT_ONCE):
-            part = slice(start, start + _AT_ONCE)
-            found += pool.map(_reader(hashed), urls[part], digests[part])
-            if progress is not None:
-                progress(len(found), len(urls))
+    found = {}
+    for dataset, rows in frame.groupby("dataset").indices.items():
+        files = Files(frame["path"].iloc[rows].tolist(), frame["url"].iloc[rows].tolist())
+        try:
+            files.locate()
+        except ManifestError:
+            files.sizes, files.stamps = [0] * len(rows), [""] * len(rows)
+        found[str(dataset)] = files
     return found
 
 
-def gathered(frame: pd.DataFrame, readings: Sequence[Reading], notes: list[str], hashed: bool) -> Evidence:
-    """Frame and readings as evidence."""
-    ids = [reading.sample_id for reading in readings]
-    has_hash = np.array([reading.hashed is not None for reading in readings], dtype=bool)
-    none = np.zeros(4, np.uint64)
-    return Evidence(
-        frame=frame.assign(sample_id=ids),
-        headers=to_table(ids, [reading.header for reading in readings]),
-        hashes=np.array([r.hashed if r.hashed is not None else none for r in readings], np.uint64) if hashed else None,
-        has_hash=has_hash,
-        damage={i: reading.damage for i, reading in enumerate(readings) if reading.damage is not None},
-        notes=notes,
-    )
+def places_of(files: Files) -> list[str | None]:
+    """What each file is known again by without reading it; `None` where its file system has no stamp."""
+    facts = zip(files.stamps, files.sizes, files.urls, strict=True)
+    return [f"{stamp} {size} {url}" if stamp else None for stamp, size, url in facts]
 
 
 def with_groups(evidence: Evidence, pattern: str | None) -> Evidence:
@@ -217,27 +180,7 @@ def _rows(
 ) -> pd.DataFrame:
     labels, generators, sources = zip(*said, strict=True)
     columns = {"dataset": name, "base": base, "path": paths, "url": files.urls, "label": labels, "split": ""}
-    return pd.DataFrame(columns | {"generator": generators, "source": pd.Series(sources, dtype=object)})
-
-
-def _reader(hashed: bool) -> Callable[[str, str | None], Reading]:
-    def read(url: str, expected: str | None) -> Reading:
-        try:
-            data = read_file(url)
-        except Exception as error:  # clients of buckets have errors of their own
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            made_up = expected or hashlib.sha256(f"unreadable {url}".encode()).hexdigest()
-            return Reading(made_up, Header(MISSING, reason, 0), None, None)
-        digest = hashlib.sha256(data).hexdigest()
-        if expected not in (None, digest):
-            changed = Header(CHANGED, "its bytes are others than when the manifest was made", len(data))
-            return Reading(str(expected), changed, None, None)
-        header = read_header(data)
-        if not hashed or header.format is None or (header.width or 0) * (header.height or 0) > _MOST_PIXELS:
-            return Reading(digest, header, None, None)
-        try:
-            return Reading(digest, header, perceptual_hash(reduced_grey(data, header.format)), None)
-        except Exception as error:  # plugins raise anything on broken bytes
-            return Reading(digest, header, None, f"{type(error).__name__}: {error}")
-
-    return read
+    objects = {"source": sources, "place": places_of(files)}
+    return pd.DataFrame(
+        columns | {"generator": generators} | {key: pd.Series(one, dtype=object) for key, one in objects.items()}
+    )

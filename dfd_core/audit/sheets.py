@@ -14,6 +14,7 @@ from dfd_core.audit.broken import whole
 from dfd_core.audit.findings import REAL
 from dfd_core.audit.gathering import Evidence
 from dfd_core.audit.hashing import opened
+from dfd_core.datasets.cards import Progress
 from dfd_core.manifests.headers_stored import read_file
 from dfd_core.specs import content_hash, readable_key
 
@@ -39,21 +40,31 @@ class Sheet:
     jpeg: bytes
 
 
-def contact_sheets(evidence: Evidence, seed: int) -> Iterator[Sheet]:
+def contact_sheets(evidence: Evidence, seed: int, progress: Progress | None = None) -> Iterator[Sheet]:
     """A sheet for each generator and each source of reals, of up to 40 of its files, drawn by the seed.
 
     Pictures are fitted into 128 x 128 pixels; one that can't be decoded is left out.
+
+    Args:
+        evidence: Of an audit.
+        seed: Another one draws others.
+        progress: Told how many pictures are done, and of how many; may raise to stop.
     """
     frame = evidence.frame.assign(format=evidence.headers["format"].to_pylist())[whole(evidence)]
     source = frame["source"].fillna(frame["dataset"]).astype(str)
     frame = frame.assign(name=frame["generator"].where(frame["label"] != REAL, "real " + source))
-    for (dataset, name), part in frame.groupby(["dataset", "name"], sort=True):
+    by_name = frame.groupby(["dataset", "name"], sort=True)
+    done, total = 0, int(by_name.size().clip(upper=MOST).sum())
+    for (dataset, name), part in by_name:
         ordered = part.sort_values("path")
         chosen = np.random.default_rng(seed).permutation(len(part))[:MOST]
         pictures = []
         for url, kind in ordered.iloc[np.sort(chosen)][["url", "format"]].itertuples(index=False):
             with contextlib.suppress(Exception):  # where every picture was decoded, it is among the broken files
                 pictures.append(_thumbnail(read_file(url), kind))
+            done += 1
+            if progress is not None:
+                progress(done, total)
         if pictures:
             title = f"{dataset} / {name or 'unknown'}"
             sheet = _sheet(pictures)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
+import os
+from pathlib import Path
 from typing import Any
 
 from dfd_core.datasets import by_hand, own_cards, shelf
-from dfd_core.datasets.acquire import MARKER
-from dfd_core.datasets.cards import Part
+from dfd_core.datasets.acquire import MARKER, TABLE
+from dfd_core.datasets.cards import Bytes, Part, Progress
 from dfd_core.datasets.catalogue import DATASETS
 from dfd_core.datasets.own_cards import FOLDER as CARDS
 from dfd_core.errors import DatasetError
@@ -31,15 +33,28 @@ def rows(store: Store) -> list[dict[str, Any]]:
     return found + [{"name": name, "state": "own", "archives": "none needed"} for name in own_cards.own_cards(store)]
 
 
-def verify_archives(name: str, store: Store) -> list[str]:
-    """What is wrong with a dataset's archives, by the digests that were recorded."""
-    if name not in DATASETS:
-        return []
-    parts = _parts(name, store)
-    return [problem for part in parts if (problem := shelf.verify_part(part, store)) is not None]
+def verify_archives(name: str, store: Store, progress: Progress | None = None) -> list[str]:
+    """What is wrong with a dataset's archives, by the digests that were recorded.
+
+    Args:
+        name: Which dataset.
+        store: Where.
+        progress: Told how many bytes were read, and of how many; may raise to stop.
+    """
+    parts = _parts(name, store) if name in DATASETS else []
+    total = sum(int(shelf.record(part, store).get("size", 0)) * len(shelf.copies(part, store)) for part in parts)
+    done = 0
+
+    def read(size: int) -> None:
+        nonlocal done
+        done += size
+        if progress is not None:
+            progress(Bytes(done), Bytes(max(done, total)))
+
+    return [problem for part in parts if (problem := shelf.verify_part(part, store, read)) is not None]
 
 
-def remove(name: str, store: Store, *, archives: bool, forget: bool) -> list[str]:
+def remove(name: str, store: Store, *, archives: bool, forget: bool, progress: Progress | None = None) -> list[str]:
     """Removes a dataset's images, or one's own card; manifests, features and files elsewhere stay.
 
     Args:
@@ -48,6 +63,7 @@ def remove(name: str, store: Store, *, archives: bool, forget: bool) -> list[str
         archives: Its archives too, where no other dataset that is there uses them.
         forget: The recorded digests of its archives too, so that a replaced file is accepted. What a person put into
             the folder for it stays in any case.
+        progress: Told how many files are removed, and of how many; may raise to stop.
 
     Returns:
         The places that were removed.
@@ -60,7 +76,7 @@ def remove(name: str, store: Store, *, archives: bool, forget: bool) -> list[str
         removed.append(store.url(f"{CARDS}/{name}.yaml"))
     for key in store.names("datasets"):
         if key.rpartition("-")[0] == name:
-            removed.append(_drop(f"datasets/{key}", store))
+            removed.append(_drop_dataset(f"datasets/{key}", store, progress))
     if name in DATASETS:
         left = {key.rpartition("-")[0] for key in store.names("datasets")} & set(DATASETS)
         used = {part.address for other in left for part in _parts(other, store)}
@@ -126,6 +142,19 @@ def _complete(store: Store) -> list[str]:
 def _partial(part: Part, store: Store) -> bool:
     path = shelf.local_path(part, store)
     return path.with_name(f".{path.name}.partial").exists()
+
+
+def _drop_dataset(folder: str, store: Store, progress: Progress | None) -> str:
+    """Removes a dataset's files; first what vouches for them, so that one that is half gone is not taken for whole."""
+    for name in (MARKER, TABLE):
+        if store.exists(f"{folder}/{name}"):
+            _drop(f"{folder}/{name}", store)
+    if store.is_local and progress is not None:
+        files = [Path(place, name) for place, _, names in os.walk(store.url(folder)) for name in names]
+        for done, file in enumerate(files, start=1):
+            file.unlink()
+            progress(done, len(files))
+    return _drop(folder, store) if store.exists(folder) else store.url(folder)  # buckets have no empty folders
 
 
 def _drop(path: str, store: Store) -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
+
+import fsspec
 
 from dfd_core.datasets.archives import spanned
 from dfd_core.datasets.archives.containers import Container, Member, kind_of, open_container
@@ -15,7 +19,6 @@ from dfd_core.datasets.archives.joined import Joined, Window
 from dfd_core.datasets.archives.ranged import Ranged
 from dfd_core.datasets.cards import Archive, Bytes, Part, Progress
 from dfd_core.datasets.downloading import Checkpoint, Expected, Fetching, download, open_origin
-from dfd_core.datasets.downloading.engine import digest_of
 from dfd_core.datasets.downloading.origins import TransientFault
 from dfd_core.errors import ArchiveError, DownloadError
 from dfd_core.provenance import provenance
@@ -24,6 +27,7 @@ from dfd_core.storage import Store, fault_of
 
 FOLDER = "archives"
 _INNER = Limits(member_bytes=2**43)
+_BLOCK = 2**20
 _WAY_OUT = (
     "If it is to be trusted, `dfd datasets remove NAME --archives --forget` drops the dataset's recorded digests; "
     "prepare it again."
@@ -156,15 +160,26 @@ def hold(archive: Archive, store: Store) -> None:
             store.write_json(f"{place(part)}.json", {**known, "opened": True})
 
 
-def verify_part(part: Part, store: Store, checkpoint: Checkpoint | None = None) -> str | None:
-    """What is wrong with a part on the shelf; `None` where nothing is, or it is not there."""
+def verify_part(part: Part, store: Store, read: Callable[[int], object] | None = None) -> str | None:
+    """What is wrong with a part on the shelf; `None` where nothing is, or it is not there.
+
+    Args:
+        part: Which.
+        store: Where the shelf is.
+        read: Told of every so many bytes more that were read; may raise to stop.
+    """
     known = record(part, store)
     for copy in copies(part, store):
         if "sha256" not in known:
             return f"{copy} has no record"
-        digest = digest_of(copy, checkpoint)
-        if digest != known["sha256"]:
-            return f"{copy} has the SHA-256 {digest}, recorded is {known['sha256']}"
+        digest = hashlib.sha256()
+        with fsspec.open(copy, "rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+                if read is not None:
+                    read(len(block))
+        if digest.hexdigest() != known["sha256"]:
+            return f"{copy} has the SHA-256 {digest.hexdigest()}, recorded is {known['sha256']}"
     return None
 
 

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 
 from dfd_core.datasets.acquire import is_acquired
-from dfd_core.datasets.cards import Progress
+from dfd_core.datasets.cards import Bytes, Progress
 from dfd_core.datasets.catalogue import DATASETS
 from dfd_core.datasets.sources import CatalogueSource
-from dfd_core.errors import ConfigError, DatasetError, ManifestError
-from dfd_core.manifests.listing import open_url
+from dfd_core.errors import ConfigError, DatasetError
+from dfd_core.manifests.headers_stored import read_file
 from dfd_core.manifests.manifest import FOLDER, Manifest
+from dfd_core.manifests.side_by_side import side_by_side, threads_for
 from dfd_core.storage import Store
 
-_THREADS = 8
+
+class Volume(Bytes):
+    """So many bytes in all, and how many of how many files are done."""
+
+    files: tuple[int, int]
+
+    def __new__(cls, size_bytes: int, done: int, total: int) -> Volume:
+        """As `Bytes`, with the files beside them."""
+        volume = super().__new__(cls, size_bytes)
+        volume.files = done, total
+        return volume
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}, {self.files[0]:,} of {self.files[1]:,} files"
 
 
 def verify_files(name: str, store: Store, progress: Progress | None = None) -> tuple[int, list[str]]:
@@ -25,7 +39,7 @@ def verify_files(name: str, store: Store, progress: Progress | None = None) -> t
     Args:
         name: The dataset's name.
         store: Where its manifests are.
-        progress: Told how many files were read, and of how many.
+        progress: Told how many bytes were read, and of what volume; may raise to stop.
 
     Returns:
         How many files were read, and a line for each that is missing or another one.
@@ -40,19 +54,25 @@ def verify_files(name: str, store: Store, progress: Progress | None = None) -> t
     there = [manifest for manifest in manifests if not _was_removed(manifest, store)]
     if not there:
         raise DatasetError(f"The files of {name} are not in {store.url()}. Get them: `dfd datasets prepare {name}`.")
-    wanted: dict[str, str] = {}
+    wanted: dict[str, tuple[str, int]] = {}
     for manifest in there:
-        frame = manifest.frame[
-            manifest.frame["format"].notna()
-        ]  # others hold no image, and a made-up digest may be theirs
-        wanted |= dict(zip(frame["url"], frame["sample_id"], strict=True))
-    bad = []
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for done, problem in enumerate(pool.map(_problem, wanted, wanted.values()), start=1):
-            if problem is not None:
-                bad.append(problem)
-            if progress is not None:
-                progress(done, len(wanted))
+        frame = manifest.frame[manifest.frame["format"].notna()]  # others hold no image, and have a made-up digest
+        facts = zip(frame["sample_id"], frame["size_bytes"].astype(int), strict=True)
+        wanted |= dict(zip(frame["url"], facts, strict=True))
+    bad, read, volume = [], 0, sum(size for _, size in wanted.values())
+
+    def tell(done: int) -> None:
+        if progress is not None:
+            progress(Bytes(read), Volume(volume, done, len(wanted)))
+
+    tell(0)
+    ids, done = [sample_id for sample_id, _ in wanted.values()], 0
+    problems = side_by_side(_problem, list(wanted), ids, threads=threads_for(wanted), tick=lambda: tell(done))
+    with contextlib.closing(problems):
+        for done, (problem, (_, size)) in enumerate(zip(problems, wanted.values(), strict=True), start=1):
+            bad += [] if problem is None else [problem]
+            read += size
+            tell(done)
     return len(wanted), bad
 
 
@@ -68,8 +88,7 @@ def _was_removed(manifest: Manifest, store: Store) -> bool:
 
 def _problem(url: str, sample_id: str) -> str | None:
     try:
-        fs, path = open_url(url)
-        digest = hashlib.sha256(fs.cat_file(path)).hexdigest()
-    except (OSError, ManifestError) as error:
-        return f"{url}: {error}"
+        digest = hashlib.sha256(read_file(url)).hexdigest()
+    except Exception as error:  # clients of buckets have errors of their own
+        return f"{url}: {str(error) or type(error).__name__}"
     return None if digest == sample_id else f"{url}: SHA-256 {digest[:12]}... instead of {sample_id[:12]}..."

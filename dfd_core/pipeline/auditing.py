@@ -35,12 +35,13 @@ def audit_folder(config: RunConfig, manifests: Manifests) -> str | None:
 def audit(config: RunConfig, manifests: Manifests, progress: Progress | None = None) -> Audit | None:
     """Audits a run's images, unless the store has their audit already; `hold_to` says whether the run may go on.
 
-    With `extraction.retry_failed` an audit that could not read files is made anew.
+    Files that an earlier audit has examined are not read again, whatever it was asked. With `extraction.retry_failed`
+    an audit that could not read files is made anew, and looks for those again.
 
     Args:
         config: The run.
         manifests: Its manifests; those that came as vectors have no images.
-        progress: Told how many files were read, and of how many.
+        progress: Told how many files were read, then how many pictures were drawn, and of how many; may raise to stop.
 
     Returns:
         What was found out; `None` where the run asks for no audit.
@@ -58,7 +59,8 @@ def audit(config: RunConfig, manifests: Manifests, progress: Progress | None = N
         images = _images(config, manifests)
         found, evidence = audit_manifests(store, images, config.audit, progress)
         names = ", ".join(one.name for one in images)
-        write_audit(store, folder, found, list(contact_sheets(evidence, config.audit.seed)), f"Audit of {names}")
+        sheets = list(contact_sheets(evidence, config.audit.seed, progress))
+        write_audit(store, folder, found, sheets, f"Audit of {names}")
     return found
 
 

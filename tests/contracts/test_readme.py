@@ -19,7 +19,7 @@ DFD = [sys.executable, "-c", "from flows.cli import main; main()"]
 
 
 def test_there_are_generated_tables():
-    assert len(GENERATED) == 5
+    assert len(GENERATED) == 6
 
 
 @pytest.mark.parametrize(("command", "table"), GENERATED, ids=[command for command, _ in GENERATED])

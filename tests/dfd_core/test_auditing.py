@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from dfd_core import in_process, pipeline
-from dfd_core.audit import gathering
+from dfd_core.audit import reading
 from dfd_core.config import RunConfig
 from dfd_core.errors import AuditError
 from dfd_core.pipeline import auditing
@@ -70,11 +70,11 @@ def test_findings_end_a_run_before_extraction_where_the_configuration_says_so(co
 
 def test_files_that_could_not_be_read_are_looked_for_again_when_asked(config, monkeypatch):
     manifests = manifests_of(config)
-    read = gathering.read_file
-    monkeypatch.setattr(gathering, "read_file", lambda url: read(url if "7" not in url[-6:] else "/nowhere"))
+    read = reading.read_file
+    monkeypatch.setattr(reading, "read_file", lambda url: read(url if "7" not in url[-6:] else "/nowhere"))
     broken = pipeline.audit(config, manifests)
     assert "missing" in {finding.kind for finding in broken.findings}
-    monkeypatch.setattr(gathering, "read_file", read)
+    monkeypatch.setattr(reading, "read_file", read)
     assert pipeline.audit(config, manifests) == broken
     again = pipeline.audit(more(config, extraction={"retry_failed": True}), manifests)
     assert "missing" not in {finding.kind for finding in again.findings}
@@ -84,11 +84,11 @@ def test_an_audit_that_was_made_anew_gives_another_report(config, monkeypatch):
     manifests = manifests_of(config)
     assert auditing.audit_facts(more(config, audit=None), manifests) is None
     none_yet = auditing.audit_facts(config, manifests)
-    read = gathering.read_file
-    monkeypatch.setattr(gathering, "read_file", lambda url: read(url if "7" not in url[-6:] else "/nowhere"))
+    read = reading.read_file
+    monkeypatch.setattr(reading, "read_file", lambda url: read(url if "7" not in url[-6:] else "/nowhere"))
     pipeline.audit(config, manifests)
     broken = auditing.audit_facts(config, manifests)
-    monkeypatch.setattr(gathering, "read_file", read)
+    monkeypatch.setattr(reading, "read_file", read)
     retrying = more(config, extraction={"retry_failed": True})
     pipeline.audit(retrying, manifests)
     whole = auditing.audit_facts(config, manifests)

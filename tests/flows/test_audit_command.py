@@ -53,7 +53,7 @@ def test_a_configuration_has_all_its_datasets_audited(folder, tmp_path):
     done = dfd("audit", config, "--out", tmp_path / "out", "--no-near-duplicates")
     assert done.returncode == 0, done.stderr
     assert "ERROR  shortcut: mine/gan" in done.stdout
-    assert list((tmp_path / "store/headers").glob("mine-*.parquet"))
+    assert list((tmp_path / "store/headers").glob("mine-*/*.parquet"))
     refused = dfd("audit", config, folder)
     assert refused.returncode == 2
     assert "audited alone" in refused.stderr

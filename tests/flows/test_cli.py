@@ -20,7 +20,7 @@ COMMANDS = [
     *((plural, *more) for plural in ("datasets", "backbones", "augmentations", "classifiers", "reducers")
       for more in ((), ("list",), ("show",))),
     ("features",), ("features", "import"), ("features", "list"), ("check",), ("grid",),
-    *(("datasets", command) for command in ("prepare", "add", "status", "verify", "remove")),
+    *(("datasets", command) for command in ("guide", "prepare", "add", "status", "verify", "remove")),
     ("server",), ("server", "start"), ("server", "status"), ("server", "stop"),
 ]  # fmt: skip
 

@@ -1,8 +1,16 @@
+import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
+import fsspec
 import pytest
+from moto.server import ThreadedMotoServer
 from PIL import Image
+
+from dfd_core.datasets import DATASETS
 
 DFD = [sys.executable, "-c", "from flows.cli import main; main()"]
 
@@ -24,7 +32,7 @@ def images(tmp_path):
 
 
 def test_a_folder_of_ones_own_gets_a_name_and_a_life(images, tmp_path):
-    added = dfd(tmp_path, "datasets", "add", "ours", "--folder", "images", "--keep")
+    added = dfd(tmp_path, "datasets", "add", "ours", "--folder", "images", "--keep", "--local")
     assert added.returncode == 0, added.stderr
     assert added.stdout.splitlines()[-1] == str(tmp_path / "dfd-store" / "cards" / "ours.yaml")
     assert "ours" in dfd(tmp_path, "datasets", "status").stdout
@@ -70,6 +78,86 @@ def test_what_can_be_prepared_is_and_what_cannot_says_why(images, tmp_path):
     removed = dfd(tmp_path, "datasets", "remove", "celeba")
     assert removed.returncode == 0
     assert dfd(tmp_path, "datasets", "remove", "celeba").returncode == 1
+
+
+def test_ones_own_bucket_is_prepared_by_a_flow(engine, images, tmp_path, bucket):
+    place, environment = bucket
+    for path in images.rglob("*.png"):
+        fsspec.filesystem("s3").put_file(str(path), f"{place}/{path.relative_to(images)}")
+    store = tmp_path / "store"
+    added = engine.dfd("datasets", "add", "far", "--folder", f"s3://{place}", "--store", store, "--keep", **environment)
+    assert added.returncode == 0, added.stderr
+    lines = added.stdout.splitlines()
+    assert "mygan" in added.stdout
+    assert lines[-1] == str(store / "cards" / "far.yaml")
+    assert Path(lines[-2]).parent == store / "manifests"
+    (run,) = engine.post("flow_runs/filter", flow_runs={"id": {"any_": [lines[-3].rsplit("/", 1)[-1]]}})
+    assert (run["name"], run["state"]["type"]) == ("prepare far", "COMPLETED")
+    tasks = engine.post("task_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})
+    assert [task["name"] for task in tasks] == ["prepare far"]
+    nowhere = engine.dfd("datasets", "add", "x", "--folder", "nowhere", "--store", store, "--keep", **environment)
+    assert nowhere.returncode == 1
+    assert "There is no folder" in nowhere.stderr.splitlines()[-1]
+    assert not (store / "cards" / "x.yaml").exists()
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    """A bucket of a server of this machine, and the environment that finds it."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    environment = {"FSSPEC_S3_ENDPOINT_URL": f"http://{host}:{port}", "FSSPEC_S3_KEY": "x", "FSSPEC_S3_SECRET": "x"}
+    options = {"endpoint_url": f"http://{host}:{port}", "key": "x", "secret": "x"}
+    monkeypatch.setitem(fsspec.config.conf, "s3", options)
+    fsspec.filesystem("s3").clear_instance_cache()
+    fsspec.filesystem("s3").mkdir("mine")
+    yield "mine", {**environment, "AWS_DEFAULT_REGION": "us-east-1"}
+    server.stop()
+
+
+def test_ctrl_c_is_answered_although_a_file_hangs(images, tmp_path):
+    assert dfd(tmp_path, "datasets", "add", "ours", "--folder", "images", "--local").returncode == 0
+    hanging = images / "mine/real/7.png"
+    hanging.unlink()
+    os.mkfifo(hanging)
+    for command in (("datasets", "verify", "ours"), ("audit", "images", "--store", "none")):
+        process = subprocess.Popen([*DFD, *command], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        writer = opened_by_both(hanging, process)  # and nothing is written, so that its reader waits
+        try:
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=20)
+        finally:
+            process.kill()
+            os.close(writer)
+        assert process.returncode == 1, said
+        assert "was cancelled" in said.splitlines()[-1]
+
+
+def opened_by_both(fifo, process):
+    """The end to write to, once a process has opened the other."""
+    deadline = time.monotonic() + 60
+    while True:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        try:
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            time.sleep(0.05)
+
+
+def test_the_guide_says_how_to_get_each_dataset(tmp_path):
+    every = dfd(tmp_path, "datasets", "guide").stdout
+    assert every.count("dfd datasets prepare ") == len(DATASETS)
+    celeba = dfd(tmp_path, "datasets", "guide", "celeba", "--store", "elsewhere").stdout.splitlines()
+    assert celeba[0] == "celeba"
+    assert celeba[-1].strip() == "dfd datasets prepare celeba"
+    assert f"into {tmp_path / 'elsewhere/by_hand/celeba'}" in celeba[-2]
+    both = dfd(tmp_path, "datasets", "guide", "synthbuster").stdout
+    assert "zenodo.org" in both
+    assert "loki.disi.unitn.it" in both
+    assert "fake/\\<generator>/\\*" in dfd(tmp_path, "datasets", "guide", "celeba", "--markdown").stdout
+    assert "Did you mean 'celeba'" in dfd(tmp_path, "datasets", "guide", "celebb").stderr
 
 
 def test_wrong_usage_is_told(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from dfd_core.datasets import DATASETS, CatalogueSource, inventory, published, shelf
 from dfd_core.datasets.acquire import acquire
-from dfd_core.datasets.cards import Archive, Part
+from dfd_core.datasets.cards import Archive, Bytes, Part
 from dfd_core.datasets.downloading import Fetching
 from dfd_core.errors import DatasetError
 from dfd_core.features.reading import read_original
@@ -78,7 +78,11 @@ def test_damage_is_found_and_named(tmp_path):
         Image.new("RGB", (8, 8), (len(name), hash_of(name), 0)).save(file, "PNG")
         put(store, {name: file.getvalue()})
     prepare(SOURCE, SplitSpec(), store)
-    assert verify_files("celeba", store) == (18, [])
+    told = []
+    assert verify_files("celeba", store, lambda *said: told.append("{} of {}".format(*said))) == (18, [])
+    volume = Bytes(sum(path.stat().st_size for path in (tmp_path / "by_hand").rglob("*.*")))
+    assert told[0] == f"0 bytes of {volume}, 0 of 18 files"
+    assert told[-1] == f"{volume} of {volume}, 18 of 18 files"
     (tmp_path / "by_hand/celeba/fake/stargan/3.png").write_bytes(b"other")
     (tmp_path / "by_hand/celeba/fake/stargan/4.png").unlink()
     count, bad = verify_files("celeba", store)
@@ -101,6 +105,24 @@ def test_a_compressed_member_cannot_be_read_in_place(tmp_path):
     put(store, {"all.zip": file.getvalue()})
     with pytest.raises(DatasetError, match="is compressed in it"):
         acquire(SOURCE.model_copy(update={"options": {"in_place": True}}), store)
+
+
+def test_half_a_removed_dataset_is_not_taken_for_whole(tmp_path):
+    store = Store(tmp_path)
+    put(store, {"all.tar": tarred(FILES)})
+    prepare(SOURCE, SplitSpec(), store)
+
+    def stop(done, total):
+        assert total == 18
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        inventory.remove("celeba", store, archives=False, forget=False, progress=stop)
+    assert len([path for path in (tmp_path / "datasets").rglob("*") if path.is_file()]) == 13
+    assert inventory.rows(store)[0]["state"] == "not complete"
+    assert len(inventory.remove("celeba", store, archives=False, forget=False, progress=lambda *_: None)) == 1
+    assert store.names("datasets") == []
 
 
 def test_half_a_dataset_is_an_error(tmp_path):
@@ -161,7 +183,12 @@ def test_an_archive_that_a_person_replaced(where, larger, request, tmp_path, mon
     put(store, {"all.tar": tarred(FILES)})
     prepare(SOURCE, SplitSpec(), store)
     assert inventory.rows(store) == [{"name": "celeba", "state": "ready", "archives": "1 of 1"}]
-    assert inventory.verify_archives("celeba", store) == []
+    told = []
+    assert inventory.verify_archives("celeba", store, lambda *said: told.append(said)) == []
+    size = len(tarred(FILES))
+    copies = 1 if where == "disk" else 2  # on this machine and in the bucket
+    assert told[-1] == (copies * size, copies * size)
+    assert {type(number) for said in told for number in said} == {Bytes}
     more = {"fake/stargan/x.png": b"another" * 10_000} if larger else {}
     put(store, {"all.tar": tarred({**FILES, "fake/stargan/0.png": b"\x89PNG FAKE 0", **more})})
     (problem,) = inventory.verify_archives("celeba", store)

@@ -1,0 +1,61 @@
+"""What was found out about files, by the digest of their content, in Parquet files that are only ever added."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from dfd_core.provenance import provenance
+from dfd_core.specs import content_hash, readable_key
+from dfd_core.storage import Store
+
+_SUFFIX = ".parquet"
+
+
+class Remembered:
+    """Rows of one kind for one dataset, in `<root>/<dataset>-<hash>/` of a store.
+
+    A file is named by the ids in it and complete or absent, so a killed process costs what it had not added yet, and
+    two processes do each other no harm.
+
+    Args:
+        store: Where.
+        root: The folder of all rows of this kind.
+        dataset: The dataset's name, so that no more is read than may be needed.
+        schema: Of the rows; the first column is their id, a string.
+        revision: Whatever else decides what the rows say, as JSON has it; another one begins anew.
+    """
+
+    def __init__(self, store: Store, root: str, dataset: str, schema: pa.Schema, revision: Any) -> None:
+        self.store, self.schema, self.dataset, self.revision = store, schema, dataset, revision
+        self.folder = f"{root}/{readable_key(dataset[-60:], content_hash([dataset, revision]))}"
+
+    def rows(self) -> pa.Table:
+        """All rows, one for each id.
+
+        Raises:
+            StoreError: A file can't be read.
+        """
+        names = self.store.names(self.folder, _SUFFIX)
+        parts = [self.store.read_table(f"{self.folder}/{name}").replace_schema_metadata(None) for name in names]
+        table = pa.concat_tables([self.schema.empty_table(), *parts])
+        again = pd.Series(table.column(0).to_pylist(), dtype=object).duplicated().to_numpy()
+        return table.filter(pa.array(~again)).combine_chunks() if again.any() else table.combine_chunks()
+
+    def add(self, table: pa.Table) -> None:
+        """Keeps rows in a file of their own.
+
+        Raises:
+            StoreError: The store can't be written.
+        """
+        if not table.num_rows:
+            return
+        digest = hashlib.sha256("\n".join(sorted(table.column(0).to_pylist())).encode()).hexdigest()
+        path = f"{self.folder}/{digest[:24]}{_SUFFIX}"
+        if not self.store.exists(path):
+            self.store.sweep(self.folder)
+            facts = {"dataset": self.dataset, "revision": self.revision, "rows": table.num_rows}
+            self.store.write_table(path, table, provenance(**facts))
