@@ -89,21 +89,6 @@ def test_what_is_no_address_is_said():
         open_origin("nowhere://x")
 
 
-def test_logins_of_kaggle_come_from_the_environment(monkeypatch):
-    for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("KAGGLE_USERNAME", "me")
-    monkeypatch.setenv("KAGGLE_KEY", "key")
-    origin = open_origin("kaggle://owner/name")
-    assert origin.address == "https://www.kaggle.com/api/v1/datasets/download/owner/name"
-    assert origin.client.headers["Authorization"] == "Basic bWU6a2V5"
-    origin.close()
-    monkeypatch.setenv("KAGGLE_API_TOKEN", "token")
-    origin = open_origin("kaggle://owner/name")
-    assert origin.client.headers["Authorization"] == "Bearer token"
-    origin.close()
-
-
 def test_a_bucket_is_a_source_and_a_change_in_it_is_seen(bucket, tmp_path):
     fs = fsspec.filesystem("s3")
     fs.pipe_file(f"{bucket.removeprefix('s3://')}/a.zip", DATA)
