@@ -230,12 +230,13 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 class _WithoutQueries(logging.Filter):
-    """Keeps what stands behind the question mark of an address, as signatures do, out of httpx's log."""
+    """Keeps what stands behind the question mark of an address, as signatures do, out of the log of requests."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
-            record.args = tuple(one.copy_with(query=None) if isinstance(one, httpx.URL) else one for one in record.args)
+            record.args = tuple(one.copy_with(query=None) if hasattr(one, "copy_with") else one for one in record.args)
         return True
 
 
-logging.getLogger("httpx").addFilter(_WithoutQueries())
+for _name in ("httpx", "httpx2"):  # the second is the hub client's
+    logging.getLogger(_name).addFilter(_WithoutQueries())

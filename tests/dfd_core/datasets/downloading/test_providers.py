@@ -3,6 +3,8 @@
 import hashlib
 import http.server
 import json
+import subprocess
+import sys
 import threading
 
 import fsspec
@@ -87,6 +89,13 @@ def test_what_is_no_address_is_said():
         open_origin("hf://models/x")
     with pytest.raises(DownloadError, match="can't be opened"):
         open_origin("nowhere://x")
+
+
+def test_clients_of_providers_are_imported_where_they_are_used():
+    names = "gdown", "kagglehub", "kagglesdk", "gcsfs", "s3fs"
+    code = f"import sys, dfd_core.config, dfd_core.datasets.shelf; print([n for n in {names} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_a_bucket_is_a_source_and_a_change_in_it_is_seen(bucket, tmp_path):
