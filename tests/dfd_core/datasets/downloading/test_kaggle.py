@@ -8,8 +8,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from dfd_core.datasets import shelf
+from dfd_core.datasets.cards import Archive, Part
 from dfd_core.datasets.downloading import Expected, Fetching, download, kaggle, open_origin, signed
 from dfd_core.errors import DownloadError, UnreachableError
+from dfd_core.storage import Store
 
 VERSIONS = {n: bytes([n]) + bytes(range(256)) * 3000 for n in (2, 3, 4)}
 QUICK = Fetching(chunk_bytes=2**16, chunks_at_once=1, first_wait_s=0.01, attempts=3)
@@ -170,18 +173,35 @@ def test_a_storage_that_refuses_fresh_signatures_is_asked_twice(site, tmp_path, 
     assert "secret" not in told(error.value) + caplog.text
 
 
-def test_a_new_version_is_not_mixed_with_what_was_fetched_of_the_one_before(site, tmp_path):
+@pytest.mark.parametrize("current", [3, 4])
+def test_a_download_goes_on_unless_there_is_a_new_version(current, site, tmp_path):
     def fail(count):
-        if count == 6:
+        if count == 8:
             site.refuse, site.signatures = [(404, "gone")] * 9, [0] * len(site.signatures)
 
     site.on_part = fail
     with pytest.raises(DownloadError, match="404"):
         fetch(tmp_path)
-    site.on_part, site.refuse, site.current = lambda count: None, [], 4
+    site.on_part, site.refuse, site.current = lambda count: None, [], current
     found = fetch(tmp_path)
-    assert found.fetched == len(VERSIONS[4])
-    assert (tmp_path / "a.zip").read_bytes() == VERSIONS[4]
+    assert (tmp_path / "a.zip").read_bytes() == VERSIONS[current]
+    assert (found.fetched < len(VERSIONS[3]) - 2**17) == (current == 3)
+
+
+def test_what_is_recorded_has_the_version_and_no_secret(site, tmp_path, monkeypatch):
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "secret_token")
+    store, part = Store(tmp_path), Part(address="kaggle://xhlulu/140k")
+    seen = []
+
+    def look(*_):
+        seen.extend(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and ".partial" not in path.name)
+
+    shelf.fetch_archive(Archive(name="faces", kind="zip", parts=(part,)), store, QUICK, look)
+    look()
+    assert shelf.record(part, store)["stamp"] == 'versions/3 "3"'
+    assert shelf.record(part, store)["address"] == "kaggle://xhlulu/140k"
+    assert len(seen) > 3
+    assert not any(b"secret" in data for data in seen)
 
 
 def test_logins_are_kagglehubs_own(site, tmp_path, monkeypatch):
