@@ -29,8 +29,8 @@ class Signed(NamedTuple):
 class SignedOrigin:
     """A file whose address expires.
 
-    The provider is asked when the file is first needed, and again where the address is refused: so a download may take
-    longer than a signature lasts. It ends where a new address is refused that never worked.
+    The provider is asked when the file is first needed, and once more by each attempt whose address is refused: so a
+    download may take longer than a signature lasts. It ends where a new address is refused that never worked.
 
     Args:
         address: What a person calls it. The address of the moment is in no message, log or record.
@@ -60,17 +60,23 @@ class SignedOrigin:
             answer.origin.close()
 
     def _patiently(self, act: Callable[[Signed], Iterator[T]]) -> Iterator[T]:
-        signed, again = self._signed(None), False
-        while True:
-            try:
-                for piece in act(signed):
-                    self.worked.add(signed.origin)
-                    yield piece
-                return
-            except RefusedError:  # which comes before the first piece
-                if again and signed.origin not in self.worked:
-                    raise
-                signed, again = self._signed(signed), True
+        signed = self._signed(None)
+        try:
+            yield from self._noting(signed, act)
+            return
+        except RefusedError:  # which comes before the first piece
+            signed = self._signed(signed)
+        try:
+            yield from self._noting(signed, act)
+        except RefusedError as refusal:
+            if signed.origin not in self.worked:
+                raise
+            raise TransientFault(str(refusal)) from refusal  # it has expired already, or was asked too often
+
+    def _noting(self, signed: Signed, act: Callable[[Signed], Iterator[T]]) -> Iterator[T]:
+        for piece in act(signed):
+            self.worked.add(signed.origin)
+            yield piece
 
     def _signed(self, refused: Signed | None) -> Signed:
         """The address of the moment: a new one where there is none yet, or it is the one that was refused."""
