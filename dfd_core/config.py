@@ -29,7 +29,7 @@ from dfd_core.manifests import SplitSpec
 from dfd_core.reducers import ReducerSpec
 from dfd_core.reports import ReportSpec
 from dfd_core.specs import Location, Spec
-from dfd_core.storage import Store
+from dfd_core.storage import Store, why_no_store
 
 Many = Field(min_length=1)
 
@@ -87,6 +87,8 @@ class RunConfig(Spec):
 
     @model_validator(mode="after")
     def _names_are_distinct_and_known(self) -> RunConfig:
+        if (reason := why_no_store(self.store)) is not None:
+            raise ValueError(reason)
         if not self.datasets and not self.features:
             raise ValueError("datasets and features are both empty: name something to measure")
         _distinct("datasets", (source.name for source in self.datasets))

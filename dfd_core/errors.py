@@ -12,7 +12,9 @@
     │   ├── ArchiveError         an archive that is not safe to unpack, or lacks what it should have
     │   │   └── DamagedArchiveError an archive that can't be read; another copy of it may be
     │   └── DownloadError        a file that can't be downloaded, or is not what it should be
-    │       └── UnreachableError a server that did not give it this time; worth another attempt
+    │       ├── UnreachableError a server that did not give it this time; worth another attempt
+    │       ├── RefusedError     a server that says no
+    │       └── WholeOnlyError   a file that can't be read in pieces
     ├── StoreError               a store that can't be read or written
     │   └── StoreFullError       no space left
     ├── WeightsError             weights that are missing, changed or don't fit
@@ -89,6 +91,14 @@ class DownloadError(DatasetError):
 
 class UnreachableError(DownloadError):
     """A server that did not give a file this time."""
+
+
+class RefusedError(DownloadError):
+    """A server that says no, or answers with a page; another address of the same file may do."""
+
+
+class WholeOnlyError(DownloadError):
+    """A file that can't be read in pieces, but perhaps downloaded whole."""
 
 
 class StoreError(DfdError):

@@ -25,6 +25,12 @@ _PARTIAL = ".partial-"
 _ABANDONED_AFTER_S = 3600.0
 _READ_AHEAD = 2**16  # Arrow asks for whole columns at once; with 5 MB, as is usual, two columns cost the whole file
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_EXTRAS = {"gs": "gs", "gcs": "gs", "s3": "s3", "s3a": "s3"}
+_READ_ONLY = {
+    "hf": "a repository of the hub takes a commit for each file, and few an hour",
+    "http": "a web server takes no files",
+    "https": "a web server takes no files",
+}
 
 
 class Store:
@@ -45,7 +51,8 @@ class Store:
             # a cached listing would hide what other processes have written since
             self.fs, root = fsspec.core.url_to_fs(os.fspath(url), use_listings_cache=False)
         except (ValueError, ImportError) as error:
-            raise StoreError(f"The store {os.fspath(url)!r} can't be opened: {error}") from error
+            reason = missing_client(os.fspath(url)) if isinstance(error, ImportError) else None
+            raise StoreError(f"The store {os.fspath(url)!r} can't be opened: {reason or error}") from error
         self.root = root.rstrip("/") or "/"
         self.root_exists = root_exists
         self.is_local = isinstance(self.fs, LocalFileSystem)
@@ -113,6 +120,8 @@ class Store:
             StoreFullError: No space left; nothing is left behind.
             StoreError: The store can't be written, or is gone.
         """
+        if (reason := why_no_store(self.url())) is not None:
+            raise StoreError(reason)
         with self._errors("write", path):
             if self.is_local:
                 if self.root_exists and not Path(self.root).is_dir():
@@ -215,6 +224,23 @@ class Store:
                 raise
             # the clients of buckets have errors of their own for credentials and endpoints
             raise StoreError(f"Could not {verb} {self.url(path)}: {type(error).__name__}: {error}") from error
+
+
+def why_no_store(url: str) -> str | None:
+    """Why nothing can be stored at an address and what to take; `None` where its kind of place can be written."""
+    protocol = url.rsplit("::", maxsplit=1)[-1].partition("://")[0]
+    if "://" not in url or protocol not in _READ_ONLY:
+        return None
+    return (
+        f"{url} can't be a store: {_READ_ONLY[protocol]}. Take a local folder, s3:// or gs://; datasets can be read "
+        f"from {protocol}://."
+    )
+
+
+def missing_client(url: str) -> str | None:
+    """What brings the client of a bucket; `None` where nothing of ours does."""
+    extra = _EXTRAS.get(url.rsplit("::", maxsplit=1)[-1].partition("://")[0])
+    return None if extra is None else f"`pip install dfd[{extra}]` brings what reads it."
 
 
 def fault_of(error: OSError, verb: str, place: str) -> StoreError:

@@ -18,7 +18,7 @@ from dfd_core.datasets.cards import Archive, DatasetCard, Part, Progress
 from dfd_core.datasets.downloading import Fetching, expand
 from dfd_core.datasets.options import PublishedOptions
 from dfd_core.datasets.rules import Row, Sample, classify
-from dfd_core.errors import DamagedArchiveError, DatasetError, DownloadError
+from dfd_core.errors import DamagedArchiveError, DatasetError, DownloadError, WholeOnlyError
 from dfd_core.specs import is_url
 from dfd_core.storage import Store
 
@@ -178,9 +178,7 @@ class _Work:
         if self.options.sample and not there and not self.options.in_place and shelf.can_be_read_in_parts(archive):
             try:
                 container = shelf.open_remote(archive, self.how, self.options.max_bytes, self._checkpoint)
-            except DownloadError as error:
-                if "downloaded whole" not in str(error):
-                    raise
+            except WholeOnlyError as error:
                 logger.warning("%s All of it is fetched for the sample.", error)
                 container = self._fetched(archive)
         else:
@@ -269,6 +267,7 @@ def _write(store: Store, path: str, data: bytes) -> None:
     """Writes an image unless it is there; the table is written last and vouches for all of them."""
     if store.is_local:
         target = Path(store.root) / path
-        if target.exists() and target.stat().st_size == len(data):
+        # an archive may have changed since, so its size alone does not tell that it is this image
+        if target.exists() and target.stat().st_size == len(data) and target.read_bytes() == data:
             return
     store.write_bytes(path, data, flush=False)

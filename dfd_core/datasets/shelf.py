@@ -20,7 +20,7 @@ from dfd_core.datasets.archives.ranged import Ranged
 from dfd_core.datasets.cards import Archive, Bytes, Part, Progress
 from dfd_core.datasets.downloading import Checkpoint, Expected, Fetching, download, open_origin
 from dfd_core.datasets.downloading.origins import TransientFault
-from dfd_core.errors import ArchiveError, DownloadError
+from dfd_core.errors import ArchiveError, DownloadError, WholeOnlyError
 from dfd_core.provenance import provenance
 from dfd_core.specs import content_hash, is_url
 from dfd_core.storage import Store, fault_of
@@ -256,7 +256,8 @@ def open_remote(archive: Archive, how: Fetching, max_bytes: int | None, checkpoi
     """Opens an archive where it is, to read parts of it.
 
     Raises:
-        DownloadError: It can't be read in ranges, or not now.
+        WholeOnlyError: It can't be read in ranges.
+        DownloadError: It can't be had, or not now.
     """
     files = [Ranged(open_origin(part.address), how, max_bytes, checkpoint) for part in archive.parts]
     container = _open(archive, [io.BufferedReader(file) for file in files], archive.parts[0].address)
@@ -266,7 +267,7 @@ def open_remote(archive: Archive, how: Fetching, max_bytes: int | None, checkpoi
         stack.enter_context(container)
         member = _inner(archive, container)
         if not member.plain:
-            raise DownloadError(f"{container.name} can only be downloaded whole: {member.path} is compressed in it.")
+            raise WholeOnlyError(f"{container.name} can only be downloaded whole: {member.path} is compressed in it.")
         stack.pop_all()
     return _inside(container, member)
 

@@ -18,6 +18,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 import dfd_core.datasets.archives.slices  # noqa: F401 - makes fsspec know slice://
 from dfd_core.errors import ManifestError
+from dfd_core.storage import missing_client
 
 IMAGE_SUFFIXES = frozenset(
     {".apng", ".avif", ".avifs", ".bmp", ".dib", ".gif", ".heic", ".heif", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc"}
@@ -106,7 +107,8 @@ def open_url(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
     try:
         fs, root = fsspec.core.url_to_fs(url)
     except (ImportError, ValueError, OSError) as error:
-        raise ManifestError(f"{url} can't be opened: {error}") from error
+        reason = missing_client(url) if isinstance(error, ImportError) else None
+        raise ManifestError(f"{url} can't be opened: {reason or error}") from error
     return fs, root if root == "/" else root.rstrip("/")
 
 
@@ -139,6 +141,11 @@ def list_folder(url: str) -> Files:
         ManifestError: There is no such folder, it can't be listed, or a name is not valid Unicode.
     """
     fs, root = open_url(url)
+    if "http" in fs.protocol:
+        raise ManifestError(
+            f"{url} can't be listed: web servers have no folders, and their pages tell neither sizes nor times. Name "
+            "the images in a table (`table:`), or download the folder."
+        )
     try:
         if isinstance(fs, LocalFileSystem):
             _check_folder(url, Path(root).exists(), Path(root).is_dir())
@@ -150,7 +157,11 @@ def list_folder(url: str) -> Files:
             prefix = f"{root}/" if root else ""
             names = [name for name, info in found.items() if info.get("type") != "directory"]  # markers in buckets
             rows = sorted((name.removeprefix(prefix), *_facts(found[name])) for name in names)
-    except OSError as error:
+    except ManifestError:
+        raise
+    except Exception as error:  # the clients of buckets have errors of their own
+        if isinstance(fs, LocalFileSystem) and not isinstance(error, OSError):
+            raise
         raise ManifestError(f"The folder {url} can't be listed: {error}") from error
     paths = [path for path, _, _ in rows]
     _check_unicode(url, paths)
@@ -199,7 +210,7 @@ def _infos(fs: fsspec.AbstractFileSystem, folder: str, names: list[str]) -> dict
                     infos[name] = fs.info(name)
     except FileNotFoundError:
         return {}
-    except OSError as error:
+    except Exception as error:  # the clients of buckets have errors of their own
         raise ManifestError(f"{fs.unstrip_protocol(folder)} can't be listed: {error}") from error
     return {name: info for name, info in infos.items() if info["type"] == "file"}
 

@@ -114,6 +114,10 @@ def _try(fs: fsspec.AbstractFileSystem, location: str) -> Probe | str:
         return "it is not there"
     except OSError as error:
         return error.strerror or str(error)
+    except Exception as error:  # the clients of buckets have errors of their own
+        if isinstance(fs, LocalFileSystem):
+            raise
+        return f"{type(error).__name__}: {error}"
 
 
 def _threads(files: Files) -> int:

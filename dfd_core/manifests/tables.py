@@ -25,6 +25,7 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
 
 from dfd_core.datasets.sources import TableSource
 from dfd_core.errors import ManifestError
@@ -90,8 +91,14 @@ def _read(url: str) -> pa.Table:
             )
     except FileNotFoundError as error:
         raise ManifestError(f"There is no table {url}. Check the path.") from error
+    except ManifestError:
+        raise
     except (OSError, pa.ArrowException) as error:
         raise ManifestError(f"The table {url} can't be read: {error}") from error
+    except Exception as error:  # the clients of buckets have errors of their own
+        if isinstance(fs, LocalFileSystem):
+            raise
+        raise ManifestError(f"The table {url} can't be read: {type(error).__name__}: {error}") from error
     if table.num_rows == 0:
         raise ManifestError(f"The table {url} has no row.")
     return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import TypeVar
 
 from dfd_core.datasets.downloading.origins import Origin, SourceChanged, TransientFault
 from dfd_core.datasets.downloading.terms import Checkpoint, Fetching
-from dfd_core.errors import DownloadError, UnreachableError
+from dfd_core.errors import DownloadError, UnreachableError, WholeOnlyError
 
 _BLOCK = 2**18
 _KEPT = 64
@@ -18,7 +19,9 @@ T = TypeVar("T")
 
 
 class Ranged(io.RawIOBase):
-    """An origin as a file that can be read from anywhere.
+    """One version of an origin's file, that can be read from anywhere.
+
+    Where the origin does not tell with each range which version it is of, it is asked again when this is closed.
 
     Args:
         origin: Where from; closed with this.
@@ -27,7 +30,9 @@ class Ranged(io.RawIOBase):
         checkpoint: Called before every request; raises to stop.
 
     Raises:
-        DownloadError: It can't be had, does not answer ranges, or more would be fetched than may be.
+        WholeOnlyError: It does not answer ranges, or has no mark of its version, so that pieces may be of two.
+        UnreachableError: It can't be had now, or was changed while it was read.
+        DownloadError: It can't be had, or more would be fetched than may be.
     """
 
     def __init__(
@@ -40,10 +45,13 @@ class Ranged(io.RawIOBase):
         self.origin, self.how, self.max_bytes, self.checkpoint = origin, how, max_bytes, checkpoint
         self.fetched = self.at = 0
         self.blocks: OrderedDict[int, bytes] = OrderedDict()
-        self.facts = self._patiently(origin.facts)
-        if self.facts.size is None or not self.facts.ranges:
-            raise DownloadError(f"{origin.address} can only be downloaded whole: its server does not answer ranges.")
-        self.size = self.facts.size
+        self.handled = sys.exception()
+        try:
+            self.facts = self._patiently(origin.facts)
+            self.size = self._size()
+        except BaseException:
+            origin.close()
+            raise
 
     def seekable(self) -> bool:
         """It can."""
@@ -73,9 +81,38 @@ class Ranged(io.RawIOBase):
         return len(data)
 
     def close(self) -> None:
-        """Closes the connection."""
-        self.origin.close()
+        """Closes the connection.
+
+        Raises:
+            UnreachableError: What was read may be of two versions.
+        """
+        if self.closed:
+            return
         super().close()
+        try:
+            # not where another error is on its way, which it would hide
+            if sys.exception() in (None, self.handled) and not self.origin.stamps_every_range and self.fetched:
+                self._check_version()
+        finally:
+            self.origin.close()
+
+    def _size(self) -> int:
+        reason = None
+        if self.facts.size is None or not self.facts.ranges:
+            reason = "its server does not answer ranges"
+        elif self.facts.stamp is None:
+            reason = "its server gives no mark of its version (ETag, Last-Modified), so pieces may be of two"
+        if self.facts.size is None or reason is not None:
+            raise WholeOnlyError(f"{self.origin.address} can only be downloaded whole: {reason}.")
+        return self.facts.size
+
+    def _check_version(self) -> None:
+        stamp = self._patiently(self.origin.facts).stamp
+        if stamp != self.facts.stamp:
+            raise UnreachableError(
+                f"{self.origin.address} was changed while it was read: it has the stamp {stamp} now, "
+                f"{self.facts.stamp} before. Give the same command again."
+            )
 
     def _block(self, number: int) -> bytes:
         if number not in self.blocks:

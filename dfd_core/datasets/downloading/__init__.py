@@ -4,8 +4,9 @@
 side by side and keeps in a `journal` which are done.
 """
 
+from dfd_core.datasets.downloading.buckets import FsspecOrigin
 from dfd_core.datasets.downloading.engine import download
-from dfd_core.datasets.downloading.origins import Facts, FsspecOrigin, HttpOrigin, Origin
+from dfd_core.datasets.downloading.origins import Facts, HttpOrigin, Origin
 from dfd_core.datasets.downloading.providers import expand, open_origin
 from dfd_core.datasets.downloading.terms import Checkpoint, Downloaded, Expected, Fetching
 

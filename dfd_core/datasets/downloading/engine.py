@@ -108,8 +108,11 @@ class _Run:
             self._fetch_parts(facts)
         else:
             self._watched(lambda: self._fetch_stream(facts), lambda: self.fetched - before, facts.size or 0)
-        if not self.origin.stamps_every_range and self.origin.facts().stamp != facts.stamp:
-            raise SourceChanged(f"{self.origin.address} was changed while it was read")
+        if not self.origin.stamps_every_range:
+            self.stop.clear()
+            now = self._watched(lambda: self._patiently(self.origin.facts), lambda: 0, 0)
+            if now.stamp != facts.stamp:
+                raise SourceChanged(f"{self.origin.address} was changed while it was read")
         size = self.partial.stat().st_size
         digest = digest_of(self.partial, self.checkpoint)
         if size != (facts.size if expected.size is None else expected.size) and facts.size is not None:

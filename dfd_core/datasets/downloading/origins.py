@@ -1,22 +1,21 @@
-"""Where the bytes of a file come from: an HTTP server, or any file system that fsspec knows."""
+"""Where the bytes of a file come from: what an origin is, and an HTTP server as one."""
 
 from __future__ import annotations
 
 import datetime
 import email.utils
+import logging
 import re
 from collections.abc import Iterator, Mapping
+from http.cookiejar import CookieJar
 from typing import NamedTuple, Protocol
 
-import fsspec
 import httpx
 
-from dfd_core.errors import DownloadError
+from dfd_core.errors import DownloadError, RefusedError
 
 TIMEOUT_S = 60.0
-_PIECE = 2**20
-_STAMPS = ("ETag", "etag", "md5Hash", "checksum", "sha", "blob_id", "mtime", "LastModified", "last_modified")
-_PASSING = {408, 425, 429, 500, 502, 503, 504, 509, 520, 521, 522, 523, 524, 529}
+PASSING = {408, 425, 429, 500, 502, 503, 504, 509, 520, 521, 522, 523, 524, 529}
 _WHY = {
     401: "it asks for a login. Log in with the provider's own client, or set its token in the environment",
     403: "it does not let us. Accept the terms on the dataset's page, and log in with the provider's own client",
@@ -93,6 +92,8 @@ class HttpOrigin:
         headers: Sent along, but to no other host.
         sha256: Its digest, if the provider told it.
         timeout_s: How long to wait for the next byte.
+        address: What it is called in messages, where the URL has a secret in it.
+        cookies: Sent to the hosts that they are of.
     """
 
     stamps_every_range = True
@@ -103,18 +104,21 @@ class HttpOrigin:
         headers: Mapping[str, str] | None = None,
         sha256: str | None = None,
         timeout_s: float = TIMEOUT_S,
+        address: str | None = None,
+        cookies: CookieJar | None = None,
     ) -> None:
-        self.address, self.sha256 = url, sha256
+        self.url, self.address, self.sha256 = url, address or url, sha256
         # bytes must come as they are stored: an encoding on the way would make lengths and ranges meaningless
         self.client = httpx.Client(
             headers={"User-Agent": "dfd", **(headers or {}), "Accept-Encoding": "identity"},
+            cookies=cookies,
             follow_redirects=True,
             timeout=httpx.Timeout(timeout_s, pool=None),
         )
 
     def facts(self) -> Facts:
         """Asks for the first byte: HEAD is answered wrongly by many servers."""
-        with _faults(self.address), self.client.stream("GET", self.address, headers={"Range": "bytes=0-0"}) as answer:
+        with _faults(self.address), self.client.stream("GET", self.url, headers={"Range": "bytes=0-0"}) as answer:
             if answer.status_code == 416 and answer.headers.get("Content-Range", "").strip() == "bytes */0":
                 return Facts(0, _stamp(answer), True, self.sha256)
             _check(answer, self.address)
@@ -131,12 +135,15 @@ class HttpOrigin:
             headers["Range"] = f"bytes={start}-{stop - 1}"
             if facts.stamp and not facts.stamp.startswith("W/"):  # a weak one must not be sent
                 headers["If-Range"] = facts.stamp
-        with _faults(self.address), self.client.stream("GET", self.address, headers=headers) as answer:
+        with _faults(self.address), self.client.stream("GET", self.url, headers=headers) as answer:
             if answer.status_code == 416:
                 raise SourceChanged(f"{self.address} is shorter than it was")
             _check(answer, self.address)
-            if facts.stamp and _stamp(answer) not in (facts.stamp, None):
-                raise SourceChanged(f"{self.address} has the stamp {_stamp(answer)} now, {facts.stamp} before")
+            _check_is_no_page(answer, self.address)  # a quota may be used up in the middle
+            found = _stamp(answer)
+            needed = found is not None or (stop is not None and "If-Range" not in headers)
+            if facts.stamp and needed and found != facts.stamp:
+                raise SourceChanged(f"{self.address} has the stamp {found} now, {facts.stamp} before")
             if stop is not None:
                 _check_range(answer, start, facts, self.address)
             left = None if stop is None else stop - start
@@ -151,44 +158,8 @@ class HttpOrigin:
         self.client.close()
 
 
-class FsspecOrigin:
-    """A file on any file system that fsspec knows: s3, gs, local disks and others.
-
-    Args:
-        url: Its fsspec URL; credentials come from the environment.
-    """
-
-    stamps_every_range = False
-
-    def __init__(self, url: str) -> None:
-        self.address = url
-        try:
-            self.fs, self.path = fsspec.core.url_to_fs(url)
-        except (ImportError, ValueError) as error:
-            raise DownloadError(f"{url} can't be opened: {error}") from error
-
-    def facts(self) -> Facts:
-        """See `Origin`."""
-        with _faults(self.address):
-            self.fs.invalidate_cache()
-            info = self.fs.info(self.path)
-        stamp = next((str(info[key]) for key in _STAMPS if info.get(key) is not None), None)
-        return Facts(int(info["size"]), stamp, True)
-
-    def read(self, start: int, stop: int | None, facts: Facts) -> Iterator[bytes]:
-        """See `Origin`."""
-        end = facts.size if stop is None else stop
-        for at in range(start, end or 0, _PIECE):
-            with _faults(self.address):
-                piece = bytes(self.fs.cat_file(self.path, start=at, end=min(at + _PIECE, end or 0)))
-            yield piece
-
-    def close(self) -> None:
-        """See `Origin`."""
-
-
 class _faults:  # noqa: N801 - used like a function
-    """Sorts what libraries raise into what may pass and what will not."""
+    """Sorts what httpx raises into what may pass and what will not."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -198,13 +169,8 @@ class _faults:  # noqa: N801 - used like a function
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, httpx.TooManyRedirects | httpx.UnsupportedProtocol | httpx.InvalidURL):
-            raise DownloadError(f"{self.address} leads nowhere: {error}") from error
-        if isinstance(error, httpx.HTTPError):
-            raise TransientFault(f"{type(error).__name__}: {error}") from error
-        if isinstance(error, FileNotFoundError | PermissionError):
-            reason = "there is no such file" if isinstance(error, FileNotFoundError) else "it does not let us"
-            raise DownloadError(f"{self.address} can't be read: {reason}. Check the address and the login.") from error
-        if isinstance(error, OSError):
+            raise DownloadError(f"{self.address} leads nowhere: {type(error).__name__}") from error
+        if isinstance(error, httpx.HTTPError | OSError):
             raise TransientFault(f"{type(error).__name__}: {error}") from error
 
 
@@ -212,16 +178,16 @@ def _check(answer: httpx.Response, address: str) -> None:
     status = answer.status_code
     if status in (200, 206):
         return
-    if status in _PASSING:
-        raise TransientFault(f"the server answers {status} {answer.reason_phrase}", _retry_after(answer))
+    if status in PASSING:
+        raise TransientFault(f"the server answers {status} {answer.reason_phrase}", retry_after(answer.headers))
     why = _WHY.get(status, f"it answers {status} {answer.reason_phrase}")
-    raise DownloadError(f"{address} can't be downloaded ({status}): {why}.")
+    raise RefusedError(f"{address} can't be downloaded ({status}): {why}.")
 
 
 def _check_is_no_page(answer: httpx.Response, address: str) -> None:
     """Logins, quotas and virus warnings come as pages with status 200, and must not be taken for archives."""
     if answer.headers.get("Content-Type", "").startswith("text/html"):
-        raise DownloadError(
+        raise RefusedError(
             f"{address} answers with a web page instead of a file: a login, a quota that is used up, or a question. "
             "Open it in a browser to see which, log in with the provider's own client or wait as it says, and give "
             "the same command again. Or unpack what the browser gives, and name the folder under `folders:` (`dfd "
@@ -249,8 +215,9 @@ def _stamp(answer: httpx.Response) -> str | None:
     return found
 
 
-def _retry_after(answer: httpx.Response) -> float | None:
-    value = answer.headers.get("Retry-After", "").strip()
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """How many seconds a server asks to wait."""
+    value = headers.get("Retry-After", "").strip()
     if value.isdecimal():
         return float(value)
     try:
@@ -260,3 +227,16 @@ def _retry_after(answer: httpx.Response) -> float | None:
     if when.tzinfo is None:
         when = when.replace(tzinfo=datetime.UTC)
     return max(0.0, (when - datetime.datetime.now(datetime.UTC)).total_seconds())
+
+
+class _WithoutQueries(logging.Filter):
+    """Keeps what stands behind the question mark of an address, as signatures do, out of the log of requests."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(one.copy_with(query=None) if hasattr(one, "copy_with") else one for one in record.args)
+        return True
+
+
+for _name in ("httpx", "httpx2"):  # the second is the hub client's
+    logging.getLogger(_name).addFilter(_WithoutQueries())

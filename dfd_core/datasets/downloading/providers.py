@@ -6,27 +6,25 @@ address                             where the bytes come from, and the login
 `https://...`                       the server itself
 `hf://datasets/OWNER/NAME/PATH`     the Hugging Face hub, by huggingface_hub: `hf auth login` or `HF_TOKEN`; with
                                     `@REVISION` after NAME a fixed one. The hub tells size and SHA-256
-`gdrive://ID`                       a public file of Google Drive
-`kaggle://OWNER/NAME`               Kaggle: kagglehub's login, `KAGGLE_API_TOKEN`, or `KAGGLE_USERNAME` and `KAGGLE_KEY`
+`gdrive://ID`                       a file of Google Drive, by gdown and with its cookies file
+`kaggle://OWNER/NAME`               Kaggle, by kagglehub and with its login (`KAGGLE_API_TOKEN`, `kaggle.json`, ...):
+                                    the version that is current at first, with `/versions/N` that one
 `s3://`, `gs://`, `file://`, ...    any fsspec URL, with that client's login
 =================================== ==================================================================================
 """
 
 from __future__ import annotations
 
-import base64
 import fnmatch
-import importlib.util
 import os
 import re
 from typing import Any
 
-from dfd_core.datasets.downloading.origins import FsspecOrigin, HttpOrigin, Origin
+from dfd_core.datasets.downloading.buckets import FsspecOrigin
+from dfd_core.datasets.downloading.origins import HttpOrigin, Origin
 from dfd_core.errors import DownloadError, UnreachableError
 
 _HUB = re.compile(r"hf://datasets/([^/@]+/[^/@]+)(?:@([^/]+))?/(.+)")
-_DRIVE = "https://drive.usercontent.google.com/download?id={}&export=download&confirm=t"
-_KAGGLE = "https://www.kaggle.com/api/v1/datasets/download/{}"
 
 
 def open_origin(address: str) -> Origin:
@@ -41,10 +39,13 @@ def open_origin(address: str) -> Origin:
     if address.startswith("hf://"):
         return _hub(address)
     if address.startswith("gdrive://"):
-        # what gdown asks for in the end; asked directly, so that it can be fetched in parts
-        return HttpOrigin(_DRIVE.format(address.removeprefix("gdrive://")))
+        from dfd_core.datasets.downloading.google_drive import drive_origin
+
+        return drive_origin(address)
     if address.startswith("kaggle://"):
-        return HttpOrigin(_KAGGLE.format(address.removeprefix("kaggle://")), _kaggle_login())
+        from dfd_core.datasets.downloading.kaggle import kaggle_origin
+
+        return kaggle_origin(address)
     return FsspecOrigin(address)
 
 
@@ -101,18 +102,3 @@ def _parsed(address: str) -> tuple[str, str | None, str]:
             f"{address!r} is not an address; on the hub it is hf://datasets/OWNER/NAME[@REVISION]/PATH."
         )
     return match[1], match[2], match[3]
-
-
-def _kaggle_login() -> dict[str, str]:
-    token = os.environ.get("KAGGLE_API_TOKEN")
-    if token:
-        return {"Authorization": f"Bearer {token}"}
-    user, key = os.environ.get("KAGGLE_USERNAME"), os.environ.get("KAGGLE_KEY")
-    if not (user and key) and importlib.util.find_spec("kagglehub"):
-        from kagglehub.config import get_kaggle_credentials
-
-        found = get_kaggle_credentials()
-        user, key = (found.username, found.key) if found else (None, None)
-    if not (user and key):
-        return {}  # public datasets need no login
-    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{key}".encode()).decode()}

@@ -5,6 +5,7 @@ import random
 import tarfile
 import zipfile
 
+import fsspec
 import pytest
 
 from dfd_core.datasets import DATASETS, inventory, published, shelf
@@ -13,7 +14,7 @@ from dfd_core.datasets.cards import Archive, DatasetCard, Formats, Part, Rule
 from dfd_core.datasets.downloading import providers
 from dfd_core.datasets.options import PublishedOptions
 from dfd_core.datasets.rules import Sample, classify
-from dfd_core.errors import DamagedArchiveError, DatasetError, DownloadError
+from dfd_core.errors import DamagedArchiveError, DatasetError, DownloadError, UnreachableError
 from dfd_core.storage import Store
 
 RULES = (Rule(pattern=r".*/real/.*", label=0, source="camera"), Rule(pattern=r".*/fake/.*", label=1, generator="gan1"))
@@ -57,6 +58,7 @@ def make(one, store, **options):
 SAMPLES = {
     "no_ranges": ("zip", {"ranges": False}),
     "no_ranges_and_no_length": ("zip", {"ranges": False, "chunked": True}),
+    "no_mark_of_the_version": ("zip", {"stamp": None}),
     "compressed_tar": ("tar.gz", {}),
 }
 
@@ -217,3 +219,24 @@ def test_what_a_7z_archive_stores_as_it_is_lies_where_it_says():
     assert found == [b"read me" * 1000, b"not a zip", b"the end"]
     with open_container("x.7z", io.BytesIO(sevenfold(True, b"not a zip")), "7z") as container:
         assert not any(member.plain for member in container.members())
+
+
+def test_a_sample_of_an_archive_that_changes_meanwhile_has_no_image_of_the_version_before(bucket, tmp_path):
+    place, fs = f"{bucket.removeprefix('s3://')}/a.zip", fsspec.filesystem("s3")
+    old = images()
+    new = {name: data[::-1] for name, data in old.items()}  # as large as before
+    fs.pipe_file(place, packed("zip", old))
+
+    def change(done, total):
+        if done == total > 0:
+            fs.pipe_file(place, packed("zip", new))
+
+    one, folder = card(f"{bucket}/a.zip"), "datasets/near-0/images"
+    with pytest.raises(UnreachableError, match="was changed while it was read"):
+        published.make(one, PublishedOptions(sample=3), Store(tmp_path), folder, change)
+    assert not (tmp_path / "datasets/near-0/images.parquet").exists()
+    assert len(list((tmp_path / folder).rglob("*.png"))) == 6
+    assert make(one, Store(tmp_path), sample=3) == 6
+    table = Store(tmp_path).read_table("datasets/near-0/images.parquet")
+    for path in table["path"].to_pylist():
+        assert (tmp_path / "datasets/near-0" / path).read_bytes() == new[path.removeprefix("images/a0/")]

@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from dfd_core.datasets.downloading import Fetching, HttpOrigin, download, engine
+from dfd_core.datasets.downloading import Fetching, FsspecOrigin, HttpOrigin, download, engine
 from dfd_core.datasets.downloading.engine import Expected
+from dfd_core.datasets.downloading.origins import TransientFault
 from dfd_core.errors import DownloadError, StoreError, StoreFullError, UnreachableError
 
 QUICK = Fetching(chunk_bytes=2**16, chunks_at_once=1, first_wait_s=0.01, attempts=6, longest_wait_s=3)
@@ -264,3 +265,20 @@ def test_long_waits_are_told_once_at_a_time(serve, content, tmp_path, monkeypatc
     assert len(told) == 1
     assert "503" in told[0]
     assert "attempt 4 follows in 0.1 s" in told[0]
+
+
+def test_a_place_that_falters_when_it_is_asked_for_the_version_again_is_asked_once_more(content, tmp_path):
+    class Faltering(FsspecOrigin):
+        asked = 0
+
+        def facts(self):
+            self.asked += 1
+            if self.asked == 2:
+                raise TransientFault("busy")
+            return super().facts()
+
+    (tmp_path / "source").write_bytes(content)
+    origin = Faltering(f"file://{tmp_path}/source")
+    download(origin, tmp_path / "file", how=QUICK)
+    assert (tmp_path / "file").read_bytes() == content
+    assert origin.asked == 3

@@ -3,6 +3,8 @@
 import hashlib
 import http.server
 import json
+import subprocess
+import sys
 import threading
 
 import fsspec
@@ -89,19 +91,11 @@ def test_what_is_no_address_is_said():
         open_origin("nowhere://x")
 
 
-def test_logins_of_kaggle_come_from_the_environment(monkeypatch):
-    for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("KAGGLE_USERNAME", "me")
-    monkeypatch.setenv("KAGGLE_KEY", "key")
-    origin = open_origin("kaggle://owner/name")
-    assert origin.address == "https://www.kaggle.com/api/v1/datasets/download/owner/name"
-    assert origin.client.headers["Authorization"] == "Basic bWU6a2V5"
-    origin.close()
-    monkeypatch.setenv("KAGGLE_API_TOKEN", "token")
-    origin = open_origin("kaggle://owner/name")
-    assert origin.client.headers["Authorization"] == "Bearer token"
-    origin.close()
+def test_clients_of_providers_are_imported_where_they_are_used():
+    names = "gdown", "kagglehub", "kagglesdk", "gcsfs", "s3fs"
+    code = f"import sys, dfd_core.config, dfd_core.datasets.shelf; print([n for n in {names} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_a_bucket_is_a_source_and_a_change_in_it_is_seen(bucket, tmp_path):
