@@ -8,8 +8,7 @@ from typing import NamedTuple
 from dfd_core.datasets import by_hand
 from dfd_core.datasets.cards import DatasetCard
 
-_LOGINS = {"kaggle": "A login to Kaggle may be asked for: `KAGGLE_API_TOKEN` has it."}
-_NOTHING = "Nothing to do first."
+_LOGINS = {"kaggle": "Kaggle may ask for a login: `KAGGLE_API_TOKEN` or `~/.kaggle/access_token`."}
 
 
 class Guide(NamedTuple):
@@ -19,7 +18,7 @@ class Guide(NamedTuple):
         name: The dataset.
         page: Where it is published.
         by_hand: Where a person fetches files, `None` where that is not needed.
-        first: What to accept, fetch or log in to.
+        first: What to accept, fetch or log in to; empty where there is nothing to do first.
         files: What to put into the folder; empty where nothing is put there.
         folder: Relative to the store.
         command: What to give then.
@@ -41,13 +40,14 @@ class Guide(NamedTuple):
         """
         pages = [self.page] if self.by_hand in (None, self.page) else [self.page, f"By hand: {self.by_hand}"]
         files = [f"Put {self.files} into {folder}"] if self.files else []
-        return "\n  ".join([self.name, *pages, self.first, *files, self.command])
+        return "\n  ".join([self.name, *pages, *([self.first] if self.first else []), *files, self.command])
 
     def markdown(self) -> str:
         """A list item."""
         files = f" Put {self.files} into `{self.folder}/`." if self.files else ""
         by_hand = f"[by hand]({self.by_hand}): " if self.by_hand else ""
-        return f"- [{self.name}]({self.page}): {by_hand}{_escaped(self.first + files)} `{self.command}`"
+        words = [by_hand + _escaped(self.first + files)] if self.first else []
+        return " ".join([f"- [{self.name}]({self.page}):", *words, f"`{self.command}`"])
 
 
 def guide(card: DatasetCard) -> Guide:
@@ -56,12 +56,12 @@ def guide(card: DatasetCard) -> Guide:
     schemes = {part.address.partition("://")[0] for archive in card.archives for part in archive.parts}
     first = [_LOGINS[scheme] for scheme in sorted(schemes & _LOGINS.keys())]
     if hand is not None:
-        first += [hand.accept, *(["What else it has is downloaded."] if card.archives else [])]
+        first += [hand.accept, *(["The rest is downloaded."] if card.archives else [])]
     return Guide(
         name=card.name,
         page=card.page,
         by_hand=None if hand is None else hand.page,
-        first=" ".join(first) or (_NOTHING if card.make is None else f"{_NOTHING} It makes itself."),
+        first=" ".join(first),
         files="" if hand is None else hand.files,
         folder=by_hand.folder(card),
         command=f"dfd datasets prepare {card.name}",

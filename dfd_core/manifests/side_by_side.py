@@ -45,7 +45,8 @@ def side_by_side(
     """
     work: queue.SimpleQueue[tuple[Future[Result], tuple[Any, ...]] | None] = queue.SimpleQueue()
     stop = threading.Event()
-    pool = [threading.Thread(target=_serve, args=(function, work, stop), daemon=True) for _ in range(threads)]
+    serve = (function, work, stop)
+    pool = [threading.Thread(target=_serve, args=serve, name="dfd-files", daemon=True) for _ in range(threads)]
     for thread in pool:
         thread.start()
     ahead: deque[Future[Result]] = deque()
