@@ -159,6 +159,12 @@ def plan_extraction(
             show progress and large ones don't drown in files.
         retry_failed: Whether samples that failed earlier count as missing.
         keep_ledgers: Whether consolidated ledgers may be written, so that the next planning reads fewer files.
+
+    Returns:
+        The shards that are missing, and how many samples are not.
+
+    Raises:
+        StoreError: The store or a feature file can't be read, or a ledger that is wrong can't be written anew.
     """
     groups: list[Group] = []
     done: dict[str, int] = {}
