@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dfd_core import pipeline
 from dfd_core.config import RunConfig
 from dfd_core.errors import DfdError
 from dfd_core.evaluation.grid import missing_jobs
-from dfd_core.features.extraction import ShardReport, extract_here
-from dfd_core.features.planning import ExtractionPlan
-from dfd_core.features.spec import ExtractionSpec
-from dfd_core.pipeline import Result, RunInputs
+from dfd_core.features.extraction import extract_here
+from dfd_core.pipeline import RunInputs
+from dfd_core.pipeline.engine import Errors, OnResult, Result, Work
 from dfd_core.storage import Store
 
 logger = logging.getLogger(__name__)
@@ -28,30 +27,16 @@ EVERY_S = 5.0
 
 
 class LocalEngine:
-    """Everything in this process, one after the other; the backbones run on the GPU where torch finds one."""
+    """One job after the other in this process."""
 
     workers = 1
 
-    def extract(
-        self, store: Store, plan: ExtractionPlan, spec: ExtractionSpec, on_shard: Callable[[ShardReport], None]
-    ) -> list[ShardReport]:
-        """Computes the shards of a plan."""
-        import torch
-
-        return extract_here(store, plan, spec, on_shard, "cuda" if torch.cuda.is_available() else "cpu")
-
-    def map(
-        self,
-        function: Callable[..., Result],
-        shared: Any,
-        jobs: Sequence[Any],
-        on_result: Callable[[int, Result], None],
-    ) -> dict[int, Exception]:
-        """Calls `function(shared, job)` for every job; returns the errors of those that failed, by index."""
-        errors: dict[int, Exception] = {}
+    def map(self, work: Work[Result], shared: Any, jobs: Sequence[Any], on_result: OnResult[Result]) -> Errors:
+        """Calls `work(shared, job)` for every job; returns the errors of those that failed."""
+        errors: Errors = {}
         for index, job in enumerate(jobs):
             try:
-                on_result(index, function(shared, job))
+                on_result(index, work(shared, job))
             except DfdError as error:
                 errors[index] = error
         return errors
@@ -73,7 +58,7 @@ def run(config: RunConfig) -> str:
 
 
 def extract(config: RunConfig, inputs: RunInputs) -> None:
-    """Audits the images, if the configuration says so, and extracts what is missing.
+    """Audits the images, if the configuration says so, and extracts what is missing, on the GPU where there is one.
 
     Raises:
         AuditError: The configuration asks for an audit, and does not put up with what it found.
@@ -84,7 +69,7 @@ def extract(config: RunConfig, inputs: RunInputs) -> None:
     audit(config, inputs)
     plan = pipeline.plan_features(config, manifests, feature_sets)
     progress = _Lines("Extracted {done} of {total} images", plan.images)
-    LocalEngine().extract(Store(config.store), plan, config.extraction, lambda report: progress.add(report.samples))
+    extract_here(Store(config.store), plan, config.extraction, lambda report: progress.add(report.samples), _device())
     pipeline.read_metadata(config, {source.name: manifests[source.name] for source in config.datasets})
     pipeline.check_features(config, manifests, feature_sets)
 
@@ -125,6 +110,12 @@ def train_and_evaluate(config: RunConfig, inputs: RunInputs) -> str:
         pipeline.train_hierarchies(config, inputs, engine)
     progress = _Lines("Evaluated {done} of {total} detectors", len(jobs))
     return pipeline.tabulate(config, inputs, engine, progress.add)
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class _Lines:

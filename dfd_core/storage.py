@@ -79,9 +79,12 @@ class Store:
 
     def names(self, folder: str, suffix: str = "") -> list[str]:
         """Sorted names of the complete files directly in a folder; empty where there is no folder."""
+        full = self._full(folder)
         with self._errors("list", folder):
             try:
-                entries = self.fs.ls(self._full(folder), detail=False, refresh=True)
+                # fsspec and pathlib make a path of every name, which takes three times as long
+                local = os.listdir(full) if self.is_local else None  # noqa: PTH208
+                entries = self.fs.ls(full, detail=False, refresh=True) if local is None else local
             except FileNotFoundError:
                 return []
         names = (str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries)
@@ -166,10 +169,20 @@ class Store:
 
     def read_table(self, path: str, columns: list[str] | None = None) -> pa.Table:
         """A Parquet file, or some of its columns."""
-        with self._errors("read", path), self._parquet(path) as file:
+        with self.open_table(path) as file:
             # on one thread where Python reads: a thread of Arrow's that still holds a Python file at the interpreter's
             # end aborts the process
             return file.read(columns=columns, use_threads=self.is_local)
+
+    @contextlib.contextmanager
+    def open_table(self, path: str) -> Iterator[pq.ParquetFile]:
+        """A Parquet file, to be read piece by piece.
+
+        Raises:
+            StoreError: The file is missing or damaged, or the store can't be read; also while it is read.
+        """
+        with self._errors("read", path), self._parquet(path) as file:
+            yield file
 
     def write_table(self, path: str, table: pa.Table, provenance: dict[str, Any] | None = None, **options: Any) -> str:
         """Writes a table as Parquet, with its provenance as JSON under the metadata key `dfd`.
@@ -189,7 +202,7 @@ class Store:
 
     def read_provenance(self, path: str) -> dict[str, Any]:
         """The provenance kept in a Parquet file; empty where there is none. Reads the footer alone."""
-        with self._errors("read", path), self._parquet(path) as file:
+        with self.open_table(path) as file:
             metadata = file.schema_arrow.metadata or {}
         return dict(json.loads(metadata.get(PROVENANCE_KEY, b"{}")))
 

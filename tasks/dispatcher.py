@@ -19,18 +19,18 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from dfd_core.errors import DfdError, EngineError, StoreError, StoreFullError
 from dfd_core.features.extraction import ShardReport, find_report, write_off
-from dfd_core.features.planning import ExtractionPlan, Shard
+from dfd_core.features.planning import ExtractionPlan
 from dfd_core.features.spec import ExtractionSpec
 from dfd_core.features.statuses import QUARANTINED
 from dfd_core.storage import Store
 from tasks.actors import ExtractionActor
 from tasks.cancelling import checkpoint
 from tasks.cluster import actor_resources, room_for
+from tasks.in_flight import Job, Worker
 from tasks.settings import EngineSettings, apply_defaults
 
 apply_defaults()  # Ray reads its environment when it is imported
@@ -42,39 +42,7 @@ GROW_EVERY_S = 5.0
 ACTOR_ATTEMPTS = 3
 NODE_LOSSES = 10  # after so many, a shard is suspected of ending the nodes
 READY_WITHIN_S = 900.0  # large weights may have to be downloaded first
-
-
-@dataclass(eq=False)
-class _Job:
-    """A shard and what became of it so far."""
-
-    shard: Shard
-    failures: int = 0
-    store_failures: int = 0
-    node_losses: int = 0
-    careful: bool = False
-
-
-@dataclass(eq=False)
-class _Worker:
-    """An actor and the shards that it was given: the first of them is the oldest since `since`.
-
-    `probe` is a second call that tells whether an actor that Ray calls unavailable is dead, and of what. An actor that
-    is `leaving` finishes what it has and gets no more.
-    """
-
-    actor: Any
-    ready: Any
-    is_ready: bool = False
-    leaving: bool = False
-    probe: Any = None
-    given: dict[Any, _Job] = field(default_factory=dict)
-    since: float = 0.0
-
-    def takes(self, most: int) -> bool:
-        """Whether it may get another shard, if it is to have so many at most."""
-        alone = any(job.careful for job in self.given.values())
-        return self.is_ready and self.probe is None and not self.leaving and not alone and len(self.given) < most
+LOGS = "Ray's logs on the actor's node, by default below /tmp/ray/session_latest/logs, may say more."
 
 
 class _ShardTimeoutError(Exception):
@@ -104,10 +72,10 @@ class ShardDispatcher:
     ) -> None:
         self.store, self.plan, self.spec, self.settings, self.on_shard = store, plan, spec, settings, on_shard
         self.fresh, self.n_fresh = iter(plan.shards), len(plan.shards)
-        self.returned: deque[_Job] = deque()  # without blame, so they come first
-        self.failed: deque[_Job] = deque()  # they come last: what ended one actor may end the next
-        self.workers: list[_Worker] = []
-        self.worker_of: dict[Any, _Worker] = {}
+        self.returned: deque[Job] = deque()  # without blame, so they come first
+        self.failed: deque[Job] = deque()  # they come last: what ended one actor may end the next
+        self.workers: list[Worker] = []
+        self.worker_of: dict[Any, Worker] = {}
         self.in_flight = 0
         self.actor_failures = 0
         self.last_ready = self.grow_at = time.monotonic()
@@ -158,7 +126,7 @@ class ShardDispatcher:
             arguments = (self.store, self.plan.feature_sets, self.spec, threads)
             calls = IN_FLIGHT + 1  # and one more that asks whether it is alive
             actor = remote.options(max_restarts=0, max_concurrency=calls, **resources).remote(*arguments)
-            worker = _Worker(actor, actor.ready.remote())
+            worker = Worker(actor, actor.ready.remote())
             self.workers.append(worker)
             self.worker_of[worker.ready] = worker
 
@@ -180,18 +148,18 @@ class ShardDispatcher:
             for worker in [one for one in self.workers if not one.given]:
                 self._dismiss(worker)
 
-    def _next(self, alone: bool) -> _Job | None:
+    def _next(self, alone: bool) -> Job | None:
         """The next shard for an actor; one that is to be careful only where it is `alone` there."""
         if self.returned and (alone or not self.returned[0].careful):
             return self.returned.popleft()
         if self.n_fresh:
             self.n_fresh -= 1
-            return _Job(next(self.fresh))
+            return Job(next(self.fresh))
         if self.failed and (alone or not self.failed[0].careful):
             return self.failed.popleft()
         return None
 
-    def _give(self, worker: _Worker, job: _Job) -> None:
+    def _give(self, worker: Worker, job: Job) -> None:
         ref = worker.actor.extract.remote(job.shard, job.careful)
         if not worker.given:
             worker.since = time.monotonic()
@@ -219,9 +187,9 @@ class ShardDispatcher:
         except RayTaskError as error:
             cause = getattr(error, "cause", None) or error
             if ref == worker.ready:
-                raise (
-                    cause if isinstance(cause, DfdError) else EngineError(f"An extraction actor failed: {cause}")
-                ) from error
+                if isinstance(cause, DfdError):
+                    raise cause from error
+                raise EngineError(f"An extraction actor failed: {cause}. {LOGS}") from error
             job = self._take_back(worker, ref)
             if not isinstance(cause, StoreError):
                 self._retire(worker)  # what is broken may be the actor or its GPU: the next attempt is made elsewhere
@@ -250,7 +218,7 @@ class ShardDispatcher:
         if worker.leaving and not worker.given:
             self._dismiss(worker)
 
-    def _probe(self, worker: _Worker, ref: Any) -> None:
+    def _probe(self, worker: Worker, ref: Any) -> None:
         """Ray lost the way to an actor and does not say whether it died, or its node: another call will tell."""
         del self.worker_of[ref]
         if worker.probe is None:
@@ -263,13 +231,13 @@ class ShardDispatcher:
             error = _ShardTimeoutError(f"no answer within {limit:g} s, which is DFD_SHARD_TIMEOUT_S")
             self._bury(worker, error)
 
-    def _take_back(self, worker: _Worker, ref: Any) -> _Job:
+    def _take_back(self, worker: Worker, ref: Any) -> Job:
         self.worker_of.pop(ref, None)
         self.in_flight -= 1
         worker.since = time.monotonic()
         return worker.given.pop(ref)
 
-    def _dismiss(self, worker: _Worker) -> list[_Job]:
+    def _dismiss(self, worker: Worker) -> list[Job]:
         """Ends an actor; returns the shards that it had."""
         self.workers.remove(worker)
         self.grow_at = 0.0
@@ -280,11 +248,11 @@ class ShardDispatcher:
             ray.kill(worker.actor)
         return jobs
 
-    def _retire(self, worker: _Worker) -> None:
+    def _retire(self, worker: Worker) -> None:
         """Ends an actor; what it was given goes back."""
         self.returned.extendleft(reversed(self._unfinished(self._dismiss(worker))))
 
-    def _bury(self, worker: _Worker, error: Exception) -> None:
+    def _bury(self, worker: Worker, error: Exception) -> None:
         """An actor died or hangs: the first shard that it has not finished counts an attempt, others do not."""
         lost = _is_loss_of_node(error)
         jobs = self._unfinished(self._dismiss(worker))
@@ -303,10 +271,10 @@ class ShardDispatcher:
             self.actor_failures += 1
             if self.actor_failures >= ACTOR_ATTEMPTS:
                 raise EngineError(
-                    f"{self.actor_failures} extraction actors died before they were ready: {error}"
+                    f"{self.actor_failures} extraction actors died before they were ready: {error} {LOGS}"
                 ) from error
 
-    def _unfinished(self, jobs: list[_Job]) -> list[_Job]:
+    def _unfinished(self, jobs: list[Job]) -> list[Job]:
         """Reports the shards whose files are in the store: an answer can die with its actor. Returns the others."""
         unfinished = []
         for job in jobs:
@@ -320,7 +288,7 @@ class ShardDispatcher:
                 self._report(report)
         return unfinished
 
-    def _failed(self, job: _Job, cause: Exception) -> None:
+    def _failed(self, job: Job, cause: Exception) -> None:
         """An attempt failed. The shard comes again, or is written off, or the store's error ends the run."""
         if isinstance(cause, StoreFullError):
             raise cause

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
+from dfd_core.pipeline.engine import Errors, OnResult, Result, Work
 from tasks.cancelling import checkpoint
 from tasks.settings import apply_defaults
 
@@ -14,19 +15,16 @@ import ray  # noqa: E402
 from ray.exceptions import RayError, RayTaskError  # noqa: E402
 
 MINIMUM_IN_FLIGHT = 16
-Result = TypeVar("Result")
 
 
-def run_jobs(
-    function: Callable[..., Result], shared: Any, jobs: Sequence[Any], on_result: Callable[[int, Result], None]
-) -> dict[int, Exception]:
-    """Calls `function(shared, job)` for every job in parallel; `shared` goes to the object store once.
+def run_jobs(work: Work[Result], shared: Any, jobs: Sequence[Any], on_result: OnResult[Result]) -> Errors:
+    """Calls `work(shared, job)` for every job in parallel; `shared` goes to the object store once.
 
     No more jobs are handed to Ray than keep its CPUs busy, so that the cost of one does not grow with their number.
     Whatever ends this call, a wish to cancel among it, ends the jobs that run.
 
     Args:
-        function: What to call; importable in a worker.
+        work: What to call; importable in a worker.
         shared: The first argument of each call.
         jobs: The second.
         on_result: Told each job's index and result as it comes.
@@ -37,11 +35,11 @@ def run_jobs(
     Raises:
         RunCancelledError: Somebody asked the run to stop.
     """
-    remote = ray.remote(num_cpus=1, max_retries=2)(function)
+    remote = ray.remote(num_cpus=1, max_retries=2)(work)
     handle = ray.put(shared)
     fresh = iter(enumerate(jobs))
     index_of: dict[Any, int] = {}
-    errors: dict[int, Exception] = {}
+    errors: Errors = {}
     try:
         while True:
             checkpoint()

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import psutil
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from dfd_core.errors import EngineError
 from tasks.settings import QUIET
@@ -56,12 +56,19 @@ def find_or_start(first_port: int, log: Callable[[str], None]) -> Server:
         log: Told what happens.
 
     Raises:
-        EngineError: The named server does not answer, or a new one does not come up.
+        EngineError: The named server does not answer, a new one does not come up, or another start does not end.
     """
     home = _home()
     home.mkdir(parents=True, exist_ok=True)
-    with FileLock(home / "dfd-server.lock", timeout=START_TIMEOUT_S):  # two starts at once make one server
-        return find(first_port) or _start_on_a_free_port(first_port, log)
+    lock = home / "dfd-server.lock"
+    try:
+        with FileLock(lock, timeout=START_TIMEOUT_S):  # two starts at once make one server
+            return find(first_port) or _start_on_a_free_port(first_port, log)
+    except Timeout as error:
+        raise EngineError(
+            f"Another process has held {lock} for {START_TIMEOUT_S} s, as if it were still starting a Prefect server. "
+            "Look at its log beside the lock, end that process if it hangs, and give the same command again."
+        ) from error
 
 
 def _start_on_a_free_port(first_port: int, log: Callable[[str], None]) -> Server:

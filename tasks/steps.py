@@ -5,8 +5,8 @@ They are coarse, since each costs milliseconds of bookkeeping; what is fine-grai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 from prefect import get_run_logger, task
 
@@ -15,11 +15,9 @@ from dfd_core.backbones import BackboneSpec, ResolvedBackbone, resolve
 from dfd_core.config import RunConfig
 from dfd_core.datasets.sources import DatasetSource
 from dfd_core.evaluation.grid import missing_jobs
-from dfd_core.features.extraction import ShardReport
-from dfd_core.features.planning import ExtractionPlan
-from dfd_core.features.spec import ExtractionSpec
 from dfd_core.manifests import prepare
 from dfd_core.pipeline import RunInputs
+from dfd_core.pipeline.engine import Errors, OnResult, Result, Work
 from dfd_core.reports import summary_table
 from dfd_core.reports.report import FIGURES
 from dfd_core.storage import Store
@@ -32,36 +30,20 @@ from tasks.retries import task_options
 from tasks.run_states import cancellable_task
 from tasks.settings import EngineSettings
 
-Result = TypeVar("Result")
 MAX_IMAGES = 30
 
 
 class RayEngine:
-    """The heavy work on Ray; `ray_session` must be open."""
-
-    def __init__(self, settings: EngineSettings) -> None:
-        self.settings = settings
+    """Jobs on Ray; `ray_session` must be open."""
 
     @property
     def workers(self) -> int:
         """How many jobs run at once."""
         return available_cpus()
 
-    def extract(
-        self, store: Store, plan: ExtractionPlan, spec: ExtractionSpec, on_shard: Callable[[ShardReport], None]
-    ) -> list[ShardReport]:
-        """Computes the shards of a plan on actors."""
-        return ShardDispatcher(store, plan, spec, self.settings, on_shard).run()
-
-    def map(
-        self,
-        function: Callable[..., Result],
-        shared: Any,
-        jobs: Sequence[Any],
-        on_result: Callable[[int, Result], None],
-    ) -> dict[int, Exception]:
-        """Calls `function(shared, job)` for every job in parallel."""
-        return run_jobs(function, shared, jobs, on_result)
+    def map(self, work: Work[Result], shared: Any, jobs: Sequence[Any], on_result: OnResult[Result]) -> Errors:
+        """Calls `work(shared, job)` for every job in parallel; returns the errors of those that failed."""
+        return run_jobs(work, shared, jobs, on_result)
 
 
 @task(**task_options(), task_run_name="prepare {source.name}")
@@ -122,7 +104,7 @@ def extract_features(config: RunConfig, inputs: RunInputs) -> None:
         settings = EngineSettings.from_environment()
         with ray_session(settings), ExtractionProgress(plan, plan.images, logger) as progress:
             try:
-                RayEngine(settings).extract(Store(config.store), plan, config.extraction, progress.on_shard)
+                ShardDispatcher(Store(config.store), plan, config.extraction, settings, progress.on_shard).run()
             finally:
                 table_artifact("throughput", progress.throughput_rows(), "Images a second of each extraction actor")
     rows = [
@@ -173,7 +155,7 @@ def fit_detectors(config: RunConfig, inputs: RunInputs) -> None:
     logger.info("Fitting %d of %d detectors", missing, len(jobs))
     settings = EngineSettings.from_environment()
     with ray_session(settings), CountProgress("detectors", "detectors", logger, missing) as progress:
-        trained = pipeline.train(config, inputs, jobs, RayEngine(settings), progress.advance)
+        trained = pipeline.train(config, inputs, jobs, RayEngine(), progress.advance)
     if trained.failed:
         logger.warning("%d of %d detectors failed; their results say why", len(trained.failed), missing)
         rows = [{"detector": name, "error": error} for name, error in trained.failed]
@@ -188,7 +170,7 @@ def fit_hierarchies(config: RunConfig, inputs: RunInputs) -> None:
     settings = EngineSettings.from_environment()
     total = len(pipeline.plan_run_hierarchies(config, inputs))
     with ray_session(settings), CountProgress("hierarchies", "hierarchies", logger, total) as progress:
-        fitted = pipeline.train_hierarchies(config, inputs, RayEngine(settings), progress.advance)
+        fitted = pipeline.train_hierarchies(config, inputs, RayEngine(), progress.advance)
     logger.info("Fitted %d of %d hierarchies; the others were in the store", fitted, total)
 
 
@@ -199,7 +181,7 @@ def tabulate_results(config: RunConfig, inputs: RunInputs) -> str:
     settings = EngineSettings.from_environment()
     total = len(pipeline.plan_training(config, inputs))
     with ray_session(settings), CountProgress("results", "detectors", get_run_logger(), total) as progress:
-        return pipeline.tabulate(config, inputs, RayEngine(settings), progress.advance)
+        return pipeline.tabulate(config, inputs, RayEngine(), progress.advance)
 
 
 @task(**task_options(), task_run_name="write report")

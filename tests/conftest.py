@@ -1,14 +1,19 @@
-"""What all tests share: the reference data, where it is present."""
+"""What all tests share: the reference data, where it is present, pictures of noise, and a cache of their own."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
+import numpy as np
 import pytest
 from hypothesis import settings
+from PIL import Image
 
 settings.register_profile("dfd", deadline=None)  # a busy machine is no failure
 settings.load_profile("dfd")
+
+REAL_AND_FAKE = MappingProxyType({"gan1/real": "png", "gan1/fake": "png"})
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +23,22 @@ def reference_images() -> Path:
     if not folder.is_dir():
         pytest.skip("the reference images are absent")
     return folder
+
+
+@pytest.fixture(scope="session")
+def noise_images() -> Callable[..., Path]:
+    """Makes folders of n pictures of seeded noise below a root; each folder with the ending of its files."""
+
+    def make(root: Path, n: int, folders: Mapping[str, str] = REAL_AND_FAKE, side: int = 40) -> Path:
+        rng = np.random.default_rng(0)
+        for folder, ending in folders.items():
+            (root / folder).mkdir(parents=True)
+            for index in range(n):
+                pixels = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(root / folder / f"{index}.{ending}")
+        return root
+
+    return make
 
 
 @pytest.fixture(scope="session", autouse=True)

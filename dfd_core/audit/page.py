@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import importlib.resources
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from dfd_core.audit.sheets import Sheet
 from dfd_core.manifests.headers_vector import PROPERTIES
 from dfd_core.provenance import provenance
 from dfd_core.storage import Store
+from dfd_core.templates import render
 
 _COLUMNS = ("all", *PROPERTIES)
 
@@ -43,12 +43,9 @@ def write_audit(store: Store, folder: str, audit: Audit, sheets: Sequence[Sheet]
 
 def page(audit: Audit, sheets: Sequence[Sheet], title: str, footer: str) -> str:
     """The page, with everything in it."""
-    from jinja2 import Environment, StrictUndefined
-
-    source = importlib.resources.files("dfd_core.audit").joinpath("audit.html").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["code"] = _code
-    return environment.from_string(source).render(
+    return render(
+        "audit/audit.html",
+        {"code": _code},
         title=title,
         audit=audit,
         header=score_header(),

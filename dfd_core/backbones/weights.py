@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -15,6 +13,7 @@ from urllib.parse import urlsplit
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from dfd_core.backbones.caching import whole_or_absent
 from dfd_core.errors import WeightsError, WeightsUnreachableError
 
 _CHUNK_BYTES = 8 * 1024 * 1024
@@ -160,8 +159,10 @@ def _base_name(address: str) -> str:
 
 def _download(fs: fsspec.AbstractFileSystem, path: str, address: str, target: Path) -> None:
     try:
-        with fs.open(path, "rb") as source, _complete_or_absent(target) as partial, partial.open("wb") as copy:
-            shutil.copyfileobj(source, copy, _CHUNK_BYTES)
+        with whole_or_absent(target) as partial:
+            if not target.is_file():  # else another process was faster
+                with fs.open(path, "rb") as source, partial.open("wb") as copy:
+                    shutil.copyfileobj(source, copy, _CHUNK_BYTES)
     except FileNotFoundError as error:
         cause = f" ({error.__cause__})" if error.__cause__ else ""
         raise WeightsError(
@@ -172,14 +173,3 @@ def _download(fs: fsspec.AbstractFileSystem, path: str, address: str, target: Pa
         raise WeightsUnreachableError(
             f"Could not copy the weights {address} to {target}: {reason}. {OWN_FILE}"
         ) from error
-
-
-@contextmanager
-def _complete_or_absent(target: Path) -> Iterator[Path]:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".partial-{uuid.uuid4().hex}")
-    try:
-        yield partial
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -259,6 +259,14 @@ def extract_here(
         spec: How.
         on_shard: Called for each shard, in their order.
         device: Where the backbones run, for torch.
+
+    Returns:
+        What `on_shard` was told.
+
+    Raises:
+        StoreError: The store, or where the images are, can't be reached or is full.
+        WeightsError: A backbone's weights are gone or others than were resolved.
+        UsageError: There is no such device, or the runtime can't run one of the networks.
     """
     if not plan.shards:
         return []

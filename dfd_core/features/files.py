@@ -40,6 +40,9 @@ def write_feature_file(
         rows: Sample id, status and error of each sample, N of them.
         X: (N, D) float32; rows whose status is not `ok` are written as null.
         provenance: Kept in the file.
+
+    Raises:
+        StoreError: The store can't be written.
     """
     if store.exists(path):
         # another attempt at the same shard wrote it before it ended; ledgers rely on files that never change
@@ -67,7 +70,11 @@ def write_feature_file(
 
 
 def read_statuses(store: Store, folder: str) -> dict[str, str]:
-    """Status by sample id over all complete files of a feature set; `ok` wins over an earlier failure."""
+    """Status by sample id over all complete files of a feature set; `ok` wins over any failure.
+
+    Raises:
+        StoreError: The store or a feature file can't be read.
+    """
     ledger = load_ledger(store, folder)
     ids = ledger.rows["sample_id"].filter(pa.array(ledger.ok)).to_pylist()
     failures = ledger.failures()
@@ -76,7 +83,11 @@ def read_statuses(store: Store, folder: str) -> dict[str, str]:
 
 
 def read_failures(store: Store, folder: str) -> list[tuple[str, str, str]]:
-    """(sample id, status, error) of the samples that have no vector, sorted by sample id."""
+    """(sample id, status, error) of the samples that have no vector, sorted by sample id.
+
+    Raises:
+        StoreError: The store or a feature file can't be read.
+    """
     columns = load_ledger(store, folder).failures().to_pydict()
     return [(sample_id, status, error or "") for sample_id, status, error in zip(*columns.values(), strict=True)]
 

@@ -41,14 +41,7 @@ def as_text(ids: np.ndarray) -> np.ndarray:
 
 def sorted_order(ids: np.ndarray) -> np.ndarray:
     """Indices (N,) that sort ids (N,) of type `S` by their bytes."""
-    prefix = _prefix(ids)
-    order = np.argsort(prefix)
-    tied = _with_a_neighbour(np.diff(prefix[order]) == 0)
-    if tied.any():
-        # runs that share a prefix hold their places among the others, so all of them are sorted in full at once
-        some = order[tied]
-        order[tied] = some[np.argsort(ids[some], kind="stable")]
-    return order
+    return _sorted(ids)[0]
 
 
 def best_of_each(ids: np.ndarray, rank: np.ndarray | None = None) -> np.ndarray:
@@ -58,8 +51,8 @@ def best_of_each(ids: np.ndarray, rank: np.ndarray | None = None) -> np.ndarray:
         ids: (N,) of type `S`.
         rank: (N,) numbers; by default an id's first occurrence is the best.
     """
-    order = sorted_order(ids)
-    same = _equal_to_next(ids, order)
+    order, prefix = _sorted(ids)
+    same = _equal_to_next(ids, order, prefix)
     if not same.any():
         return order
     group = np.concatenate([[0], np.cumsum(~same)])
@@ -79,13 +72,12 @@ class IdIndex:
 
     def __init__(self, ids: np.ndarray) -> None:
         self.ids = ids
-        self.order = sorted_order(ids)
-        self.prefix = _prefix(ids)[self.order]
+        self.order, self.prefix = _sorted(ids)
 
     @property
     def is_unique(self) -> bool:
         """Whether no id occurs twice."""
-        return not _equal_to_next(self.ids, self.order).any()
+        return not _equal_to_next(self.ids, self.order, self.prefix).any()
 
     def find(self, ids: np.ndarray) -> np.ndarray:
         """Where each of M ids stands, (M,) int64; -1 where it does not, any of its places where it occurs twice."""
@@ -108,6 +100,23 @@ class IdIndex:
             found[rest[equal]] = rows[equal]
         return found
 
+    def find_runs(self, ids: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """What `find` says, sooner where ids follow each other here as they do in the index.
+
+        The first of each run is looked up, the others are expected behind it, and what is not there is looked up too.
+
+        Args:
+            ids: (M,) of type `S`.
+            starts: (R,) where runs begin, ascending from 0.
+        """
+        first = self.find(ids[starts])
+        lengths = np.diff(starts, append=len(ids))
+        expected = np.repeat(first - starts, lengths) + np.arange(len(ids))
+        expected[np.repeat(first < 0, lengths) | (expected >= len(self.ids))] = 0
+        wrong = np.flatnonzero(self.ids[expected] != ids) if len(self.ids) else np.arange(len(ids))
+        expected[wrong] = self.find(ids[wrong])
+        return expected
+
 
 def _of_chunk(chunk: pa.Array) -> np.ndarray:
     offset_type = np.int64 if pa.types.is_large_string(chunk.type) else np.int32
@@ -127,9 +136,22 @@ def _prefix(ids: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(head).view(">u8").reshape(len(ids)).astype(np.uint64)
 
 
-def _equal_to_next(ids: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Whether each but the last of sorted ids equals the one behind it, (N - 1,)."""
-    same = np.diff(_prefix(ids)[order]) == 0
+def _sorted(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (N,) that sort ids (N,) by their bytes, and their prefixes (N,) in this order."""
+    prefix = _prefix(ids)
+    order = np.argsort(prefix)
+    prefix = prefix[order]
+    tied = _with_a_neighbour(prefix[1:] == prefix[:-1])
+    if tied.any():
+        # runs that share a prefix hold their places among the others, so all of them are sorted in full at once
+        some = order[tied]
+        order[tied] = some[np.argsort(ids[some], kind="stable")]
+    return order, prefix
+
+
+def _equal_to_next(ids: np.ndarray, order: np.ndarray, prefix: np.ndarray) -> np.ndarray:
+    """Whether each but the last of ids, sorted by `order`, equals the one behind it, (N - 1,)."""
+    same = prefix[1:] == prefix[:-1]
     near = np.flatnonzero(same)
     same[near] = ids[order[near]] == ids[order[near + 1]]
     return np.asarray(same)

@@ -144,7 +144,10 @@ class _Child:
             )
         except OSError as error:
             self._complaints.close()
-            raise ExtractionError(f"No process for decoding could be started: {error}") from error
+            raise ExtractionError(
+                f"No process for decoding could be started: {error}. Free some memory, or raise the limit of processes "
+                "(`ulimit -u`), and give the same command again."
+            ) from error
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._requests: IO[bytes] = self._process.stdin
@@ -199,7 +202,10 @@ class _Child:
                     seen += _read(self._answers, 1)
         except (OSError, EOFError) as error:
             found = self.end(_LAST_WORDS_S)
-            raise ExtractionError(f"The process for decoding was not ready within {_START_S:g} s: {found}") from error
+            raise ExtractionError(
+                f"The process for decoding was not ready within {_START_S:g} s: {found}. If the machine is too busy, "
+                "free it; what is finished is kept, and the same command goes on from there."
+            ) from error
         except BaseException:
             self.end()
             raise

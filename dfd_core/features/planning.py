@@ -7,7 +7,7 @@ sample becomes a Python object before its shard is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from dfd_core.features.ids import IdIndex, best_of_each, fixed_width
-from dfd_core.features.ledger import Ledger, load_ledger
+from dfd_core.features.ledger import Ledger, ledger_pieces
 from dfd_core.features.sets import SUFFIX, FeatureSet, shard_name
 from dfd_core.storage import Store
 
@@ -159,6 +159,12 @@ def plan_extraction(
             show progress and large ones don't drown in files.
         retry_failed: Whether samples that failed earlier count as missing.
         keep_ledgers: Whether consolidated ledgers may be written, so that the next planning reads fewer files.
+
+    Returns:
+        The shards that are missing, and how many samples are not.
+
+    Raises:
+        StoreError: The store or a feature file can't be read, or a ledger that is wrong can't be written anew.
     """
     groups: list[Group] = []
     done: dict[str, int] = {}
@@ -168,7 +174,7 @@ def plan_extraction(
         wanted = [feature_set for feature_set in feature_sets if feature_set.dataset == dataset]
         for feature_set in wanted:
             folder = feature_set.folder
-            found = samples.compare(load_ledger(store, folder, keep_ledgers), retry_failed)
+            found = samples.compare(ledger_pieces(store, folder, keep_ledgers), retry_failed)
             total[folder], done[folder] = len(samples), found
         groups += samples.groups(wanted, shard_size or min(max(len(samples) // 64, 32), 2048))
     return ExtractionPlan(tuple(feature_sets), Shards(groups), done, total)
@@ -197,15 +203,25 @@ class WantedSamples:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def compare(self, ledger: Ledger, retry_failed: bool) -> int:
-        """Notes who is missing in a feature set, the next one; returns how many are not."""
-        places = self.index.find(ledger.sample_ids)
-        known = places >= 0
+    def compare(self, ledger: Iterable[Ledger], retry_failed: bool) -> int:
+        """Notes who is missing in a feature set, the next one; returns how many are not.
+
+        Args:
+            ledger: That of the feature set, in any number of pieces.
+            retry_failed: Whether samples that failed are missing.
+        """
         done = np.zeros(len(self), dtype=bool)
-        done[places[known & ledger.ok if retry_failed else known]] = True
-        tried = known & ~ledger.ok
-        tried[tried] = ~done[places[tried]]
-        np.maximum.at(self.attempt, places[tried], ledger.attempts[tried] + 1)
+        next_attempt = np.zeros(len(self), dtype=np.int32)
+        for piece in ledger:
+            # a file has the samples of a shard, which follow each other in the manifest as it was then
+            places = self.index.find_runs(piece.sample_ids, piece.starts)
+            known = places >= 0
+            done[places[known & piece.ok if retry_failed else known]] = True
+            failed = known & ~piece.ok
+            if failed.any():
+                np.maximum.at(next_attempt, places[failed], piece.attempts[failed] + 1)
+        next_attempt[done] = 0
+        np.maximum(self.attempt, next_attempt, out=self.attempt)
         code = 2 * self.pattern + ~done
         present = np.bincount(code, minlength=2 * len(self.missed)) > 0
         self.pattern = (np.cumsum(present, dtype=np.int32) - 1)[code]

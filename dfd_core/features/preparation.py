@@ -94,7 +94,10 @@ class Preparer:
             return ticket.result()
         except ImageError as error:
             if error.status == TIMED_OUT and sample_id in self._being_read:
-                raise StoreError(f"Could not read {url}: no answer in {self.spec.decode_timeout_s:g} s.") from error
+                raise StoreError(
+                    f"Could not read {url}: no answer in {self.pool.timeout_s:g} s. See whether its place can be "
+                    "reached, or give it longer with `decode_timeout_s`; what is finished is kept."
+                ) from error
             return [error] * len(self.shard.targets)
 
     def _prepare(self, sample_id: str, url: str) -> list[Input]:

@@ -32,13 +32,14 @@ def read_original(url: str, sample_id: str) -> bytes:
             data = Path(url).read_bytes()
     except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
         raise ImageError(MISSING, f"{url}: {error.strerror or type(error).__name__}") from error
-    except OSError as error:
-        raise StoreError(f"Could not read {url}: {error}") from error
     except Exception as error:
-        if not is_url(url):
+        if not isinstance(error, OSError) and not is_url(url):
             raise
-        # the clients of buckets have errors of their own, for what is no fault of the image
-        raise StoreError(f"Could not read {url}: {type(error).__name__}: {error}") from error
+        # clients of URLs have errors of their own, which are no fault of the image either
+        raise StoreError(
+            f"Could not read {url}: {type(error).__name__}: {error}. See whether its place can be reached, and give "
+            "the same command again: what is finished is kept."
+        ) from error
     digest = hashlib.sha256(data).hexdigest()
     if digest != sample_id:
         raise ImageError(CHANGED, f"{url} has changed since the manifest was built (SHA-256 is now {digest[:12]}...)")

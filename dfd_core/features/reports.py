@@ -45,6 +45,15 @@ def write_off(store: Store, shard: Shard, status: str, error: str) -> ShardRepor
     """Gives every sample of a shard that can't be computed a row that says so, so that none is forgotten.
 
     Feature sets whose file is there keep it: an attempt may have ended between two of them.
+
+    Args:
+        store: Where.
+        shard: Whose samples they are.
+        status: Of every sample.
+        error: Why, in words.
+
+    Raises:
+        StoreError: The store can't be read or written.
     """
     failures: dict[str, dict[str, int]] = {}
     for target in shard.targets:
@@ -60,7 +69,11 @@ def write_off(store: Store, shard: Shard, status: str, error: str) -> ShardRepor
 
 
 def find_report(store: Store, shard: Shard) -> ShardReport | None:
-    """The report of a shard whose files are all in the store, `None` where one is missing or was written off before."""
+    """The report of a shard whose files are all in the store, `None` where one is missing or was written off before.
+
+    Raises:
+        StoreError: The store can't be read.
+    """
     failures: dict[str, dict[str, int]] = {}
     for target in shard.targets:
         path = shard.path(target)

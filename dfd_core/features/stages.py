@@ -43,9 +43,7 @@ class Stages:
     @property
     def idle_fraction(self) -> float:
         """The share of wall time in which the device computed nothing."""
-        wall_s = max(
-            self.seconds, self.write_s
-        )  # where writing holds up all, the networks' thread stands still between
+        wall_s = max(self.seconds, self.write_s)  # the networks' thread stands still where writing holds up all
         return max(0.0, 1 - self.forward_s / wall_s) if wall_s else 0.0
 
     @property

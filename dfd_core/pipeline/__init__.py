@@ -1,6 +1,6 @@
 """The whole way, step by step: prepare, extract, train and evaluate, report. Each step does only what is missing.
 
-Flows call these functions one by one, and so does `in_process`. What carries out the heavy work is an `Engine`.
+Flows call these functions one by one, and so does `in_process`. What carries out the jobs of training is an `Engine`.
 """
 
 from dfd_core.pipeline.auditing import audit, audit_folder, hold_to, report_section
@@ -13,7 +13,7 @@ from dfd_core.pipeline.detectors import (
     train,
     train_hierarchies,
 )
-from dfd_core.pipeline.engine import Engine, Result
+from dfd_core.pipeline.engine import Engine
 from dfd_core.pipeline.features import Failure, check_features, plan_features
 from dfd_core.pipeline.inputs import RunInputs, all_rows, find_inputs, samples_of, with_imports
 from dfd_core.pipeline.metadata import read_metadata
@@ -23,7 +23,6 @@ __all__ = [
     "Engine",
     "Failure",
     "Report",
-    "Result",
     "RunInputs",
     "Trained",
     "all_rows",

@@ -53,7 +53,7 @@ def check_features(config: RunConfig, manifests: Manifests, feature_sets: Featur
         table = manifests[feature_set.dataset].table
         ledger = load_ledger(store, feature_set.folder, keep=True)
         wanted = samples[feature_set.dataset]
-        never += len(wanted) - wanted.compare(ledger, retry_failed=False)
+        never += len(wanted) - wanted.compare([ledger], retry_failed=False)
         found[feature_set.folder] = _failures(feature_set, table, ledger)
     if never:
         raise EvaluationError(f"{never} vectors were never extracted. Extract them first: `dfd extract CONFIG`.")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import importlib.resources
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dfd_core.plots.figures import DPI
 from dfd_core.reports.sections import Picture, Section
+from dfd_core.templates import render
 
 PICTURES_BYTES = 8_000_000
 """Of all pictures on the page; those beyond it are named instead. In base64 they take a third more."""
@@ -43,10 +43,6 @@ def html(title: str, sections: Sequence[Section], notes: Sequence[str], footer: 
         notes: What a reader must know first.
         footer: Where it comes from, a line each.
     """
-    from jinja2 import Environment, StrictUndefined
-
-    source = importlib.resources.files("dfd_core.reports").joinpath("report.html").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     pictures = _within_budget(sections)
     shown = [
         {
@@ -59,7 +55,7 @@ def html(title: str, sections: Sequence[Section], notes: Sequence[str], footer: 
         }
         for section, own in zip(sections, pictures, strict=True)
     ]
-    return environment.from_string(source).render(title=title, notes=notes, sections=shown, footer=footer)
+    return render("reports/report.html", title=title, notes=notes, sections=shown, footer=footer)
 
 
 def _within_budget(sections: Sequence[Section]) -> list[list[Shown]]:

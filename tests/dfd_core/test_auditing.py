@@ -1,8 +1,6 @@
 """The audit as a step of a run: kept, held to, shown."""
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from dfd_core import in_process, pipeline
 from dfd_core.audit import reading
@@ -16,14 +14,9 @@ from dfd_core.survey import survey
 
 
 @pytest.fixture
-def config(tmp_path):
+def config(noise_images, tmp_path):
     """Reals are JPEG, fakes are PNG."""
-    rng = np.random.default_rng(0)
-    for i in range(24):
-        for place, kind in (("cam/real", "jpg"), ("gan/fake", "png")):
-            path = tmp_path / "images" / place / f"{i}.{kind}"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(rng.integers(0, 256, (40, 40, 3)).astype(np.uint8)).save(path)
+    noise_images(tmp_path / "images", 24, {"cam/real": "jpg", "gan/fake": "png"})
     return RunConfig(
         name="audited", store=str(tmp_path / "store"), datasets=[{"name": "mine", "folders": str(tmp_path / "images")}],
         backbones=["spectrum"], augmentations=["none"], audit={},

@@ -130,13 +130,8 @@ def measured(results):
     return results[results["test_generator"] != "real"]
 
 
-def test_a_broken_image_is_counted_to_the_end_and_too_many_end_the_run(tmp_path):
-    rng = np.random.default_rng(0)
-    for kind in ("real", "fake"):
-        folder = tmp_path / "images" / "gan1" / kind
-        folder.mkdir(parents=True)
-        for index in range(20):
-            Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(folder / f"{index}.png")
+def test_a_broken_image_is_counted_to_the_end_and_too_many_end_the_run(noise_images, tmp_path):
+    noise_images(tmp_path / "images", 20)
     (tmp_path / "images/gan1/fake/99.jpg").write_bytes(b"<html>not found</html>")
     config = RunConfig(
         name="broken", store=str(tmp_path / "store"), datasets=[{"name": "mine", "folders": str(tmp_path / "images")}],
@@ -160,15 +155,11 @@ def test_a_broken_image_is_counted_to_the_end_and_too_many_end_the_run(tmp_path)
         in_process.run(strict)
 
 
-def test_the_same_error_page_under_many_names_is_many_files(tmp_path):
-    rng = np.random.default_rng(0)
+def test_the_same_error_page_under_many_names_is_many_files(noise_images, tmp_path):
+    folder = noise_images(tmp_path / "images", 20) / "gan1"
     for kind in ("real", "fake"):
-        folder = tmp_path / "images" / "gan1" / kind
-        folder.mkdir(parents=True)
-        for index in range(20):
-            Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(folder / f"{index}.png")
         for index in range(5):
-            (folder / f"page{index}.jpg").write_bytes(b"<html>404</html>")
+            (folder / kind / f"page{index}.jpg").write_bytes(b"<html>404</html>")
     (tmp_path / "images/gan1/real/gone.png").symlink_to(tmp_path / "nowhere.png")
     config = RunConfig(
         name="pages", store=str(tmp_path / "store"), datasets=[{"name": "mine", "folders": str(tmp_path / "images")}],

@@ -1,8 +1,6 @@
 """Vectors of files' metadata, where files were away for a while."""
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from dfd_core import pipeline
 from dfd_core.config import RunConfig
@@ -12,13 +10,8 @@ from dfd_core.storage import Store
 
 
 @pytest.fixture
-def config(tmp_path):
-    rng = np.random.default_rng(0)
-    for kind in ("real", "fake"):
-        folder = tmp_path / "images" / "gan1" / kind
-        folder.mkdir(parents=True)
-        for i in range(6):
-            Image.fromarray(rng.integers(0, 256, (20, 20, 3), dtype=np.uint8)).save(folder / f"{i}.png")
+def config(noise_images, tmp_path):
+    noise_images(tmp_path / "images", 6, side=20)
     return RunConfig(
         store=str(tmp_path / "store"), datasets=[{"name": "mine", "folders": str(tmp_path / "images")}],
         backbones=["spectrum"], augmentations=["none"],

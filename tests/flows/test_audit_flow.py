@@ -1,19 +1,12 @@
 """The audit as a step of a run, before extraction."""
 
-import numpy as np
 import pytest
-from PIL import Image
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(noise_images, tmp_path):
     """A configuration on reals that are JPEG and fakes that are PNG, which its audit does not put up with."""
-    rng = np.random.default_rng(0)
-    for i in range(24):
-        for place, kind in (("cam/real", "jpg"), ("gan/fake", "png")):
-            file = tmp_path / "images" / place / f"{i}.{kind}"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(rng.integers(0, 256, (40, 40, 3)).astype(np.uint8)).save(file)
+    noise_images(tmp_path / "images", 24, {"cam/real": "jpg", "gan/fake": "png"})
     path = tmp_path / "run.yaml"
     path.write_text(
         "name: looked\nstore: store\ndatasets: [{name: mine, folders: images}]\naugmentations: [none]\n"

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from dfd_core.config import dump_config, load_config
 from dfd_core.storage import Store
@@ -130,13 +129,8 @@ def test_each_step_has_its_command(engine, first, step, where, says):
     assert says in done.stdout
 
 
-def test_a_broken_image_is_a_row_in_the_dashboard_and_too_many_fail_the_run(engine, tmp_path):
-    rng = np.random.default_rng(0)
-    for kind in ("real", "fake"):
-        folder = tmp_path / "images" / "gan1" / kind
-        folder.mkdir(parents=True)
-        for index in range(20):
-            Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(folder / f"{index}.png")
+def test_a_broken_image_is_a_row_in_the_dashboard_and_too_many_fail_the_run(engine, noise_images, tmp_path):
+    noise_images(tmp_path / "images", 20)
     (tmp_path / "images/gan1/fake/broken.png").write_bytes(b"")
     path = tmp_path / "run.yaml"
     text = """

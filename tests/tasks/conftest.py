@@ -11,10 +11,8 @@ import time
 from pathlib import Path
 
 import fsspec.config
-import numpy as np
 import psutil
 import pytest
-from PIL import Image
 
 from dfd_core.config import RunConfig
 from tasks.settings import apply_defaults
@@ -229,16 +227,9 @@ class Extraction:
 
 
 @pytest.fixture(scope="session")
-def images(tmp_path_factory):
+def images(noise_images, tmp_path_factory):
     """A folder of 96 noise images with a real and a fake class."""
-    rng = np.random.default_rng(0)
-    root = tmp_path_factory.mktemp("images")
-    for kind in ("real", "fake"):
-        folder = root / "gan1" / kind
-        folder.mkdir(parents=True)
-        for index in range(48):
-            Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(folder / f"{index}.png")
-    return root
+    return noise_images(tmp_path_factory.mktemp("images"), 48)
 
 
 @pytest.fixture(scope="session")
@@ -274,16 +265,11 @@ def new_extraction(cluster, configure, tmp_path):
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(noise_images, tmp_path):
     """A configuration of 24 images in shards of 4, its plan and its feature sets."""
     from dfd_core import pipeline
 
-    rng = np.random.default_rng(0)
-    for kind in ("real", "fake"):
-        folder = tmp_path / "images" / "gan1" / kind
-        folder.mkdir(parents=True)
-        for index in range(12):
-            Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(folder / f"{index}.png")
+    noise_images(tmp_path / "images", 12)
     config = RunConfig(
         name="r", store=str(tmp_path / "store"), datasets=[{"name": "mine", "folders": str(tmp_path / "images")}],
         augmentations=["none", "jpeg_q50"], backbones=["spectrum"], extraction={"shard_size": 4},

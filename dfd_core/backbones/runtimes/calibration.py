@@ -8,7 +8,6 @@ import logging
 import os
 import platform
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import torch
 from filelock import FileLock
 
+from dfd_core.backbones.caching import whole_or_absent
 from dfd_core.backbones.runtimes.protocol import Forward, Precision, Runtime
 from dfd_core.backbones.runtimes.registry import RUNTIMES
 from dfd_core.errors import UsageError
@@ -97,9 +97,8 @@ def calibrated(work: Workload, wanted: str, batch_size: int | None, folder: Path
             except (RuntimeError, KeyError) as error:
                 logger.warning("%s can't be prepared as it was before and is measured anew: %s", known.runtime, error)
         forward, found = _measure(work, wanted, batch_size, folder)
-        partial = path.with_name(f".partial-{uuid.uuid4().hex}")
-        partial.write_text(json.dumps(asdict(found), indent=2))
-        partial.replace(path)
+        with whole_or_absent(path) as partial:
+            partial.write_text(json.dumps(asdict(found), indent=2), encoding="utf-8")
         return forward, found
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.metadata
-import os
-import shutil
-import uuid
 import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from dfd_core.backbones.caching import whole_or_absent
 from dfd_core.backbones.runtimes.protocol import Forward, Precision
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
@@ -120,17 +118,10 @@ def _converted(module: torch.nn.Module, image_size: int) -> Any:
 
 
 def _save(model: Any, folder: Path) -> None:
-    """Writes the model's two files into the folder; several processes may do so at once."""
+    """Writes the model's two files into the folder, unless another process was faster."""
     import openvino
 
-    partial = folder.with_name(f".partial-{uuid.uuid4().hex}")
-    partial.mkdir(parents=True)
-    try:
-        openvino.save_model(model, str(partial / _MODEL), compress_to_fp16=False)
-        try:
-            os.replace(partial, folder)  # noqa: PTH105
-        except OSError:
-            if not (folder / _MODEL).is_file():  # else another process was faster
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with whole_or_absent(folder) as partial:
+        if not (folder / _MODEL).is_file():
+            partial.mkdir()
+            openvino.save_model(model, str(partial / _MODEL), compress_to_fp16=False)

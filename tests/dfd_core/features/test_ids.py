@@ -60,7 +60,22 @@ def test_an_index_finds_what_a_dict_finds(known, asked):
             assert known[place] == one
 
 
+@given(st.data())
+def test_runs_are_found_as_single_ids_are(data):
+    """Slices of what is known, as files have them, with strangers between and in them."""
+    known = data.draw(st.sampled_from([DIGESTS, ALIKE, OTHERS]).flatmap(lambda kind: st.lists(kind, max_size=30)))
+    ends = st.integers(0, len(known))
+    runs = data.draw(st.lists(st.one_of(st.tuples(ends, ends).map(lambda pair: known[slice(*pair)]), IDS), max_size=5))
+    asked = [one for run in runs for one in run]
+    starts = np.cumsum([0, *map(len, runs)])[:-1][[len(run) > 0 for run in runs]].astype(int)
+    found = IdIndex(fixed_width(known)).find_runs(fixed_width(asked), starts).tolist()
+    assert [known[place] if place >= 0 else None for place in found] == [one if one in known else None for one in asked]
+
+
 @pytest.mark.parametrize("known", [[], ["a"]])
 def test_nothing_is_found_in_nothing(known):
-    assert IdIndex(fixed_width(known)).find(fixed_width(["b"])).tolist() == [-1]
-    assert IdIndex(fixed_width(known)).find(fixed_width([])).tolist() == []
+    index = IdIndex(fixed_width(known))
+    assert (
+        index.find(fixed_width(["b"])).tolist() == index.find_runs(fixed_width(["b"]), np.array([0])).tolist() == [-1]
+    )
+    assert index.find(fixed_width([])).tolist() == index.find_runs(fixed_width([]), np.array([], int)).tolist() == []

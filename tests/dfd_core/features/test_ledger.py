@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dfd_core.errors import StoreError
+from dfd_core.features import ledger as ledgers
 from dfd_core.features.files import read_failures, read_features, read_statuses, write_feature_file
-from dfd_core.features.ledger import FEW_FILES, ledger_path, load_ledger
+from dfd_core.features.ledger import FEW_FILES, ledger_path, ledger_pieces, load_ledger
 from dfd_core.storage import Store
 
 PATH = ledger_path("features/d/none/b")
@@ -64,6 +65,26 @@ def test_rows_count_as_a_plain_loop_counts_them(tmp_path_factory, files):
         assert read_statuses(store, FOLDER) == {i: status for i, (_, status, _) in best.items()}
         failed = [(i, status, f"{status} in {one}") for i, (_, status, one) in best.items() if status != "ok"]
         assert read_failures(store, FOLDER) == sorted(failed)
+        expected = sorted((i, status, made_by) for made_by, found in present.values() for i, status in found.items())
+        assert sorted(in_pieces(store)) == expected
+
+
+def in_pieces(store, rows=3, **options):
+    """The rows of a ledger that is read so many at a time: sample, status and attempt."""
+    found = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledgers, "PIECE_ROWS", rows)
+        for piece in ledger_pieces(store, FOLDER, **options):
+            ids, statuses = (piece.rows[name].to_pylist() for name in ("sample_id", "status"))
+            assert len(ids) == piece.counts.sum()
+            found += zip(ids, statuses, piece.attempts.tolist(), strict=True)
+    return found
+
+
+def rows_of(ledger):
+    return sorted(
+        zip(*ledger.rows.select(["sample_id", "status"]).to_pydict().values(), [0] * len(ledger.rows), strict=True)
+    )
 
 
 def load_and_keep(store):
@@ -86,6 +107,23 @@ def test_files_that_are_covered_are_not_read_again(tmp_path):
     store.fs.rm(store._full(PATH))
     with pytest.raises(StoreError, match="not a readable Parquet file"):
         load_ledger(store, FOLDER)
+
+
+def test_pieces_need_no_more_than_a_few_rows_at_once_unless_a_ledger_is_written(tmp_path):
+    store = Store(tmp_path)
+    fill(store)
+    load_ledger(store, FOLDER, keep=True)
+    pieces = list(ledger_pieces(store, FOLDER, keep=True))
+    assert sum(len(piece.rows) for piece in pieces) == 2 * FEW_FILES
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledgers, "PIECE_ROWS", 5)
+        assert [len(piece.rows) for piece in ledger_pieces(store, FOLDER)] == [5] * 6 + [2]
+    before = store.read_bytes(PATH)
+    for index in range(FEW_FILES):
+        write(store, f"shard-new-{index}", {f"new-{index}": "ok"})
+    in_pieces(store)
+    assert store.read_bytes(PATH) == before
+    assert len(in_pieces(store, keep=True)) == store.read_table(PATH).num_rows == 3 * FEW_FILES
 
 
 def test_it_is_written_only_by_who_may_and_where_it_saves_something(tmp_path):
@@ -162,6 +200,9 @@ def test_a_damaged_ledger_is_reported_and_built_anew(tmp_path, caplog, how):
     fill(store)
     expected = load_ledger(store, FOLDER, keep=True)
     damage(store, how)
+    assert set(in_pieces(store)) == set(rows_of(expected))
+    assert "can't be used and is built anew" in caplog.text
+    caplog.clear()
     with caplog.at_level(logging.WARNING):
         found = load_ledger(store, FOLDER, keep=True)
     assert "can't be used and is built anew" in caplog.text
@@ -193,6 +234,7 @@ def test_ledgers_work_in_stores_that_are_no_disk():
     first = load_ledger(store, FOLDER, keep=True)
     assert store.exists(PATH)
     assert load_ledger(store, FOLDER).rows.equals(first.rows)
+    assert sorted(in_pieces(store)) == rows_of(first)
     store.fs.rm("/ledger-test", recursive=True)
 
 
@@ -223,6 +265,7 @@ def test_ledgers_work_in_buckets_where_others_write_too(bucket):
     bucket.put_object(Bucket="bucket", Key=f"store/{FOLDER}/shard-other.parquet", Body=data)
     assert store.exists(f"{FOLDER}/shard-other.parquet")
     assert load_ledger(store, FOLDER).files == (*first.files, "shard-other.parquet")
+    assert len(in_pieces(store)) == 2 * FEW_FILES + 2
     bucket.delete_object(Bucket="bucket", Key=f"store/{FOLDER}/shard-other.parquet")
     assert not store.exists(f"{FOLDER}/shard-other.parquet")
     assert load_ledger(store, FOLDER).rows.equals(first.rows)

@@ -59,6 +59,7 @@ def test_a_kill_leaves_a_cache_that_is_used(moment, work, tmp_path):
     process.wait()
     assert not list(folder.glob("calibration-*.json"))
     assert usable(work, folder)
+    assert not list(folder.glob(".partial-*"))
 
 
 @pytest.mark.parametrize("left", [0, 1000, 0.5, 0.999])

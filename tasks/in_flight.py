@@ -1,0 +1,55 @@
+"""What the dispatcher knows of its shards and actors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from dfd_core.features.planning import Shard
+
+
+@dataclass(eq=False)
+class Job:
+    """A shard and what became of it so far.
+
+    Attributes:
+        shard: What is to be computed.
+        failures: Attempts that raised, died or hung.
+        store_failures: Attempts that met a store out of reach.
+        node_losses: Attempts whose node went.
+        careful: Whether it may have ended an actor, and is to be decoded in processes of its own.
+    """
+
+    shard: Shard
+    failures: int = 0
+    store_failures: int = 0
+    node_losses: int = 0
+    careful: bool = False
+
+
+@dataclass(eq=False)
+class Worker:
+    """An actor and the shards that it was given.
+
+    Attributes:
+        actor: Ray's handle.
+        ready: The call that loads its backbones.
+        is_ready: Whether that has come back.
+        leaving: Whether it finishes what it has and gets no more.
+        probe: A second call that tells whether an actor that Ray calls unavailable is dead, and of what.
+        given: Its shards by their calls, in the order in which it got them.
+        since: When the first of them became the oldest, in seconds of the monotonic clock.
+    """
+
+    actor: Any
+    ready: Any
+    is_ready: bool = False
+    leaving: bool = False
+    probe: Any = None
+    given: dict[Any, Job] = field(default_factory=dict)
+    since: float = 0.0
+
+    def takes(self, most: int) -> bool:
+        """Whether it may get another shard, if it is to have so many at most."""
+        alone = any(job.careful for job in self.given.values())
+        return self.is_ready and self.probe is None and not self.leaving and not alone and len(self.given) < most
