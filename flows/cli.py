@@ -168,3 +168,7 @@ def _start(
     from flows import starting
 
     starting.start(step, starting.configured(config, store, retry_failed), dry_run=dry_run, local=local)
+
+
+if __name__ == "__main__":
+    main()
