@@ -119,11 +119,11 @@ def _device() -> str:
 
 
 class _Lines:
-    """A line in the log every few seconds, and one at the end."""
+    """A line in the log every few seconds, and one at the end: how many, how fast, how long the rest takes."""
 
     def __init__(self, template: str, total: int) -> None:
         self.template, self.done, self.total = template, 0, total
-        self.last = time.monotonic()
+        self.began = self.last = time.monotonic()
         if not total:
             logger.info("%s: nothing to do", template.format(done=0, total=0))
 
@@ -131,5 +131,8 @@ class _Lines:
         self.done += n
         now = time.monotonic()
         if now - self.last >= EVERY_S or self.done == self.total:
-            logger.info(self.template.format(done=self.done, total=self.total))
+            a_second = self.done / max(now - self.began, 1e-9)
+            rest = f", about {(self.total - self.done) / a_second:,.0f} s left" if self.done < self.total else ""
+            line = self.template.format(done=self.done, total=self.total)
+            logger.info("%s (%s a second%s)", line, f"{a_second:,.3g}" if a_second < 100 else f"{a_second:,.0f}", rest)
             self.last = now
