@@ -1,8 +1,10 @@
 """Shards of a plan on actors of a Ray cluster that may lose any of its processes and nodes at any time.
 
-The dispatcher keeps three shards on every actor: one is being prepared, one computed, one written. It counts attempts
-per shard and writes off one that failed them all, replaces actors that die or hang, uses nodes that join, and counts an
-actor only once it says it is ready. What a step costs depends on the number of actors, never on the number of shards.
+The dispatcher keeps three shards on every actor: one is being prepared, one computed, one written. Where fewer are left
+they are dealt out evenly, with a share kept for actors that are still starting, and the last only to who is idle. It
+counts attempts per shard and writes off one that failed them all, replaces actors that die or hang, uses nodes that
+join, and counts an actor only once it says it is ready. What a step costs depends on the number of actors, never on the
+number of shards.
 
 Three kinds of failure are counted apart, since they say different things. An attempt that raised, died or hung is the
 shard's own: after three the shard is quarantined. A store out of reach is no fault of the shard: after as many the run
@@ -118,7 +120,7 @@ class ShardDispatcher:
     def _grow(self, resources: dict[str, float]) -> None:
         if not self.todo:
             return
-        useful = len(self.workers) + self.todo
+        useful = sum(bool(worker.given) for worker in self.workers) + self.todo
         wanted = min(self.settings.actors or useful, useful, room_for(resources))
         remote: Any = ray.remote(self.actor_class)
         while len(self.workers) < wanted:
@@ -140,9 +142,12 @@ class ShardDispatcher:
             )
 
     def _assign(self) -> None:
+        others = sum(not worker.leaving for worker in self.workers) - 1  # those that are still starting among them
         for depth in range(1, IN_FLIGHT + 1):
             for worker in self.workers:
-                if self.todo and worker.takes(depth) and (job := self._next(alone=not worker.given)):
+                # what an actor has can't be taken back, so each other could still get as many before it gets one more
+                enough = self.todo > (depth - 1) * others
+                if enough and worker.takes(depth) and (job := self._next(alone=not worker.given)):
                     self._give(worker, job)
         if not self.todo:  # who has nothing left makes room for others, and can't die unnoticed
             for worker in [one for one in self.workers if not one.given]:
