@@ -108,7 +108,8 @@ def extract_features(config: RunConfig, inputs: RunInputs) -> None:
         settings = EngineSettings.from_environment()
         with ray_session(settings), ExtractionProgress(plan, plan.images, logger) as progress:
             try:
-                ShardDispatcher(Store(config.store), plan, config.extraction, settings, progress.on_shard).run()
+                store = Store(config.store)
+                ShardDispatcher(store, plan, config.extraction, settings, progress.on_shard, logger).run()
             finally:
                 table_artifact("throughput", progress.throughput_rows(), "Images a second of each extraction actor")
     rows = [
