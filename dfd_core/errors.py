@@ -16,7 +16,8 @@
     │       ├── RefusedError     a server that says no
     │       └── WholeOnlyError   a file that can't be read in pieces
     ├── StoreError               a store that can't be read or written
-    │   └── StoreFullError       no space left
+    │   ├── StoreFullError       no space left
+    │   └── StoreRefusedError    a store that does not let this user write or read
     ├── WeightsError             weights that are missing, changed or don't fit
     │   └── WeightsUnreachableError  a hub or store that did not answer; worth another attempt
     ├── ImageError               one image that can't be used; becomes a row, never ends a run
@@ -24,6 +25,7 @@
     │   └── TooManyFailuresError more images failed than `max_failed_fraction` admits
     ├── EvaluationError          a training or test set from which no honest number can be made
     ├── EngineError              the Prefect server or the Ray cluster
+    │   └── NoRoomError          an actor that asks for more than this machine has
     └── RunCancelledError        somebody asked the run to stop
 
 A message says what happened, where, and what to do next.
@@ -109,6 +111,10 @@ class StoreFullError(StoreError):
     """No space left in the store."""
 
 
+class StoreRefusedError(StoreError):
+    """A store that is mounted read-only, or for which this user has no rights; another attempt changes nothing."""
+
+
 class WeightsError(DfdError):
     """Weights that are missing, have another digest than stated, or don't fit the architecture."""
 
@@ -147,6 +153,10 @@ class EvaluationError(DfdError):
 
 class EngineError(DfdError):
     """The Prefect server or the Ray cluster is missing, too small or gone."""
+
+
+class NoRoomError(EngineError):
+    """An actor that asks for more than this machine has; another attempt changes nothing."""
 
 
 class RunCancelledError(DfdError):

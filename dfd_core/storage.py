@@ -18,13 +18,14 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from dfd_core.errors import StoreError, StoreFullError
+from dfd_core.errors import StoreError, StoreFullError, StoreRefusedError
 
 PROVENANCE_KEY = b"dfd"
 _PARTIAL = ".partial-"
 _ABANDONED_AFTER_S = 3600.0
 _READ_AHEAD = 2**16  # Arrow asks for whole columns at once; with 5 MB, as is usual, two columns cost the whole file
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 _EXTRAS = {"gs": "gs", "gcs": "gs", "s3": "s3", "s3a": "s3"}
 _READ_ONLY = {
     "hf": "a repository of the hub takes a commit for each file, and few an hour",
@@ -121,6 +122,7 @@ class Store:
 
         Raises:
             StoreFullError: No space left; nothing is left behind.
+            StoreRefusedError: The store is read-only, or not this user's to write.
             StoreError: The store can't be written, or is gone.
         """
         if (reason := why_no_store(self.url())) is not None:
@@ -262,6 +264,11 @@ def fault_of(error: OSError, verb: str, place: str) -> StoreError:
         return StoreFullError(
             f"No space left while trying to {verb} {place}. Free some space and give the same command again: what is "
             "finished is kept."
+        )
+    if error.errno in _REFUSED or isinstance(error, PermissionError):  # those of buckets have no number
+        return StoreRefusedError(
+            f"Could not {verb} {place}: {error}. Make it {'readable' if verb == 'read' else 'writable'} for this user "
+            "or take another place, then give the same command again: what is finished is kept."
         )
     reason = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
     return StoreError(f"Could not {verb} {place}: {reason}")

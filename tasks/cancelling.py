@@ -5,7 +5,8 @@ A request comes from a signal, or from whoever cancels the run in the dashboard.
 1. `checkpoint` raises at a point where the work can stop without harm. Nearly every run ends so.
 2. Work that came to no checkpoint for some seconds is interrupted where it is, in the main thread and in task threads.
 3. A second signal, or work that can't be interrupted, ends the process. Nothing finished is lost by that either: a
-   file in the store is complete or absent.
+   file in the store is complete or absent. A task's thread that is deaf ends it too, also when the main thread has
+   heard and is done: whoever started the thread waits for it, and so does the interpreter at its end.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ MESSAGE = "The run was cancelled. What is finished is kept; the same command goe
 STOPPING = "dfd: stopping. What is finished is kept. The same signal once more ends at once.\n"
 INTERRUPT_AFTER_S = 3.0
 END_AFTER_S = 6.0
-"""Of a main thread that neither came to a checkpoint nor could be interrupted, so that actors are gone in 10 s."""
+"""Of a thread that neither came to a checkpoint nor could be interrupted, so that actors are gone in 10 s."""
 CLEAN_UP_WITHIN_S = 30.0
 TICK_S = 0.1
 INTERRUPT_SIGNAL = signal.SIGUSR2
@@ -35,7 +36,8 @@ _requested = threading.Event()
 _delivered = threading.Event()
 _at_once = threading.Event()
 _lock = threading.Lock()
-_task_threads: set[int] = set()
+_task_threads: dict[int, bool] = {}
+"""Threads in which tasks are at work, and whether they came to a checkpoint since the run is to stop."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -77,17 +79,19 @@ def interruptible() -> Iterator[None]:
         yield
         return
     with _lock:
-        _task_threads.add(ident)
+        _task_threads[ident] = False
     try:
         yield
     finally:
         with _lock:
-            _task_threads.discard(ident)
+            del _task_threads[ident]
 
 
 @contextmanager
 def guarded(end: Callable[[], None], signals: tuple[int, ...]) -> Iterator[None]:
     """While a run goes on: signals become requests, and a request that nobody heeds becomes an interrupt, then the end.
+
+    Task threads that are still at work when a run that was to stop is over are watched on.
 
     Args:
         end: Called before the process is ended the hard way, from a thread; must not take long.
@@ -95,12 +99,12 @@ def guarded(end: Callable[[], None], signals: tuple[int, ...]) -> Iterator[None]
     """
     over = threading.Event()
     guard = threading.Thread(target=_guard, args=(over, end), name="dfd-cancelling", daemon=True)
-    try:
-        with _handlers({**dict.fromkeys(signals, _on_signal), INTERRUPT_SIGNAL: _on_interrupt}):
-            guard.start()
+    with _handlers({**dict.fromkeys(signals, _on_signal), INTERRUPT_SIGNAL: _on_interrupt}):
+        guard.start()
+        try:
             yield
-    finally:
-        over.set()
+        finally:
+            over.set()
 
 
 @contextmanager
@@ -138,22 +142,25 @@ def _on_interrupt(_number: int, _frame: FrameType | None) -> None:
 def _guard(over: threading.Event, end: Callable[[], None]) -> None:
     since = 0.0
     interrupted = False
-    while not over.wait(TICK_S):
+    while not over.is_set() or (_requested.is_set() and _task_threads):
+        time.sleep(TICK_S)
         if not _requested.is_set():
             continue
         now = time.monotonic()
         since = since or now
         if now - since > INTERRUPT_AFTER_S and not interrupted:
             interrupted = True
-            _interrupt()
-        limit_s = CLEAN_UP_WITHIN_S if _delivered.is_set() else END_AFTER_S
+            _interrupt(main_too=not over.is_set() and not _delivered.is_set())
+        with _lock:
+            heard = (over.is_set() or _delivered.is_set()) and all(_task_threads.values())
+        limit_s = CLEAN_UP_WITHIN_S if heard else END_AFTER_S
         if _at_once.is_set() or now - since > limit_s:
             _end_the_process(end)
 
 
-def _interrupt() -> None:
+def _interrupt(main_too: bool) -> None:
     main = threading.main_thread().ident
-    if main is not None and not _delivered.is_set():
+    if main is not None and main_too:
         signal.pthread_kill(main, INTERRUPT_SIGNAL)  # also ends what the main thread waits for
     with _lock:
         for ident in _task_threads:
@@ -172,6 +179,11 @@ def _end_the_process(end: Callable[[], None]) -> None:
 def _note_delivery() -> None:
     if _on_main_thread():
         _delivered.set()
+        return
+    ident = threading.get_ident()
+    with _lock:
+        if ident in _task_threads:
+            _task_threads[ident] = True
 
 
 def _on_main_thread() -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from dfd_core.errors import EngineError
+from dfd_core.errors import EngineError, NoRoomError
 from tasks.settings import EngineSettings, apply_defaults
 
 apply_defaults()  # Ray reads its environment when it is imported
@@ -49,7 +49,8 @@ def actor_resources(settings: EngineSettings) -> dict[str, float]:
     """What an actor asks of Ray.
 
     Raises:
-        EngineError: No node has it.
+        NoRoomError: This machine has not got it.
+        EngineError: No node has it now; another may join.
     """
     cluster = ray.cluster_resources()
     gpus = settings.gpus_per_actor
@@ -59,7 +60,7 @@ def actor_resources(settings: EngineSettings) -> dict[str, float]:
     resources = {"num_cpus": cpus, "num_gpus": gpus}
     if room_for(resources) < 1:
         have = {name: cluster.get(name, 0) for name in ("CPU", "GPU")}
-        raise EngineError(
+        raise (EngineError if settings.ray_address else NoRoomError)(
             f"An actor needs {cpus:g} CPUs and {gpus:g} GPUs and no node has them: {have}. "
             "Set DFD_CPUS_PER_ACTOR and DFD_GPUS_PER_ACTOR to what a node has."
         )

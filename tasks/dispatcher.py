@@ -1,8 +1,10 @@
 """Shards of a plan on actors of a Ray cluster that may lose any of its processes and nodes at any time.
 
-The dispatcher keeps three shards on every actor: one is being prepared, one computed, one written. It counts attempts
-per shard and writes off one that failed them all, replaces actors that die or hang, uses nodes that join, and counts an
-actor only once it says it is ready. What a step costs depends on the number of actors, never on the number of shards.
+The dispatcher keeps three shards on every actor: one is being prepared, one computed, one written. Where fewer are left
+they are dealt out evenly, with a share kept for actors that are still starting, and the last only to who is idle. It
+counts attempts per shard and writes off one that failed them all, replaces actors that die or hang, uses nodes that
+join, and counts an actor only once it says it is ready. What a step costs depends on the number of actors, never on the
+number of shards.
 
 Three kinds of failure are counted apart, since they say different things. An attempt that raised, died or hung is the
 shard's own: after three the shard is quarantined. A store out of reach is no fault of the shard: after as many the run
@@ -21,7 +23,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from dfd_core.errors import DfdError, EngineError, StoreError, StoreFullError
+from dfd_core.errors import DfdError, EngineError, StoreError, StoreFullError, StoreRefusedError
 from dfd_core.features.extraction import ShardReport, find_report, write_off
 from dfd_core.features.planning import ExtractionPlan
 from dfd_core.features.spec import ExtractionSpec
@@ -30,6 +32,7 @@ from dfd_core.storage import Store
 from tasks.actors import ExtractionActor
 from tasks.cancelling import checkpoint
 from tasks.cluster import actor_resources, room_for
+from tasks.fault_log import LOGGER, FaultLog, Logger
 from tasks.in_flight import Job, Worker
 from tasks.settings import EngineSettings, apply_defaults
 
@@ -58,6 +61,7 @@ class ShardDispatcher:
         spec: How to extract.
         settings: Actors and their resources.
         on_shard: Called with each report as it comes.
+        logger: Told of every fault when it happens.
     """
 
     actor_class: type = ExtractionActor
@@ -69,8 +73,10 @@ class ShardDispatcher:
         spec: ExtractionSpec,
         settings: EngineSettings,
         on_shard: Callable[[ShardReport], None],
+        logger: Logger = LOGGER,
     ) -> None:
         self.store, self.plan, self.spec, self.settings, self.on_shard = store, plan, spec, settings, on_shard
+        self.faults = FaultLog(logger, settings.shard_attempts)
         self.fresh, self.n_fresh = iter(plan.shards), len(plan.shards)
         self.returned: deque[Job] = deque()  # without blame, so they come first
         self.failed: deque[Job] = deque()  # they come last: what ended one actor may end the next
@@ -118,7 +124,7 @@ class ShardDispatcher:
     def _grow(self, resources: dict[str, float]) -> None:
         if not self.todo:
             return
-        useful = len(self.workers) + self.todo
+        useful = sum(bool(worker.given) for worker in self.workers) + self.todo
         wanted = min(self.settings.actors or useful, useful, room_for(resources))
         remote: Any = ray.remote(self.actor_class)
         while len(self.workers) < wanted:
@@ -140,9 +146,12 @@ class ShardDispatcher:
             )
 
     def _assign(self) -> None:
+        others = sum(not worker.leaving for worker in self.workers) - 1  # those that are still starting among them
         for depth in range(1, IN_FLIGHT + 1):
             for worker in self.workers:
-                if self.todo and worker.takes(depth) and (job := self._next(alone=not worker.given)):
+                # what an actor has can't be taken back, so each other could still get as many before it gets one more
+                enough = self.todo > (depth - 1) * others
+                if enough and worker.takes(depth) and (job := self._next(alone=not worker.given)):
                     self._give(worker, job)
         if not self.todo:  # who has nothing left makes room for others, and can't die unnoticed
             for worker in [one for one in self.workers if not one.given]:
@@ -160,6 +169,8 @@ class ShardDispatcher:
         return None
 
     def _give(self, worker: Worker, job: Job) -> None:
+        if job.careful:
+            self.faults.comes_carefully(job)
         ref = worker.actor.extract.remote(job.shard, job.careful)
         if not worker.given:
             worker.since = time.monotonic()
@@ -209,12 +220,17 @@ class ShardDispatcher:
             return
         if ref == worker.ready:
             del self.worker_of[ref]
-            worker.is_ready = True
+            worker.is_ready, worker.name = True, value
             self.actor_failures = 0
             return
         self._take_back(worker, ref)
-        self._report(value)
-        worker.leaving |= value.stuck_threads > 0
+        self._finished(worker, value)
+
+    def _finished(self, worker: Worker, report: ShardReport) -> None:
+        self._report(report)
+        if report.stuck_threads and not worker.leaving:
+            worker.leaving = True
+            self.faults.threads_hang(worker, report.stuck_threads)
         if worker.leaving and not worker.given:
             self._dismiss(worker)
 
@@ -256,6 +272,7 @@ class ShardDispatcher:
         """An actor died or hangs: the first shard that it has not finished counts an attempt, others do not."""
         lost = _is_loss_of_node(error)
         jobs = self._unfinished(self._dismiss(worker))
+        self.faults.actor_lost(worker, jobs, error, with_node=lost)
         if jobs:
             first, *others = jobs
             for job in others:
@@ -290,15 +307,17 @@ class ShardDispatcher:
 
     def _failed(self, job: Job, cause: Exception) -> None:
         """An attempt failed. The shard comes again, or is written off, or the store's error ends the run."""
-        if isinstance(cause, StoreFullError):
+        if isinstance(cause, StoreFullError | StoreRefusedError):
             raise cause
         if isinstance(cause, StoreError):
             job.store_failures += 1
+            self.faults.store_failed(job, cause)
             if job.store_failures >= self.settings.shard_attempts:
                 raise cause
             self.returned.appendleft(job)  # next, or every other shard would wait for the same store first
             return
         job.failures += 1
+        self.faults.attempt_failed(job, cause)
         if job.failures < self.settings.shard_attempts:
             self.failed.append(job)
             return

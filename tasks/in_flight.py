@@ -33,6 +33,7 @@ class Worker:
 
     Attributes:
         actor: Ray's handle.
+        name: Its node's and its own, once it is ready.
         ready: The call that loads its backbones.
         is_ready: Whether that has come back.
         leaving: Whether it finishes what it has and gets no more.
@@ -44,6 +45,7 @@ class Worker:
     actor: Any
     ready: Any
     is_ready: bool = False
+    name: str = "that was not ready yet"
     leaving: bool = False
     probe: Any = None
     given: dict[Any, Job] = field(default_factory=dict)

@@ -17,8 +17,11 @@ WINDOW_S = 30.0
 FEW_ACTORS = 4
 
 
-def failed_images(report: ShardReport) -> Counter[str]:
-    """Images of a shard without a vector in some feature set, by status; one that fails in all of them counts once."""
+def failed_by_status(report: ShardReport) -> Counter[str]:
+    """Images of a shard without a vector by status, each status in the feature set where most have it.
+
+    One that fails in different ways in different feature sets is in several, so they may add up to more images.
+    """
     failed: Counter[str] = Counter()
     for counts in report.failures.values():
         failed |= Counter(counts)
@@ -27,7 +30,7 @@ def failed_images(report: ShardReport) -> Counter[str]:
 
 @dataclass
 class ActorRate:
-    """What one actor did, measured from the start of its own first shard.
+    """What one actor did, measured from the start of its own earliest shard, which need not be the first to come in.
 
     Attributes:
         started: When that was, in seconds of the monotonic clock.
@@ -38,30 +41,33 @@ class ActorRate:
     stages: Stages = field(default_factory=Stages)
     last: float = 0.0
     recent: deque[tuple[float, float, int]] = field(default_factory=deque)
-    """(begin, end, images) of the shards of the last half minute, but at least of the last."""
+    """(when it came in, seconds, images) of the shards of the last half minute, but at least of the last."""
 
     def add(self, report: ShardReport, now: float) -> None:
         """Counts a shard that came in now."""
-        self.failed += sum(failed_images(report).values())
+        self.failed += report.failed
         self.stages += report.stages
         self.last = now
-        self.recent.append((now - report.stages.seconds, now, report.samples))
+        self.started = min(self.started, now - report.stages.seconds)
+        self.recent.append((now, report.stages.seconds, report.samples))
 
     def mean(self) -> float:
         """Images a second up to its last shard."""
-        return self.stages.images / max(self.last - self.started, 1e-9)
+        return self.stages.images / max(self.last - self.started, self.stages.seconds, 1e-9)
 
     def current(self, now: float) -> float:
         """Images a second over the last half minute, or over its last shard where that took longer; 0 when silent."""
-        while len(self.recent) > 1 and self.recent[0][1] < now - WINDOW_S:
+        while len(self.recent) > 1 and self.recent[0][0] < now - WINDOW_S:
             self.recent.popleft()
         if not self.recent or self.is_silent(now):
             return 0.0
-        return sum(images for *_, images in self.recent) / max(self.last - self.recent[0][0], 1e-9)
+        began = min(end - seconds for end, seconds, _ in self.recent)
+        worked_s = sum(seconds for _, seconds, _ in self.recent)  # of one thread; several may come in at one time
+        return sum(images for *_, images in self.recent) / max(self.last - began, worked_s, 1e-9)
 
     def is_silent(self, now: float) -> bool:
         """Whether it is quiet for longer than its shards explain."""
-        longest = max((end - begin for begin, end, _ in self.recent), default=0.0)
+        longest = max((seconds for _, seconds, _ in self.recent), default=0.0)
         return now - self.last > max(WINDOW_S, 3 * longest)
 
 
@@ -77,13 +83,14 @@ class Rates:
         self.total, self.clock = total, clock
         self.actors: dict[str, ActorRate] = {}
         self.handled = self.quarantined = self.found = 0
-        self.failed: Counter[str] = Counter()
+        self.failed, self.failed_by_status = 0, Counter[str]()
 
     def add(self, report: ShardReport) -> None:
         """Counts a shard; one that was given up, or found finished in the store, is nobody's work."""
         now = self.clock()
         self.handled += report.samples
-        self.failed += failed_images(report)
+        self.failed += report.failed
+        self.failed_by_status += failed_by_status(report)
         if any(QUARANTINED in counts for counts in report.failures.values()):
             self.quarantined += report.samples
         elif not report.stages.seconds:
@@ -107,7 +114,8 @@ class Rates:
         if not self.actors:
             return 0.0
         seconds = max(a.last for a in self.actors.values()) - min(a.started for a in self.actors.values())
-        return sum(actor.stages.images for actor in self.actors.values()) / max(seconds, 1e-9)
+        seconds = max(seconds, *(actor.stages.seconds for actor in self.actors.values()), 1e-9)
+        return sum(actor.stages.images for actor in self.actors.values()) / seconds
 
     def seconds_left(self) -> float | None:
         """How long the rest takes at the present rate; `None` where nobody works."""
@@ -117,19 +125,19 @@ class Rates:
     def line(self) -> str:
         """Images, images a second, failures, what is left, and the actors, in a line."""
         seconds = self.seconds_left()
-        end = f" (about {duration(seconds)})" if seconds is not None else ""
+        end = f" (about {duration(seconds)})" if self.left and seconds is not None else ""
         notes = [f"{n:,} {what}" for n, what in ((self.quarantined, "given up"), (self.found, "found finished")) if n]
         facts = [
             f"Extracted {self.handled:,} of {self.total:,} images" + (f" ({', '.join(notes)})" if notes else ""),
-            f"{self.current():.3g} images/s",
-            f"{sum(self.failed.values()):,} failed",
+            f"{figure(self.current())} images/s",
+            f"{self.failed:,} failed",
             f"{self.left:,} left{end}",
         ]
         return ", ".join(facts) + "; " + self._actors()
 
     def failures(self) -> str:
         """Failed images by status, in words; empty where there are none."""
-        return ", ".join(f"{n:,} {status}" for status, n in self.failed.most_common())
+        return ", ".join(f"{n:,} {status}" for status, n in self.failed_by_status.most_common())
 
     def rows(self, final: bool = False) -> list[dict[str, Any]]:
         """A row for each actor and one for all, with the columns that were measured.
@@ -146,7 +154,9 @@ class Rates:
         if not final:
             seconds = self.seconds_left()
             everything["silent for"] = ""
-            everything["left"] = f"{self.left:,} images" + (f", {duration(seconds)}" if seconds is not None else "")
+            everything["left"] = f"{self.left:,} images" + (
+                f", {duration(seconds)}" if self.left and seconds is not None else ""
+            )
         if self.quarantined or self.found:
             outside = {"given up": self.quarantined, "found finished": self.found}
             rows += [{"actor": f"({what})", "images": images} for what, images in outside.items() if images]
@@ -161,9 +171,11 @@ class Rates:
         if timed and final:
             row |= {"prepare s": round(stages.prepare_s, 1), "wait s": round(stages.wait_s, 1)}
             row |= {"transfer s": round(stages.transfer_s, 1), "forward s": round(stages.forward_s, 1)}
-            row |= {"write s": round(stages.write_s, 1)}
-            row |= {"bottleneck": stages.bottleneck, "device idle": _share(stages.idle_fraction, 1)}
-            row |= {"cores to keep it busy": _rounded(stages.cores_per_device) if stages.forward_s else ""}
+            row |= {"write s": round(stages.write_s, 1), "bottleneck": stages.bottleneck}
+            row |= {"device idle": "", "cores to keep it busy": ""}
+            if stages.forward_s:
+                row["device idle"] = _share(stages.idle_fraction, 1)
+                row["cores to keep it busy"] = _rounded(stages.cores_per_device)
         elif timed:
             row |= {
                 "waits for images": _share(stages.wait_s, stages.seconds),
@@ -179,9 +191,9 @@ class Rates:
         if not rates:
             return "no actor has finished a shard yet"
         if len(rates) <= FEW_ACTORS:
-            told = " + ".join(f"{rate:.3g}" for rate in rates)
+            told = " + ".join(figure(rate) for rate in rates)
         else:
-            told = f"{min(rates):.3g} to {max(rates):.3g}, median {statistics.median(rates):.3g}"
+            told = f"{figure(min(rates))} to {figure(max(rates))}, median {figure(statistics.median(rates))}"
         silent = [name for name, actor in sorted(self.actors.items()) if actor.is_silent(now)]
         more = f" and {len(silent) - FEW_ACTORS} more" if len(silent) > FEW_ACTORS else ""
         quiet = f"; silent for long: {', '.join(silent[:FEW_ACTORS])}{more}" if silent else ""
@@ -193,6 +205,17 @@ def duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def figure(rate: float) -> str:
+    """Three digits of a rate as people write them, such as `0.25`, `31.7` or `3,760`."""
+    rounded = _rounded(rate)
+    return f"{rounded:,.0f}" if rounded >= 100 else f"{rounded:g}"
+
+
+def counted(n: int, one: str) -> str:
+    """So many of something, such as `1 shard` or `1,200 shards`."""
+    return f"{n:,} {one}{'s' * (n != 1)}"
 
 
 def _together(actors: Sequence[ActorRate]) -> ActorRate:

@@ -10,9 +10,11 @@ from prefect.client.schemas.objects import State, TaskRun
 
 from dfd_core.errors import (
     EngineError,
+    NoRoomError,
     RunCancelledError,
     StoreError,
     StoreFullError,
+    StoreRefusedError,
     UnreachableError,
     UsageError,
     WeightsUnreachableError,
@@ -22,11 +24,14 @@ from tasks.settings import EngineSettings
 
 
 def may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Whether another attempt makes sense: something out of reach may come back; a wrong input or a full disk never."""
+    """Whether another attempt makes sense.
+
+    Something out of reach may come back; a wrong input, or a disk that is full or read-only, never.
+    """
     error = state.result(raise_on_failure=False)
     if (
         cancelling.requested()
-        or isinstance(error, StoreFullError | UsageError | RunCancelledError)
+        or isinstance(error, StoreFullError | StoreRefusedError | NoRoomError | UsageError | RunCancelledError)
         or isinstance(error.__cause__, FileNotFoundError | PermissionError)
     ):
         return False

@@ -141,6 +141,7 @@ def _watched() -> Iterator[None]:
     if context is None or context.flow_run is None:
         yield
         return
+    global _runs  # noqa: PLW0603
     outermost = not _runs
     _runs.append(context.flow_run.id)
     signals = () if _has_a_runner() else STOP_SIGNALS
@@ -151,11 +152,11 @@ def _watched() -> Iterator[None]:
             with cancelling.signals_as_requests(signals):  # each flow's engine puts Prefect's handler there first
                 yield
         else:
-            with cancelling.guarded(_settle_own, signals), _asking_the_server():
+            with cancelling.guarded(functools.partial(_settle_all, _runs), signals), _asking_the_server():
                 yield
     finally:
         if outermost:
-            _runs.clear()
+            _runs = []  # a new list: the guard may still have to settle those of the old
 
 
 @contextmanager
@@ -198,6 +199,6 @@ def _has_a_runner() -> bool:
     return bool(os.environ.get("PREFECT__FLOW_RUN_ID"))
 
 
-def _settle_own() -> None:
+def _settle_all(runs: Sequence[UUID]) -> None:
     with suppress(*UNREACHABLE):  # the process ends in any case
-        settle(FlowRunFilter(id=FlowRunFilterId(any_=list(_runs))))
+        settle(FlowRunFilter(id=FlowRunFilterId(any_=list(runs))))

@@ -26,6 +26,7 @@ from tasks.cluster import available_cpus, ray_session
 from tasks.dispatcher import ShardDispatcher
 from tasks.jobs import run_jobs
 from tasks.progress import CountProgress, ExtractionProgress
+from tasks.rates import counted
 from tasks.retries import task_options
 from tasks.run_states import cancellable_task
 from tasks.settings import EngineSettings
@@ -99,12 +100,16 @@ def extract_features(config: RunConfig, inputs: RunInputs) -> None:
         logger.info("Every vector of the %d feature sets is in the store already", len(feature_sets))
     else:
         logger.info(
-            "Extracting %d images in %d shards: %d vectors are missing", plan.images, len(plan.shards), plan.missing
+            "Extracting %s in %s for %s",
+            counted(plan.images, "image"),
+            counted(len(plan.shards), "shard"),
+            counted(plan.missing, "missing vector"),
         )
         settings = EngineSettings.from_environment()
         with ray_session(settings), ExtractionProgress(plan, plan.images, logger) as progress:
             try:
-                ShardDispatcher(Store(config.store), plan, config.extraction, settings, progress.on_shard).run()
+                store = Store(config.store)
+                ShardDispatcher(store, plan, config.extraction, settings, progress.on_shard, logger).run()
             finally:
                 table_artifact("throughput", progress.throughput_rows(), "Images a second of each extraction actor")
     rows = [

@@ -25,10 +25,10 @@ from dfd_core.features.files import write_feature_file
 from dfd_core.features.planning import ExtractionPlan, Shard
 from dfd_core.features.precision import write_precision_check
 from dfd_core.features.preparation import Chunk, Input, Preparer
-from dfd_core.features.reports import Row, ShardReport, count_failures, find_report, write_off
+from dfd_core.features.reports import Row, ShardReport, find_report, report_of, write_off
 from dfd_core.features.sets import FeatureSet
 from dfd_core.features.spec import ExtractionSpec
-from dfd_core.features.stages import Stages
+from dfd_core.features.stages import SharedClock, Stages
 from dfd_core.features.statuses import NON_FINITE, OK
 from dfd_core.provenance import provenance
 from dfd_core.storage import Store
@@ -99,16 +99,15 @@ class Computed:
         for finish in self.unfinished:
             finish()
         stages = replace(self.stages, transfer_s=self.busy.transfer_s, forward_s=self.busy.forward_s)
-        started = time.perf_counter()
-        failures = {column.target.folder: count_failures(column.rows) for column in self.columns}
-        for column in self.columns:
-            facts = self._provenance(column.target, failures[column.target.folder], stages)
-            write_feature_file(self.extractor.store, self.shard.path(column.target), column.rows, column.X, facts)
-        stages = replace(stages, write_s=time.perf_counter() - started)
-        dataset = self.shard.targets[0].dataset
-        return ShardReport(
-            self.shard.name, dataset, len(self.shard), failures, stages, stuck_threads=self.stuck_threads
-        )
+        report = report_of(self.shard, {column.target.folder: column.rows for column in self.columns})
+        self.extractor.writing.begin()
+        try:
+            for column in self.columns:
+                facts = self._provenance(column.target, report.failures[column.target.folder], stages)
+                write_feature_file(self.extractor.store, self.shard.path(column.target), column.rows, column.X, facts)
+        finally:
+            write_s = self.extractor.writing.end()
+        return replace(report, stages=replace(stages, write_s=write_s), stuck_threads=self.stuck_threads)
 
     def _provenance(self, target: FeatureSet, failures: dict[str, int], stages: Stages) -> dict[str, Any]:
         return provenance(
@@ -140,6 +139,7 @@ class Extractor:
         self.backbones = {key: load(one, device, spec.runtime, spec.batch_size) for key, one in resolved.items()}
         self._unchecked = {key for key, one in resolved.items() if one.spec.precision != "float32"}
         self._computed_until_s = 0.0
+        self.writing = SharedClock()
 
     def extract(self, shard: Shard, careful: bool = False) -> ShardReport:
         """Computes a shard and writes one file for each of its feature sets.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,7 +26,7 @@ class Stages:
         transfer_s: Seconds of transfers to a GPU, which go on beside the networks.
         forward_s: Seconds in which devices computed. On a GPU from the first to the last kernel of each batch, so that
             idling for want of launches counts as busy.
-        write_s: Seconds of writing files.
+        write_s: Seconds in which processes wrote files; those of threads that write side by side count once.
     """
 
     images: int = 0
@@ -51,7 +53,7 @@ class Stages:
         """The stage that would have to become faster: what the others wait for."""
         if self.write_s > self.seconds:
             return "write"
-        if self.wait_s > 0.1 * self.seconds:
+        if self.wait_s > 0.1 * self.seconds or not self.forward_s:
             return "decode"
         return "transfer" if self.transfer_s > self.forward_s else "forward"
 
@@ -59,3 +61,25 @@ class Stages:
     def cores_per_device(self) -> float:
         """CPU cores that would prepare images as fast as one device computes them."""
         return self.prepare_cpu_s / self.forward_s if self.forward_s else 0.0
+
+
+class SharedClock:
+    """Seconds in which at least one of several threads was at work, each second told once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._at_work, self._told_until_s = 0, 0.0
+
+    def begin(self) -> None:
+        """A thread starts."""
+        with self._lock:
+            if not self._at_work:
+                self._told_until_s = time.perf_counter()
+            self._at_work += 1
+
+    def end(self) -> float:
+        """A thread ends; the seconds that none before it has told."""
+        with self._lock:
+            before_s, self._told_until_s = self._told_until_s, time.perf_counter()
+            self._at_work -= 1
+            return self._told_until_s - before_s

@@ -6,8 +6,8 @@ import time
 import pyarrow as pa
 import pytest
 
-from dfd_core.errors import StoreError, StoreFullError
-from dfd_core.storage import Store
+from dfd_core.errors import StoreError, StoreFullError, StoreRefusedError
+from dfd_core.storage import Store, fault_of
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -67,6 +67,26 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(StoreFullError, match=r"No space left.*a\.bin.*what is finished is kept"):
         store.write_bytes("a.bin", b"1" * 100)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EPERM])
+def test_a_store_that_may_not_be_written_is_an_error_of_its_own_that_says_what_to_do(tmp_path, monkeypatch, number):
+    store = Store(tmp_path)
+
+    def refused(_descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refused)
+    advice = rf"write .*a\.bin: .*{os.strerror(number)}.*writable.*the same command again: what is finished is kept"
+    with pytest.raises(StoreRefusedError, match=advice):
+        store.write_bytes("a.bin", b"1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bucket_that_says_no_is_known_without_a_number():
+    error = fault_of(PermissionError("Access Denied"), "read", "s3://b/x")
+    assert isinstance(error, StoreRefusedError)
+    assert "Could not read s3://b/x: Access Denied. Make it readable" in str(error)
 
 
 def test_a_half_written_file_is_never_listed(tmp_path):

@@ -101,6 +101,70 @@ def test_a_second_signal_or_deaf_work_ends_the_process(twice):
     assert said.splitlines()[-1] == f"dfd: {cancelling.MESSAGE}"
 
 
+DEAF_TASK = """
+import os, signal, sys, threading, time
+from concurrent.futures import ThreadPoolExecutor
+from tasks import cancelling
+cancelling.INTERRUPT_AFTER_S, cancelling.END_AFTER_S, cancelling.CLEAN_UP_WITHIN_S = 0.3, 1.0, float(sys.argv[3])
+wait_inside = sys.argv[2] == "in the run"
+
+def task():
+    with cancelling.interruptible():
+        if sys.argv[1] == "cleaning up":
+            while not cancelling.requested():
+                time.sleep(0.01)
+            try:
+                cancelling.checkpoint()
+            finally:
+                print("cleaning up", flush=True)
+                try:
+                    time.sleep(2.0)
+                except KeyboardInterrupt:
+                    pass
+                print("clean", flush=True)
+        os.open(sys.argv[1], os.O_RDONLY)
+
+pool = ThreadPoolExecutor(1)
+try:
+    with cancelling.guarded(lambda: print("told", flush=True), (signal.SIGTERM,)):
+        future = pool.submit(task)
+        print("ready", flush=True)
+        try:
+            future.result()
+        finally:
+            if wait_inside:
+                pool.shutdown()
+finally:
+    pool.shutdown()
+"""
+
+
+@pytest.mark.parametrize("where", ["in the run", "after it"])
+def test_a_task_that_hangs_in_the_system_does_not_hold_up_the_end(tmp_path, where):
+    os.mkfifo(tmp_path / "pipe")  # nobody writes to it, so to open it takes for ever
+    command = [sys.executable, "-c", DEAF_TASK, str(tmp_path / "pipe"), where, "600"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        try:
+            told, said = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 1
+    assert told == "told\n"
+    assert said.splitlines()[-1] == f"dfd: {cancelling.MESSAGE}"
+
+
+@pytest.mark.parametrize("where", ["in the run", "after it"])
+def test_a_task_that_heard_may_clean_up(where):
+    command = [sys.executable, "-c", DEAF_TASK, "cleaning up", where, "600"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        told, _ = process.communicate(timeout=60)
+    assert told == "cleaning up\nclean\n"
+
+
 def test_what_a_library_makes_of_an_interrupt_is_known_for_what_it_is():
     from tasks.run_states import _ended_on_request
 

@@ -3,7 +3,7 @@ import signal
 import pytest
 import ray
 
-from dfd_core.errors import EngineError
+from dfd_core.errors import EngineError, NoRoomError
 from tasks import cluster
 from tasks.cluster import ray_session
 from tasks.settings import EngineSettings
@@ -23,6 +23,14 @@ def test_an_address_where_no_ray_is_gives_a_clear_error(monkeypatch):
     monkeypatch.setattr(cluster.ray, "init", lambda *a, **k: (_ for _ in ()).throw(ConnectionError("refused")))
     with pytest.raises(EngineError, match=r"did not start or answer \(127\.0\.0\.1:1\): refused"):
         cluster._connect(EngineSettings(ray_address="127.0.0.1:1"))
+
+
+def test_an_actor_that_no_machine_can_hold_is_tried_again_only_where_another_node_may_join():
+    with pytest.raises(NoRoomError, match="needs 99 CPUs.* Set DFD_CPUS_PER_ACTOR"):
+        cluster.actor_resources(EngineSettings(cpus_per_actor=99))
+    with pytest.raises(EngineError, match="needs 99 CPUs") as caught:
+        cluster.actor_resources(EngineSettings(cpus_per_actor=99, ray_address="10.0.0.1:6379"))
+    assert not isinstance(caught.value, NoRoomError)
 
 
 def node(cpus, gpus=0, alive=True):

@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import itertools
 import os
 import signal
@@ -14,11 +15,12 @@ from dfd_core import in_process, pipeline
 from dfd_core.errors import (
     StoreError,
     StoreFullError,
+    StoreRefusedError,
 )
 from dfd_core.features.extraction import Extractor
 from dfd_core.features.files import read_features, read_statuses
 from dfd_core.features.planning import Shard
-from dfd_core.storage import Store
+from dfd_core.storage import Store, fault_of
 from tasks import actors
 from tasks.actors import ExtractionActor
 from tasks.settings import EngineSettings
@@ -96,10 +98,19 @@ class DiesOnce(ExtractionActor):
         return super().extract(shard, careful)
 
 
-def test_a_dead_actor_is_replaced_and_nothing_is_lost_or_done_twice(extract, run, monkeypatch):
+def test_a_dead_actor_is_replaced_and_nothing_is_lost_or_done_twice(extract, run, monkeypatch, caplog):
     config, plan, feature_sets = run
-    reports = extract(run, extractor=DiesOnce, monkeypatch=monkeypatch)
+    with caplog.at_level("INFO", "dfd"):
+        reports = extract(run, extractor=DiesOnce, monkeypatch=monkeypatch)
     assert len(reports) == len(plan.shards)
+    (lost,) = [line for line in caplog.messages if line.startswith("The actor ")]
+    (again,) = {line.split()[0] for line in caplog.messages if "failed" in line}
+    assert "/" in lost.split()[2]
+    assert "died or hangs; to be computed again: shard-" in lost
+    assert "ActorDiedError" in lost
+    assert again.rstrip(":") in lost
+    assert any(f"{again.rstrip(':')}: attempt 1 of 3 failed, it comes again" in line for line in caplog.messages)
+    assert any("is tried again alone" in line for line in caplog.messages)
     for feature_set in feature_sets:
         assert set(read_statuses(Store(config.store), feature_set.folder).values()) == {"ok"}
         assert len(read_features(Store(config.store), feature_set.folder).X) == 24
@@ -169,12 +180,16 @@ class Raises(ExtractionActor):
         raise RuntimeError("no luck")
 
 
-def test_an_exception_counts_attempts_and_stands_in_the_row(extract, run, monkeypatch):
+def test_an_exception_counts_attempts_and_stands_in_the_row(extract, run, monkeypatch, caplog):
     config, plan, feature_sets = run
     extract(run, SETTINGS.model_copy(update={"shard_attempts": 2}), Raises, monkeypatch)
     store, folder = Store(config.store), feature_sets[0].folder
     errors = store.read_table(f"{folder}/{plan.shards[0].name}.parquet")["error"].to_pylist()
     assert all("failed 2 times, the last with: RuntimeError: no luck" in error for error in errors)
+    for shard in plan.shards:
+        first, second = [line for line in caplog.messages if line.startswith(shard.name)]
+        assert first == f"{shard.name}: attempt 1 of 2 failed, it comes again. RuntimeError: no luck"
+        assert "attempt 2 of 2 failed, it is given up and its images are quarantined. RuntimeError" in second
 
 
 class Broken(ExtractionActor):
@@ -210,12 +225,14 @@ class StoreAway(ExtractionActor):
         raise StoreError("Could not write: no route to host")
 
 
-def test_a_store_out_of_reach_never_quarantines(extract, run, tmp_path, monkeypatch):
+def test_a_store_out_of_reach_never_quarantines(extract, run, tmp_path, monkeypatch, caplog):
     config, plan, feature_sets = run
     (tmp_path / "poison").write_text(plan.shards[0].name)
     settings = SETTINGS.model_copy(update={"shard_attempts": 2})
     with pytest.raises(StoreError, match="no route to host"):
         extract(run, settings, StoreAway, monkeypatch)
+    met = [line for line in caplog.messages if "met a store out of reach" in line]
+    assert ["attempt 1 of 2; it comes again at once" in met[0], "2 of 2; the extraction ends" in met[-1]] == [True] * 2
     for feature_set in feature_sets:
         statuses = read_statuses(Store(config.store), feature_set.folder)
         assert set(statuses.values()) <= {"ok"}
@@ -232,6 +249,23 @@ class DiskFull(ExtractionActor):
 def test_a_full_disk_ends_the_extraction_at_once(extract, run, monkeypatch):
     with pytest.raises(StoreFullError, match="No space left"):
         extract(run, extractor=DiskFull, monkeypatch=monkeypatch)
+
+
+class ReadOnly(ExtractionActor):
+    """Meets a store that is mounted read-only, and counts how often."""
+
+    def extract(self, shard: Shard, careful: bool):
+        with (Path(self.extractor.store.root).parent / "attempts").open("a") as file:
+            file.write(f"{shard.name}\n")
+        raise fault_of(OSError(errno.EROFS, os.strerror(errno.EROFS)), "write", shard.name)
+
+
+def test_a_store_that_is_read_only_ends_the_extraction_at_once_and_says_what_to_do(extract, run, tmp_path, monkeypatch):
+    settings = SETTINGS.model_copy(update={"actors": 1})
+    with pytest.raises(StoreRefusedError, match=r"Read-only file system\. Make it writable .* the same command again"):
+        extract(run, settings, ReadOnly, monkeypatch)
+    begun = (tmp_path / "attempts").read_text().split()
+    assert len(begun) == len(set(begun))
 
 
 def test_actors_are_gone_afterwards(extract, run, no_actor_is_left):

@@ -23,7 +23,7 @@ class Untouchable(tuple):
 def test_a_shard_moves_the_feature_sets_of_its_report_and_no_plan_is_searched():
     plan = ExtractionPlan((), Untouchable(), {"one": 10, "two": 0, "three": 0}, {"one": 50, "two": 50, "three": 50})
     progress = ExtractionProgress(plan, 90, logger)
-    progress.on_shard(ShardReport("shard-x", "d", 20, {"one": {"empty": 1}, "two": {}}, Stages(20, 2.0), "a"))
+    progress.on_shard(ShardReport("shard-x", "d", 20, {"one": {"empty": 1}, "two": {}}, 1, Stages(20, 2.0), "a"))
     assert [progress._percent(folder) for folder in ("one", "two", "three")] == [60.0, 40.0, 0.0]
     assert progress.changed == {"one", "two"}
     (whole, actor) = progress.throughput_rows()

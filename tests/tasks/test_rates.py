@@ -3,7 +3,7 @@ import pytest
 from dfd_core.features.extraction import ShardReport
 from dfd_core.features.stages import Stages
 from dfd_core.features.statuses import QUARANTINED, TRUNCATED
-from tasks.rates import Rates, duration, failed_images
+from tasks.rates import Rates, counted, duration, failed_by_status, figure
 
 
 class Clock:
@@ -14,9 +14,9 @@ class Clock:
         return self.now
 
 
-def shard(worker="a", samples=10, seconds=5.0, failures=None, **more):
+def shard(worker="a", samples=10, seconds=5.0, failures=None, failed=0, **more):
     stages = Stages(samples, seconds, **more)
-    return ShardReport("shard-x", "d", samples, failures or {"one": {}, "two": {}}, stages, worker)
+    return ShardReport("shard-x", "d", samples, failures or {"one": {}, "two": {}}, failed, stages, worker)
 
 
 def test_the_rate_follows_what_happens_now_and_the_mean_the_whole():
@@ -91,12 +91,14 @@ def test_the_line_has_all_four_facts_and_sums_up_many_actors():
 
 
 def test_an_image_that_fails_everywhere_counts_once_and_failures_are_told_by_status():
-    report = shard(failures={"one": {TRUNCATED: 2, "empty": 1}, "two": {TRUNCATED: 2}, "three": {"non_finite": 1}})
-    assert failed_images(report) == {TRUNCATED: 2, "empty": 1, "non_finite": 1}
+    failures = {"one": {TRUNCATED: 2, "empty": 1}, "two": {TRUNCATED: 2}, "three": {"non_finite": 1}}
+    report = shard(failures=failures, failed=3)
+    assert failed_by_status(report) == {TRUNCATED: 2, "empty": 1, "non_finite": 1}
     rates = Rates(100, Clock())
     rates.add(report)
     assert rates.failures() == "2 truncated, 1 empty, 1 non_finite"
-    assert rates.rows()[1]["failed"] == 4
+    assert rates.rows()[0]["failed"] == rates.rows()[1]["failed"] == 3
+    assert ", 3 failed, " in rates.line()
 
 
 def test_what_was_given_up_or_found_is_nobodys_work():
@@ -128,6 +130,43 @@ def test_columns_of_times_are_there_when_they_were_measured():
     assert [row["waits for images"] for row in rates.rows()] == ["22 %", "60 %", "10 %", "10 %", "10 %"]
     assert [row["bottleneck"] for row in rates.rows(final=True)][1:] == ["decode", "transfer", "forward", "write"]
     assert [row["write s"] for row in rates.rows(final=True)] == [6.0, 0.0, 0.0, 0.0, 6.0]
+
+
+def test_a_short_shard_that_comes_in_before_the_long_one_ahead_of_it_does_not_look_like_speed():
+    clock = Clock()
+    rates = Rates(47, clock)
+    rates.add(shard(samples=15, seconds=0.011))
+    clock.now += 0.003
+    rates.add(shard(samples=32, seconds=3.73))
+    assert rates.current() == pytest.approx(47 / 3.741)
+    assert rates.mean() == pytest.approx(47 / 3.741)
+    assert [row["images/s"] for row in rates.rows(final=True)] == [12.6, 12.6]
+    assert "47 of 47 images, 12.6 images/s, 0 failed, 0 left; 1 actor: 12.6 images/s" in rates.line()
+    assert rates.rows()[0]["left"] == "0 images"
+
+
+def test_shards_that_come_in_at_one_time_were_still_computed_one_after_the_other():
+    clock = Clock()
+    rates = Rates(1000, clock)
+    for _ in range(3):
+        rates.add(shard(samples=10, seconds=2.0))
+    assert rates.current() == pytest.approx(5)
+    assert rates.mean() == pytest.approx(5)
+
+
+def test_without_a_network_no_device_is_idle():
+    rates = Rates(100, Clock())
+    rates.add(shard(prepare_s=4.0, wait_s=3.0))
+    row = rates.rows(final=True)[0]
+    assert (row["bottleneck"], row["device idle"], row["cores to keep it busy"]) == ("decode", "", "")
+
+
+def test_figures_are_written_as_people_write_them():
+    rates = (0, 0.2512, 5, 31.72, 99.96, 999.7, 3763, 31_700.4, 2_000_000)
+    assert [figure(rate) for rate in rates] == [
+        "0", "0.251", "5", "31.7", "100", "1,000", "3,760", "31,700", "2,000,000",
+    ]  # fmt: skip
+    assert [counted(n, "shard") for n in (0, 1, 2, 1200)] == ["0 shards", "1 shard", "2 shards", "1,200 shards"]
 
 
 def test_nothing_yet_is_said_to_be_nothing():

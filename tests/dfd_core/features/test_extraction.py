@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,8 @@ from PIL import Image
 from dfd_core.augmentations import AUGMENTATIONS, augment
 from dfd_core.backbones import BackboneSpec, load, resolve
 from dfd_core.errors import StoreError, StoreFullError
-from dfd_core.features import preparation
-from dfd_core.features.extraction import Extractor, extract_here, write_off
+from dfd_core.features import extraction, preparation
+from dfd_core.features.extraction import Computed, Extractor, extract_here, write_off
 from dfd_core.features.files import read_failures, read_features, read_statuses
 from dfd_core.features.planning import plan_extraction
 from dfd_core.features.precision import read_precision_checks
@@ -210,10 +211,26 @@ def test_a_shard_says_where_its_seconds_went(store, images, feature_sets):
         (Stages(10, seconds=10, wait_s=0.5, forward_s=2, transfer_s=9), "transfer"),
         (Stages(10, seconds=10, wait_s=0.5, forward_s=9, write_s=11), "write"),
         (Stages(10, seconds=10, wait_s=0.5, forward_s=9, write_s=9.5), "forward"),
+        (Stages(10, seconds=10, wait_s=0.5), "decode"),  # without a network all is preparation
     ],
 )
 def test_the_stage_that_others_wait_for_is_named(stages, expected):
     assert stages.bottleneck == expected
+
+
+def test_files_that_are_written_side_by_side_take_their_time_once(store, images, feature_sets, monkeypatch):
+    shard = plan_extraction(store, {"d": images}, feature_sets, 10).shards[0]
+    extractor = Extractor(store, feature_sets, SPEC)
+    monkeypatch.setattr(extraction, "write_feature_file", lambda *_: time.sleep(0.1))
+    computed = [extractor.compute(extractor.prefetch(shard)) for _ in range(5)]
+    with ThreadPoolExecutor(4) as pool:
+        started = time.perf_counter()
+        stages = [report.stages for report in pool.map(Computed.write, computed[1:])]
+        wall_s = time.perf_counter() - started
+    assert 0.1 * len(feature_sets) <= sum(one.write_s for one in stages) <= wall_s
+    assert wall_s < 4 * 0.1 * len(feature_sets)  # so that they were side by side
+    time.sleep(0.5)  # nobody writes, so it is nobody's time
+    assert 0.1 * len(feature_sets) <= computed[0].write().stages.write_s < 0.1 * len(feature_sets) + 0.4
 
 
 def scan_bomb():

@@ -6,6 +6,7 @@ from dfd_core.features.extraction import find_report, write_off
 from dfd_core.features.files import read_failures, read_statuses, write_feature_file
 from dfd_core.features.ledger import FEW_FILES, ledger_path
 from dfd_core.features.planning import Shard, plan_extraction
+from dfd_core.features.reports import report_of
 from dfd_core.storage import Store
 
 
@@ -113,6 +114,18 @@ def test_a_file_that_is_there_survives_the_writing_off_of_its_shard(store, image
     write_off(store, shard, "quarantined", "killed its actor")
     assert set(read_statuses(store, feature_sets[0].folder).values()) == {"ok"}
     assert set(read_statuses(store, feature_sets[1].folder).values()) == {"quarantined"}
+
+
+def test_an_image_that_fails_differently_in_two_feature_sets_is_one_failed_image(store, images, feature_sets):
+    shard = plan(store, images, feature_sets[:2], size=100).shards[0]
+    (first, second, *others), target = [sample_id for sample_id, _ in shard.samples], shard.targets[0]
+    rows = [(first, "missing", "gone"), (second, "empty", "0 bytes"), *((one, "ok", None) for one in others)]
+    write_feature_file(store, shard.path(target), rows, np.zeros((len(rows), 8), np.float32), {})
+    report = write_off(store, shard, "timed_out", "took too long")
+    assert report.failures[target.folder] == {"missing": 1, "empty": 1}
+    assert report.failed == report.samples == len(shard)
+    assert find_report(store, shard).failed == len(shard)
+    assert report_of(shard, {"a": rows, "b": [(first, "non_finite", "NaN"), (second, "ok", None)]}).failed == 2
 
 
 def changed(feature_sets, **change):

@@ -1,0 +1,66 @@
+"""What goes wrong while shards are computed, in the log when it happens: in the end only its outcome can be seen."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from tasks.in_flight import Job, Worker
+
+LOGGER = logging.getLogger("dfd")
+MOST_CHARACTERS = 300
+
+Logger = logging.Logger | logging.LoggerAdapter[Any]
+
+
+class FaultLog:
+    """Lines about shards and actors, each with what follows from it.
+
+    Args:
+        logger: Gets them.
+        attempts: That a shard has.
+    """
+
+    def __init__(self, logger: Logger, attempts: int) -> None:
+        self.logger, self.attempts = logger, attempts
+
+    def attempt_failed(self, job: Job, error: Exception) -> None:
+        """An attempt at a shard failed, and counts."""
+        more = job.failures < self.attempts
+        self._warn(
+            f"{job.shard.name}: attempt {job.failures} of {self.attempts} failed, it "
+            + ("comes again" if more else "is given up and its images are quarantined"),
+            error,
+        )
+
+    def store_failed(self, job: Job, error: Exception) -> None:
+        """A shard met a store out of reach."""
+        more = job.store_failures < self.attempts
+        self._warn(
+            f"{job.shard.name} met a store out of reach, attempt {job.store_failures} of {self.attempts}; "
+            + ("it comes again at once" if more else "the extraction ends"),
+            error,
+        )
+
+    def actor_lost(self, worker: Worker, jobs: Sequence[Job], error: Exception, with_node: bool) -> None:
+        """An actor died or hangs, or its node is gone."""
+        what = "is lost with its node" if with_node else "died or hangs"
+        names = ", ".join(job.shard.name for job in jobs)
+        follows = f"to be computed again: {names}" if jobs else "it had nothing to do"
+        self._warn(f"The actor {worker.name} {what}; {follows}", error)
+
+    def comes_carefully(self, job: Job) -> None:
+        """A shard that may have ended an actor is tried again."""
+        self.logger.info("%s is tried again alone, with every image decoded in a process of its own", job.shard.name)
+
+    def threads_hang(self, worker: Worker, n: int) -> None:
+        """An actor has threads that don't come back."""
+        self.logger.warning(
+            "The actor %s is replaced after its present shards: %d of its decoding threads hang", worker.name, n
+        )
+
+    def _warn(self, text: str, error: Exception) -> None:
+        said = " ".join(str(error).split())  # Ray's have many lines
+        said = said if len(said) <= MOST_CHARACTERS else f"{said[:MOST_CHARACTERS]} ..."
+        self.logger.warning("%s. %s: %s", text, type(error).__name__.lstrip("_"), said)
