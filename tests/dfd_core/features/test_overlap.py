@@ -143,15 +143,16 @@ def test_a_chunk_holds_a_whole_batch_whatever_the_shard(make, batch, samples, de
         assert len(next(prepared.chunks())[0]) == expected
 
 
-@pytest.mark.parametrize(("device", "expected"), [("cpu", 99), ("cuda:1", 396)])
-def test_before_a_gpu_more_may_stand_ready(make, device, expected):
+@pytest.mark.parametrize(("device", "expected"), [("cpu", 20), ("cuda:1", 30)])
+def test_before_a_gpu_more_may_stand_ready(make, monkeypatch, device, expected):
     extractor, (shard,) = make(1)
     (backbone,) = extractor.backbones.values()
-    card = backbone.resolved.spec.card
-    scale = (224 / card.input_size) ** 2
-    backbone.batch_size = 1024
-    ahead_bytes = preparation.AHEAD_BYTES_ON_GPU if device != "cpu" else preparation.AHEAD_BYTES
-    assert int(preparation._chunk_size([backbone] * 12, ahead_bytes) / scale) == pytest.approx(expected, abs=2)
+    backbone.batch_size, extractor.device = 1024, device
+    chunk_bytes = 3 * 3 * backbone.resolved.spec.card.input_size**2
+    monkeypatch.setattr(preparation, "AHEAD_BYTES", 20 * chunk_bytes)
+    monkeypatch.setattr(preparation, "AHEAD_BYTES_ON_GPU", 30 * chunk_bytes)
+    with contextlib.closing(extractor.prefetch(shard)) as prepared:
+        assert len(next(prepared.chunks())[0]) == expected
 
 
 def test_a_report_means_that_the_files_are_there_and_a_failed_write_is_that_shards_fault(make, monkeypatch):
