@@ -80,11 +80,7 @@ def calibrated(work: Workload, wanted: str, batch_size: int | None, folder: Path
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     path = folder / f"calibration-{digest}.json"
     if (reason := why_unusable(folder)) is not None:
-        logger.warning(
-            "%s, so each process measures and compiles this network anew. Set XDG_CACHE_HOME to a folder that can be "
-            "written.",
-            reason,
-        )
+        _say_what_is_lost(reason)
         return _measure(work, wanted, batch_size, None)[:2]
     with FileLock(str(path.with_suffix(".lock"))):  # one process measures, the others wait for what it finds
         known = _read(path)
@@ -102,8 +98,7 @@ def calibrated(work: Workload, wanted: str, batch_size: int | None, folder: Path
                 work.device,
             )
         else:
-            with whole_or_absent(path) as partial:
-                partial.write_text(json.dumps(asdict(found), indent=2), encoding="utf-8")
+            _keep(found, path)
         return forward, found
 
 
@@ -183,8 +178,29 @@ def lowest_cosine(X: torch.Tensor, Y: torch.Tensor) -> float:
 
 
 def _prepared(runtime: Runtime, work: Workload, folder: Path | None) -> Forward:
-    cached_at = None if folder is None else folder / f"{runtime.name}-{runtime.version()}"
-    return runtime.prepare(work.module, work.precision, work.image_size, cached_at)
+    if folder is not None:
+        try:
+            cached_at = folder / f"{runtime.name}-{runtime.version()}"
+            return runtime.prepare(work.module, work.precision, work.image_size, cached_at)
+        except OSError as error:
+            _say_what_is_lost(f"The compiled network can't be kept in {folder} ({error.strerror or error})")
+    return runtime.prepare(work.module, work.precision, work.image_size, None)
+
+
+def _keep(found: Calibration, path: Path) -> None:
+    try:
+        with whole_or_absent(path) as partial:
+            partial.write_text(json.dumps(asdict(found), indent=2), encoding="utf-8")
+    except OSError as error:
+        _say_what_is_lost(f"{path} can't be written ({error.strerror or error})")
+
+
+def _say_what_is_lost(reason: str) -> None:
+    logger.warning(
+        "%s, so each process measures and compiles this network anew. Set XDG_CACHE_HOME to a folder that can be "
+        "written.",
+        reason,
+    )
 
 
 def _machine(work: Workload) -> dict[str, object]:

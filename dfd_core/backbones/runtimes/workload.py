@@ -63,8 +63,8 @@ def find_batch_size(forward: Forward, work: Workload, at_most: int = GPU_SIZES[-
     Raises:
         torch.OutOfMemoryError: Not even one image fits.
     """
-    sizes = GPU_SIZES if work.device.type == "cuda" else CPU_SIZES
-    sizes = tuple(size for size in sizes if size <= at_most) or (at_most,)
+    known = GPU_SIZES if work.device.type == "cuda" else CPU_SIZES
+    sizes = [size for size in known if size <= at_most] or [at_most]
     best_size, best_rate, worse = sizes[0], 0.0, 0
     rate: float | None = None
     for size in sizes:

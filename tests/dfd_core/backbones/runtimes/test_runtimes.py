@@ -291,6 +291,20 @@ def test_without_a_cache_it_goes_on_and_says_what_is_lost(unusable, images, capl
     assert "Set XDG_CACHE_HOME to a folder that can be written" in message
 
 
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_cache_that_is_full_is_none(images, caplog, monkeypatch, runtime):
+    @contextlib.contextmanager
+    def full(target):
+        yield target.with_name("partial")
+        raise OSError(28, "No space left on device")
+
+    for module in ("calibration", "openvino"):
+        monkeypatch.setattr(f"dfd_core.backbones.runtimes.{module}.whole_or_absent", full)
+    backbone = load(resolve(BackboneSpec(name="tiny_vit")), runtime=runtime)
+    assert backbone.embed([backbone.transform(image) for image in images]).shape == (3, 64)
+    assert "(No space left on device), so each process measures and compiles this network anew" in caplog.text
+
+
 def test_weights_that_must_be_downloaded_need_one(unusable):
     with pytest.raises(WeightsError, match=r"The folder .*, and memory://w\.safetensors has to .* Set XDG_CACHE_HOME"):
         from_address("memory://w.safetensors")
