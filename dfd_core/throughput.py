@@ -137,13 +137,13 @@ def measure_backbone(
         logger.info("%s: the bare network holds %s; its best batch is %d", spec.name, bare.held, bare.best_batch)
         for number in range(repeats):
             extractor.store = Store(Path(folder) / str(number))
-            usual, best, ours = (
-                _Said(f"{spec.name}: round {number + 1} of {repeats}, {what}")
-                for what in (f"bare, batch {bare.usual_batch}", f"bare, batch {bare.best_batch}", "ours")
-            )
-            expected = runs["usual"].time(functools.partial(bare.run, bare.usual_batch, usual))
-            runs["best"].time(functools.partial(bare.run, bare.best_batch, best))
-            reports = runs["ours"].time(functools.partial(_extract, extractor, feature_set, table, ours))
+            where = f"{spec.name}: round {number + 1} of {repeats}"
+            said = _Said(f"{where}, bare, batch {bare.usual_batch}")
+            expected = runs["usual"].time(functools.partial(bare.run, bare.usual_batch, said))
+            said = _Said(f"{where}, bare, batch {bare.best_batch}")
+            runs["best"].time(functools.partial(bare.run, bare.best_batch, said))
+            said = _Said(f"{where}, ours")
+            reports = runs["ours"].time(functools.partial(_extract, extractor, feature_set, table, said))
         found = read_features(extractor.store, feature_set.folder)
     rows, missing = found.rows(table["sample_id"].to_pylist()[: len(expected)])
     assert not missing.any(), "every image was extracted"
