@@ -1,8 +1,9 @@
 """How fast extraction is on this machine with a backbone of one's own, against the bare network.
 
 The reference is a plain loop of eager torch in float32 over tensors that are ready in memory, with the same threads of
-torch: no reading, no decoding, no resize, no writing. Ours goes from files to Parquet. Both are run by turns and the
-median of the repeats counts. Needs neither Prefect nor Ray, so a GPU machine without them can run it::
+torch: no reading, no decoding, no resize, no writing. Ours goes from files to Parquet. Both are run by turns over the
+same number of images, and the median of the repeats counts. Needs neither Prefect nor Ray, so a GPU machine without
+them can run it::
 
     python -m dfd_core.throughput clip_vit_b16 --device cuda --images 20000
 """
@@ -10,8 +11,10 @@ median of the repeats counts. Needs neither Prefect nor Ray, so a GPU machine wi
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import json
+import logging
 import resource
 import statistics
 import sys
@@ -26,20 +29,22 @@ import numpy as np
 import pyarrow as pa
 
 from dfd_core.augmentations import AUGMENTATIONS
-from dfd_core.backbones import BackboneSpec, load, resolve
-from dfd_core.errors import DfdError, ImageError, UsageError
+from dfd_core.backbones import BackboneSpec, resolve
+from dfd_core.bare_network import BareNetwork, cosines
+from dfd_core.errors import DfdError, UsageError
 from dfd_core.features.extraction import Extractor, ShardReport
-from dfd_core.features.files import read_features
+from dfd_core.features.files import read_failures, read_features
 from dfd_core.features.planning import plan_extraction
 from dfd_core.features.sets import FeatureSet
 from dfd_core.features.spec import ExtractionSpec
 from dfd_core.features.stages import Stages
+from dfd_core.manifests.listing import IMAGE_SUFFIXES
+from dfd_core.manifests.schema import some
 from dfd_core.storage import Store
 
-REFERENCE_BATCH = 32
-REFERENCE_IMAGES = 256
-"""Ready tensors that the reference holds; with more images it goes over them again."""
+logger = logging.getLogger(__name__)
 IMAGE_SIDE = 256
+_SAID_EVERY_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,8 @@ def measure_backbone(
 ) -> list[Measurement]:
     """Compares extraction with the bare forward pass in float32, at the usual batch of 32 and at torch's own best.
 
+    All images are extracted once before anything is measured, so that none of them is counted that can't be used.
+
     Args:
         spec: The backbone.
         files: Images.
@@ -114,78 +121,57 @@ def measure_backbone(
         goal: The ratio that is wanted.
 
     Raises:
-        UsageError: There are no images, or the backbone is no network.
+        UsageError: There are no images, one of them can't be used, or the backbone is no network.
     """
-    if not files or spec.card.library == "spectrum":
-        raise UsageError("Throughput needs images and a backbone that is a network; the spectrum has no forward pass.")
+    if spec.card.library == "spectrum":
+        raise UsageError("Throughput needs a backbone that is a network; the spectrum has no forward pass.")
+    if not files:
+        raise UsageError("Throughput needs images, and there are none: give a folder of sound images.")
     table = _table(files)
-    bare = _Bare(spec, device, table)
     runs = {"usual": _Runs(), "best": _Runs(), "ours": _Runs()}
     feature_set = FeatureSet(dataset="t", augmentation=AUGMENTATIONS["none"], backbone=resolve(spec))
     with tempfile.TemporaryDirectory(prefix="dfd-throughput-") as folder:
         extractor = Extractor(Store(Path(folder) / "warm"), [feature_set], extraction, device)
-        _extract(extractor, feature_set, table.slice(0, 64))
+        _extract(extractor, feature_set, table, _Said(f"{spec.name}: every image once, to see that it can be used"))
+        bare = BareNetwork(spec, device, table, extraction.decode)
+        logger.info("%s: the bare network holds %s; its best batch is %d", spec.name, bare.held, bare.best_batch)
         for number in range(repeats):
             extractor.store = Store(Path(folder) / str(number))
-            expected = runs["usual"].time(lambda: bare.run(REFERENCE_BATCH))
-            runs["best"].time(lambda: bare.run(bare.best_batch))
-            reports = runs["ours"].time(lambda: _extract(extractor, feature_set, table))
+            where = f"{spec.name}: round {number + 1} of {repeats}"
+            said = _Said(f"{where}, bare, batch {bare.usual_batch}")
+            expected = runs["usual"].time(functools.partial(bare.run, bare.usual_batch, said))
+            said = _Said(f"{where}, bare, batch {bare.best_batch}")
+            runs["best"].time(functools.partial(bare.run, bare.best_batch, said))
+            said = _Said(f"{where}, ours")
+            reports = runs["ours"].time(functools.partial(_extract, extractor, feature_set, table, said))
         found = read_features(extractor.store, feature_set.folder)
-    rows, missing = found.rows(table["sample_id"].to_pylist()[:REFERENCE_IMAGES])
-    assert not missing.any(), "every image was good enough for the reference"
+    rows, missing = found.rows(table["sample_id"].to_pylist()[: len(expected)])
+    assert not missing.any(), "every image was extracted"
     cosine, centred = cosines(found.X[rows], expected)
     facts = extractor.backbones[feature_set.backbone.key()].facts()
     details = {**_stages(reports), **facts, "centred_cosine": centred, "images": len(table)}
-    details["torch_best_batch"] = bare.best_batch
+    details |= {"torch_best_batch": bare.best_batch, "reference_holds": bare.held}
     lines = []
-    for key, batch in (("usual", REFERENCE_BATCH), ("best", bare.best_batch)):
+    for key, batch in (("usual", bare.usual_batch), ("best", bare.best_batch)):
         for unit, mine, theirs in zip(
             ("wall", "CPU"), runs["ours"].per_image(len(table)), runs[key].per_image(len(table)), strict=True
         ):
             name = f"{spec.name} {spec.precision} / bare forward, batch {batch} ({unit} ms/image)"
             lines.append(Measurement(name, theirs, mine, theirs / mine, goal, cosine, details))
-    return lines if bare.best_batch != REFERENCE_BATCH else lines[:2]
+    return lines if bare.best_batch != bare.usual_batch else lines[:2]
 
 
-class _Bare:
-    """The reference: eager float32 on tensors that are ready."""
+class _Said:
+    """Says how far one run is, at its start and every few seconds."""
 
-    def __init__(self, spec: BackboneSpec, device: str, table: pa.Table) -> None:
-        import torch
+    def __init__(self, what: str) -> None:
+        self.what, self.said_s = what, time.monotonic()
+        logger.info("%s", what)
 
-        from dfd_core.backbones.runtimes import RUNTIMES
-        from dfd_core.backbones.runtimes.calibration import find_batch_size
-        from dfd_core.features.decoding import decode
-
-        exact = spec.model_copy(update={"precision": "float32", "resize": "pillow"})
-        backbone: Any = load(resolve(exact), device, "torch", REFERENCE_BATCH)
-        try:
-            urls = table["url"].to_pylist()[:REFERENCE_IMAGES]
-            pixels = [backbone.transform(decode(Path(url).read_bytes())) for url in urls]
-        except ImageError as error:
-            raise UsageError(f"An image can't be used ({error}): give a folder of sound images.") from error
-        self.n = len(table)
-        self.inputs = backbone.split.scaling.scaled(torch.from_numpy(np.stack(pixels))).to(backbone.device)
-        self.forward = RUNTIMES["torch"].prepare(backbone._module, "float32", backbone.split.side, None)
-        self.best_batch, _ = find_batch_size(self.forward, backbone._work)
-
-    def run(self, batch: int) -> np.ndarray:
-        """Runs over as many images as there are; returns the vectors of those it holds, (min(N, 256), D) float32."""
-        import torch
-
-        parts, left = [], self.n
-        while left > 0:
-            for start in range(0, min(left, len(self.inputs)), batch):
-                parts.append(self.forward(self.inputs[start : start + batch]))
-            left -= len(self.inputs)
-        result: np.ndarray = torch.cat(parts)[: len(self.inputs)].cpu().numpy()
-        return result
-
-
-def cosines(X: np.ndarray, Y: np.ndarray) -> tuple[float, float]:
-    """The lowest cosine between rows of two (N, D) arrays, as they are and after the mean of `Y` is taken off both."""
-    mean = Y.mean(axis=0, dtype=np.float64)
-    return _lowest_cosine(X.astype(np.float64), Y), _lowest_cosine(X - mean, Y - mean)
+    def __call__(self, done: int, total: int) -> None:
+        if time.monotonic() - self.said_s >= _SAID_EVERY_S:
+            self.said_s = time.monotonic()
+            logger.info("%s: %s of %s images", self.what, f"{done:,}", f"{total:,}")
 
 
 def make_images(folder: Path, count: int, seed: int = 0) -> list[Path]:
@@ -203,9 +189,21 @@ def make_images(folder: Path, count: int, seed: int = 0) -> list[Path]:
     return paths
 
 
-def _extract(extractor: Extractor, feature_set: FeatureSet, table: pa.Table) -> list[ShardReport]:
+def _extract(extractor: Extractor, feature_set: FeatureSet, table: pa.Table, said: _Said) -> list[ShardReport]:
     plan = plan_extraction(extractor.store, {feature_set.dataset: table}, [feature_set], extractor.spec.shard_size)
-    return list(extractor.extract_all(plan.shards))
+    reports, done = [], 0
+    for report in extractor.extract_all(plan.shards):
+        reports.append(report)
+        done += report.samples
+        said(done, len(table))
+    failures = read_failures(extractor.store, feature_set.folder)
+    if failures:
+        urls = dict(zip(table["sample_id"].to_pylist(), table["url"].to_pylist(), strict=True))
+        named = [f"{urls[sample_id]} ({status}: {error})" for sample_id, status, error in failures]
+        raise UsageError(
+            f"{len(named)} of {len(table)} images can't be used: {some(named)}. Give a folder of sound images."
+        )
+    return reports
 
 
 def _stages(reports: Iterable[ShardReport]) -> dict[str, Any]:
@@ -224,10 +222,6 @@ def _stages(reports: Iterable[ShardReport]) -> dict[str, Any]:
 def _table(files: Sequence[Path]) -> pa.Table:
     by_id = {hashlib.sha256(path.read_bytes()).hexdigest(): str(path) for path in files}  # equal files count once
     return pa.table({"sample_id": list(by_id), "url": list(by_id.values())})
-
-
-def _lowest_cosine(X: np.ndarray, Y: np.ndarray) -> float:
-    return float(((X * Y).sum(axis=1) / np.linalg.norm(X, axis=1) / np.linalg.norm(Y, axis=1)).min())
 
 
 def _cpu_s() -> float:
@@ -259,26 +253,36 @@ def measure_and_tell(
         extraction: How ours extracts.
         device: In torch's words.
         log: Where JSON lines are added.
-    """
-    from dfd_core.manifests.listing import IMAGE_SUFFIXES
 
+    Raises:
+        UsageError: There is no such folder, or an image or a backbone can't be used.
+    """
     folder, count = images
     with tempfile.TemporaryDirectory(prefix="dfd-images-") as made:
-        if folder is None:
-            files = make_images(Path(made), count)
-        else:
-            files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)[:count]
-        print(f"{'':<58} {'reference':>10} {'ours':>10}")
-        for spec in specs:
+        files = make_images(Path(made), count) if folder is None else _images_in(folder)[:count]
+        for number, spec in enumerate(specs):
             lines = measure_backbone(spec, files, extraction, device)
+            if number == 0:
+                print(f"{'':<58} {'reference':>10} {'ours':>10}")
             tell(lines, log)
             facts = lines[0].details
             print(
                 f"  {facts['runtime']} {facts['version']}, batch {facts['batch_size']} on {facts['device']}; "
                 f"bottleneck: {facts['bottleneck']}; device idle {100 * facts['device_idle']:.1f} %; an image takes "
                 f"{facts['prepare_cpu_ms']:.2f} ms of a core to prepare, {facts['transfer_ms']:.2f} ms of transfer, "
-                f"{facts['forward_ms']:.2f} ms of the network: {facts['cores_per_device']:.2f} cores keep one busy"
+                f"{facts['forward_ms']:.2f} ms of the network: {facts['cores_per_device']:.2f} cores keep one busy; "
+                f"the reference holds {facts['reference_holds']}"
             )
+
+
+def _images_in(folder: Path) -> list[Path]:
+    """The images below a folder, by their extensions, sorted."""
+    if not folder.is_dir():
+        raise UsageError(f"There is no folder {folder}. Check `--folder`; without it, images are made.")
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    if not files:
+        raise UsageError(f"There is no image in the folder {folder}. Check `--folder`; without it, images are made.")
+    return files
 
 
 def main() -> None:
@@ -293,6 +297,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--log", type=Path, default=Path("benchmarks.jsonl"))
     given = parser.parse_args()
+    logging.basicConfig(format="%(asctime)s | %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("dfd_core").setLevel(logging.INFO)
     try:
         specs = [BackboneSpec(name=name, weights=given.weights, precision=given.precision) for name in given.backbones]
         extraction = ExtractionSpec(threads=given.threads, shard_size=max(64, given.images // 8))

@@ -71,7 +71,7 @@ def _start_flow(step: str, config: RunConfig) -> None:
             "bucket, or add --local."
         )
     apply_defaults()
-    _log_plainly("dfd")
+    log_plainly("dfd")
     log = logging.getLogger("dfd")
     found = server.find_or_start(EngineSettings.from_environment().server_port, log.info)
     log.info("The Prefect server %s at %s", "is started" if found.started else "runs", found.dashboard_url)
@@ -101,7 +101,7 @@ def _mark_gone(log: logging.Logger) -> None:
 def _start_here(step: str, config: RunConfig) -> None:
     from flows import outcome
 
-    _log_plainly("dfd_core")
+    log_plainly("dfd_core")
     started = time.monotonic()
     address, text = outcome.of_step_here(step, config)
     logging.getLogger("dfd_core").info("%s took %.0f s", step, time.monotonic() - started)
@@ -109,7 +109,8 @@ def _start_here(step: str, config: RunConfig) -> None:
     print(address)
 
 
-def _log_plainly(name: str) -> None:
+def log_plainly(name: str) -> None:
+    """Shows what a logger says on standard error, with the time of day."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s | %(message)s", datefmt="%H:%M:%S"))
     logger = logging.getLogger(name)

@@ -34,11 +34,13 @@ def throughput(
     from dfd_core.config import load_config
     from dfd_core.errors import UsageError
     from dfd_core.throughput import measure_and_tell
+    from flows.starting import log_plainly
 
     run = load_config(config)
     specs = [BackboneSpec(name=name) for name in backbone] if backbone else list(run.backbones)
     networks = [spec for spec in specs if BACKBONES[spec.name].library != "spectrum"]
     if not networks:
         raise UsageError("There is no network among the backbones, and only networks have a forward pass to measure.")
+    log_plainly("dfd_core")
     measure_and_tell(networks, (folder, images), run.extraction, device, log)
     print(log)

@@ -16,8 +16,7 @@ from dfd_core.errors import ManifestError
 from dfd_core.manifests.groups import join_groups, named_groups
 from dfd_core.manifests.headers import OK
 from dfd_core.manifests.layouts import detect, parse
-from dfd_core.manifests.listing import Files, is_image, list_folder
-from dfd_core.manifests.schema import some
+from dfd_core.manifests.listing import Files, list_images
 
 MOST_PIXELS = 100_000_000  # as many as extraction decodes by default
 
@@ -69,14 +68,8 @@ def from_folders(urls: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
     parts: list[pd.DataFrame] = []
     notes: list[str] = []
     for url in urls:
-        files = list_folder(url)
-        keep = [is_image(path) for path in files.paths]
-        images = files.select(keep)
-        if not len(images):
-            raise ManifestError(f"There is no image in the folder {url}; it has {len(files)} other files.")
-        if len(images) < len(files):
-            others = [path for path, kept in zip(files.paths, keep, strict=True) if not kept]
-            notes.append(f"{len(others)} files in {url} are hidden or no images by their extension: {some(others)}")
+        images, more = list_images(url)
+        notes += more
         parts += _datasets(url, images, notes)
     frame = pd.concat(parts, ignore_index=True)
     twice = frame.groupby("dataset")["base"].nunique()

@@ -44,6 +44,17 @@ def whole_or_absent(target: Path) -> Iterator[Path]:
             _remove(partial)
 
 
+def why_unusable(folder: Path) -> str | None:
+    """Why nothing can be kept in a folder; `None` where it can. The folder is made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"The folder {folder} can't be made ({error.strerror or error})"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"The folder {folder} can't be written"
+    return None
+
+
 def _sweep(folder: Path) -> None:
     """Removes what nobody is writing: its lock is free, or it has none and is older than a day."""
     for partial in folder.glob(f"{_PARTIAL}*"):

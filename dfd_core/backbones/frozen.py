@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from dfd_core.backbones.runtimes import RUNTIMES
-from dfd_core.backbones.runtimes.calibration import REFERENCE, Workload, calibrated, lowest_cosine
+from dfd_core.backbones.runtimes.calibration import REFERENCE, calibrated, lowest_cosine
+from dfd_core.backbones.runtimes.workload import Workload
 from dfd_core.backbones.specs import Agreement, Busy, ResolvedBackbone
 from dfd_core.backbones.transforms import SplitTransform, Transform
 from dfd_core.backbones.weights import cache_folder

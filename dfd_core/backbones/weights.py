@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from dfd_core.backbones.caching import whole_or_absent
+from dfd_core.backbones.caching import whole_or_absent, why_unusable
 from dfd_core.errors import WeightsError, WeightsUnreachableError
 
 _CHUNK_BYTES = 8 * 1024 * 1024
@@ -96,6 +96,7 @@ def from_address(address: str, fetch: bool = True) -> WeightsFile:
     if not target.is_file():
         if not fetch:
             raise WeightsError(f"The weights {address} are not on this machine yet, they would be kept in {target}.")
+        _check_room(target.parent, address, "XDG_CACHE_HOME")
         _download(fs, path, address, target)
     return WeightsFile(target, f"{address} (kept in {target})")
 
@@ -122,6 +123,7 @@ def from_hub(files: HubFiles, fetch: bool = True) -> WeightsFile:
     wanted = f"{' or '.join(files.names)} of the repository {files.repo} on {constants.ENDPOINT}"
     if not fetch:
         raise WeightsError(f"This machine has no copy of {wanted} yet.")
+    _check_room(Path(constants.HF_HUB_CACHE), wanted, "HF_HUB_CACHE")
     for name in files.names:
         try:
             path = hf_hub_download(files.repo, name, revision=files.revision)
@@ -143,6 +145,14 @@ def from_hub(files: HubFiles, fetch: bool = True) -> WeightsFile:
             ) from error
         return WeightsFile(Path(path), f"{files.repo}/{name} on the hub")
     raise WeightsError(f"There is no {wanted}. {OWN_FILE}")
+
+
+def _check_room(folder: Path, wanted: str, variable: str) -> None:
+    if (reason := why_unusable(folder)) is not None:
+        raise WeightsError(
+            f"{reason}, and {wanted} has to be downloaded into it. Set {variable} to a folder that can be written. "
+            f"{OWN_FILE}"
+        )
 
 
 def _filesystem(address: str) -> tuple[fsspec.AbstractFileSystem, str]:

@@ -190,7 +190,7 @@ class Extractor:
         Returns:
             What `compute` takes, which closes it; else it is to be closed.
         """
-        return Preparer(self.backbones, shard, self.spec, careful)
+        return Preparer(self.backbones, shard, self.spec, careful, self.device)
 
     def compute(self, prepared: Preparer) -> Computed:
         """Runs the networks over a shard. To be called from one thread only.

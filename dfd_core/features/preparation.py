@@ -36,7 +36,8 @@ Chunk = tuple[list[str], list[list[Input]]]
 """Sample ids, and for each feature set what its backbone gets of each sample, or the error in its place."""
 
 AT_LEAST = 16
-AHEAD_BYTES = 512 * 2**20
+AHEAD_BYTES, AHEAD_BYTES_ON_GPU = 512 * 2**20, 2048 * 2**20
+"""What may stand ready before the networks; a GPU that is fast only with large batches is worth more of it."""
 CHILD_START_S = 60.0
 _BYTES_PER_PIXEL = 20  # what decoding takes at its worst
 
@@ -49,15 +50,21 @@ class Preparer:
         shard: What to prepare, and for which feature sets.
         spec: Policy, threads and time limit.
         careful: Decode in a process of its own.
+        device: Where the backbones run, for torch.
     """
 
     def __init__(
-        self, backbones: Mapping[str, LoadedBackbone], shard: Shard, spec: ExtractionSpec, careful: bool = False
+        self,
+        backbones: Mapping[str, LoadedBackbone],
+        shard: Shard,
+        spec: ExtractionSpec,
+        careful: bool = False,
+        device: str = "cpu",
     ) -> None:
         self.shard, self.spec, self.began_s = shard, spec, time.perf_counter()
         self.wanted = _grouped(backbones, shard.targets)
-        size = _chunk_size([backbones[target.backbone.key()] for target in shard.targets])
-        size = min(size, max(AT_LEAST, len(shard) // 4))  # else nothing is prepared ahead in a small shard
+        ahead_bytes = AHEAD_BYTES_ON_GPU if device.startswith("cuda") else AHEAD_BYTES
+        size = _chunk_size([backbones[target.backbone.key()] for target in shard.targets], ahead_bytes)
         self._parts = (shard.samples[start : start + size] for start in range(0, len(shard), size))
         self._ahead: deque[list[tuple[str, str, Ticket[list[Input]]]]] = deque()
         self._being_read: set[str] = set()
@@ -142,12 +149,13 @@ def _transformed(backbone: LoadedBackbone, image: Image) -> Input:
         return error
 
 
-def _chunk_size(backbones: Sequence[LoadedBackbone]) -> int:
+def _chunk_size(backbones: Sequence[LoadedBackbone], ahead_bytes: int) -> int:
     """At least the largest batch, unless three chunks of it, one of them the next shard's, took too much memory.
 
     Args:
         backbones: That of each feature set.
+        ahead_bytes: What may be prepared ahead.
     """
     side = max(backbone.resolved.spec.card.input_size or 256 for backbone in backbones)
     per_image = len(backbones) * 3 * side**2
-    return max(1, min(max(AT_LEAST, *(one.batch_size for one in backbones)), AHEAD_BYTES // (3 * per_image)))
+    return max(1, min(max(AT_LEAST, *(one.batch_size for one in backbones)), ahead_bytes // (3 * per_image)))

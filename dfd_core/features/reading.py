@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
-
-import fsspec
 
 import dfd_core.datasets.archives.slices  # noqa: F401 - makes fsspec know slice://
 from dfd_core.errors import ImageError, StoreError
 from dfd_core.features.statuses import CHANGED, MISSING
+from dfd_core.manifests.headers_stored import read_file
+from dfd_core.manifests.unreadable import folder_gone, is_lasting, made_up_id
 from dfd_core.specs import is_url
 
 
@@ -22,17 +21,20 @@ def read_original(url: str, sample_id: str) -> bytes:
 
     Raises:
         ImageError: `missing` where there is no such file or it may not be read, `changed` where its digest is another.
-        StoreError: The place itself can't be reached; worth another attempt.
+        StoreError: The place itself can't be reached, or the folder of the file is gone with it; worth another attempt.
     """
     try:
-        if is_url(url):
-            fs, path = fsspec.core.url_to_fs(url)
-            data = bytes(fs.cat_file(path))
-        else:
-            data = Path(url).read_bytes()
-    except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
-        raise ImageError(MISSING, f"{url}: {error.strerror or type(error).__name__}") from error
+        data = read_file(url)
     except Exception as error:
+        folder = folder_gone(error)
+        if folder is not None and sample_id != made_up_id(url):  # else it was not there in the first place
+            raise StoreError(
+                f"Could not read {url}: its folder {folder} is gone. Mount or restore it, then give the same command "
+                "again: what is finished is kept."
+            ) from None  # its cause would say that no other attempt is worth it
+        if is_lasting(error):
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise ImageError(MISSING, f"{url}: {reason}") from error
         if not isinstance(error, OSError) and not is_url(url):
             raise
         # clients of URLs have errors of their own, which are no fault of the image either

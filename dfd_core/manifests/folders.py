@@ -8,8 +8,8 @@ from dfd_core.datasets.sources import FolderSource, Layout
 from dfd_core.errors import ManifestError
 from dfd_core.manifests.drafts import Draft, check_both_classes, families
 from dfd_core.manifests.layouts import check_all_fit, detect, parse
-from dfd_core.manifests.listing import Files, is_image, list_folder, open_url
-from dfd_core.manifests.schema import REAL, some
+from dfd_core.manifests.listing import list_images, open_url
+from dfd_core.manifests.schema import REAL
 
 _HINT = (
     "`folders:` may list several folders, so that photographs in one can be paired with the images of a generator "
@@ -40,7 +40,7 @@ def draft_folders(source: FolderSource) -> Draft:
 
 
 def _add_folder(draft: Draft, source: FolderSource, url: str, name: str) -> Layout:
-    files, notes = _images(url)
+    files, notes = list_images(url)
     directories = [path.rpartition("/")[0] for path in files.paths]
     examples = dict(zip(reversed(directories), reversed(files.paths), strict=True))
     counts = Counter(directories)
@@ -59,18 +59,6 @@ def _add_folder(draft: Draft, source: FolderSource, url: str, name: str) -> Layo
     draft.files.extend(files)
     draft.notes += notes
     return layout
-
-
-def _images(url: str) -> tuple[Files, list[str]]:
-    found = list_folder(url)
-    keep = [is_image(path) for path in found.paths]
-    others = [path for path, kept in zip(found.paths, keep, strict=True) if not kept]
-    if len(others) == len(found):
-        reason = f"only {len(others)} other files: {some(others)}" if others else "it is empty"
-        raise ManifestError(f"There is no image in the folder {url}; {reason}. Check the path and the extensions.")
-    images = found.select(keep)
-    notes = [f"{len(others)} files in {url} are hidden or no images by their extension: {some(others)}"]
-    return images, notes if others else []
 
 
 def _said(source: FolderSource, layout: Layout, url: str, directory: str) -> tuple[int, str, str | None, str | None]:

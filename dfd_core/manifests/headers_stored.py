@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from pathlib import Path
 
@@ -9,12 +10,14 @@ import fsspec
 import PIL
 import pyarrow as pa
 import pyarrow.compute as pc
+from fsspec.implementations.local import LocalFileSystem
 
 from dfd_core.datasets.cards import Progress
 from dfd_core.manifests.headers import CHANGED, MISSING, SCHEMA, Header, read_header, to_table
 from dfd_core.manifests.manifest import Manifest
 from dfd_core.manifests.remembered import Remembered
 from dfd_core.manifests.side_by_side import in_batches, threads_for
+from dfd_core.manifests.unreadable import instead_of_a_file
 from dfd_core.specs import is_url
 from dfd_core.storage import Store
 
@@ -75,12 +78,12 @@ def read_file(url: str) -> bytes:
     """All bytes of a file.
 
     Raises:
-        OSError: It can't be read.
+        OSError: It can't be read, or is a pipe or something else that is no file.
     """
-    if not is_url(url):
-        return Path(url).read_bytes()
-    fs, path = fsspec.core.url_to_fs(url)
-    return bytes(fs.cat_file(path))
+    fs, path = fsspec.core.url_to_fs(url) if is_url(url) else (None, url)
+    if (fs is None or isinstance(fs, LocalFileSystem)) and (instead := instead_of_a_file(path)) is not None:
+        raise FileNotFoundError(errno.ENOENT, instead, path)
+    return Path(path).read_bytes() if fs is None else bytes(fs.cat_file(path))
 
 
 def _read(url: str, sample_id: str) -> Header:

@@ -18,6 +18,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 import dfd_core.datasets.archives.slices  # noqa: F401 - makes fsspec know slice://
 from dfd_core.errors import ManifestError
+from dfd_core.manifests.schema import some
 from dfd_core.storage import missing_client
 
 IMAGE_SUFFIXES = frozenset(
@@ -28,7 +29,7 @@ IMAGE_SUFFIXES = frozenset(
 _STAMPS = ("ETag", "etag", "md5Hash", "checksum", "CRC", "sha", "blob_id", "mtime", "LastModified", "last_modified")
 _LATER_STAMPS = ("modified", "updated", "created")
 _FEW = 16
-_MISSING = -1
+_MISSING, _NO_FILE = -1, -2
 
 
 @dataclass
@@ -40,7 +41,7 @@ class Files:
         urls: An absolute local path, or an fsspec URL that can be opened by itself.
         filesystems: Where to read each.
         locations: Each one's path inside its file system.
-        sizes: Bytes; -1 for a file that is not there.
+        sizes: Bytes; -1 for a file that is not there, -2 for a pipe or something else that is no file.
         stamps: A checksum, or the time of the last change, whatever the file system has.
     """
 
@@ -171,6 +172,28 @@ def list_folder(url: str) -> Files:
     return Files(paths, addresses, [fs] * len(rows), locations, [r[1] for r in rows], [r[2] for r in rows])
 
 
+def list_images(url: str) -> tuple[Files, list[str]]:
+    """The images below a folder, by their extensions, and notes on what else is there.
+
+    Raises:
+        ManifestError: As for `list_folder`, or there is no image.
+    """
+    found = list_folder(url)
+    sized = list(zip(found.paths, found.sizes, strict=True))
+    keep = [is_image(path) and size != _NO_FILE for path, size in sized]
+    pipes = [path for path, size in sized if size == _NO_FILE]
+    others = [path for path, size in sized if not is_image(path) and size != _NO_FILE]
+    if not any(keep):
+        reason = f"only {len(others) + len(pipes)} other files: {some(others + pipes)}" if len(found) else "it is empty"
+        raise ManifestError(f"There is no image in the folder {url}; {reason}. Check the path and the extensions.")
+    notes = (
+        [f"{len(others)} files in {url} are hidden or no images by their extension: {some(others)}"] if others else []
+    )
+    if pipes:
+        notes.append(f"{len(pipes)} in {url} are pipes, sockets or devices and no files, and left out: {some(pipes)}")
+    return found.select(keep), notes
+
+
 def _look_up(fs: fsspec.AbstractFileSystem, locations: list[str]) -> dict[str, tuple[int, str]]:
     """Size and stamp of named files; what is not there is not in the answer.
 
@@ -234,7 +257,8 @@ def _walk(folder: str, prefix: str, above: frozenset[tuple[int, int]]) -> Iterat
                 yield path, _MISSING, ""
                 continue
             if not entry.is_dir():
-                yield path, status.st_size, str(status.st_mtime_ns)
+                size = status.st_size if stat.S_ISREG(status.st_mode) else _NO_FILE
+                yield path, size, str(status.st_mtime_ns)
                 continue
             identity = (status.st_dev, status.st_ino)
             if identity in above:

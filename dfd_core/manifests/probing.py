@@ -19,6 +19,7 @@ from dfd_core.datasets.cards import Progress
 from dfd_core.errors import ManifestError
 from dfd_core.manifests.listing import Files
 from dfd_core.manifests.schema import some
+from dfd_core.manifests.unreadable import instead_of_a_file, is_out_of_reach, made_up_id
 
 logger = logging.getLogger(__name__)
 _LOCAL_THREADS, _REMOTE_THREADS = 8, 32
@@ -69,12 +70,13 @@ def probe(
         row fails in extraction, as others do that hold no image.
 
     Raises:
-        ManifestError: Most of the files can't be read, so the place itself is wrong or out of reach.
+        ManifestError: A server does not answer, or most of the files can't be read, so the place itself is wrong.
     """
     todo = [i for i in range(len(files)) if i not in known]
     probes: dict[int, Probe] = dict(known)
     unread: dict[int, Probe] = {}
     failures: list[str] = []
+    unreached: list[str] = []
     Image.preinit()
     Image.init()
     every = max(1, len(files) // _REPORTS)
@@ -85,8 +87,8 @@ def probe(
             if isinstance(result, Probe):
                 probes[i] = result
             else:
-                failures.append(f"{files.urls[i]} ({result})")
-                unread[i] = _unreadable(files.urls[i])
+                (unreached if result.out_of_reach else failures).append(f"{files.urls[i]} ({result.why})")
+                unread[i] = Probe(made_up_id(files.urls[i]), 0, None, None, None)
             if progress is not None and (len(probes) % every == 0 or len(probes) == len(files)):
                 progress(len(probes), len(files))
             if keep is not None and count % _KEPT_EVERY == 0:
@@ -95,6 +97,11 @@ def probe(
         pool.shutdown(cancel_futures=True)
         if keep is not None and len(probes) > len(known):
             keep(probes)
+    if unreached:
+        raise ManifestError(
+            f"{len(unreached)} of {len(files)} files are out of reach: {some(unreached)}. See whether their "
+            "place can be reached, and give the same command again: what was read is kept."
+        )
     if failures:
         message = f"{len(failures)} of {len(files)} files can't be read: {some(failures)}"
         if 2 * len(failures) > len(files):
@@ -103,21 +110,27 @@ def probe(
     return [probes[i] if i in probes else unread[i] for i in range(len(files))]
 
 
-def _unreadable(url: str) -> Probe:
-    return Probe(hashlib.sha256(f"unreadable {url}".encode()).hexdigest(), 0, None, None, None)
+class _Unread(NamedTuple):
+    """Why a file could not be read, and whether it is its place that does not answer."""
+
+    why: str
+    out_of_reach: bool = False
 
 
-def _try(fs: fsspec.AbstractFileSystem, location: str) -> Probe | str:
+def _try(fs: fsspec.AbstractFileSystem, location: str) -> Probe | _Unread:
+    is_local = isinstance(fs, LocalFileSystem)
+    if is_local and (instead := instead_of_a_file(location)) is not None:
+        return _Unread(instead)
     try:
         return probe_bytes(fs.cat_file(location))
     except FileNotFoundError:
-        return "it is not there"
+        return _Unread("it is not there")
     except OSError as error:
-        return error.strerror or str(error)
+        return _Unread(error.strerror or str(error) or type(error).__name__, is_out_of_reach(error))
     except Exception as error:  # the clients of buckets have errors of their own
-        if isinstance(fs, LocalFileSystem):
+        if is_local:
             raise
-        return f"{type(error).__name__}: {error}"
+        return _Unread(f"{type(error).__name__}: {error}", is_out_of_reach(error))
 
 
 def _threads(files: Files) -> int:

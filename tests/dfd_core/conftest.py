@@ -1,5 +1,8 @@
 """A small run that every test of a whole step shares."""
 
+import os
+import threading
+
 import pytest
 
 from dfd_core.config import RunConfig
@@ -18,3 +21,19 @@ def small_run(tmp_path_factory):
         extraction={"shard_size": 50},
         evaluation={"bootstrap": {"replicates": 50}},
     )
+
+
+@pytest.fixture
+def pipe():
+    """Makes a named pipe; who opens it although nobody writes is let go after some seconds, with nothing read."""
+    timers = []
+
+    def make(path):
+        os.mkfifo(path)
+        timers.append(threading.Timer(5, lambda: os.close(os.open(path, os.O_RDWR))))
+        timers[-1].start()
+
+    yield make
+    for timer in timers:
+        timer.cancel()
+        timer.join()

@@ -7,30 +7,34 @@ import json
 import logging
 import os
 import platform
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from filelock import FileLock
 
-from dfd_core.backbones.caching import whole_or_absent
-from dfd_core.backbones.runtimes.protocol import Forward, Precision, Runtime
+from dfd_core.backbones.caching import whole_or_absent, why_unusable
+from dfd_core.backbones.runtimes.protocol import Forward, Runtime
 from dfd_core.backbones.runtimes.registry import RUNTIMES
-from dfd_core.errors import UsageError
+from dfd_core.backbones.runtimes.workload import (
+    BatchSize,
+    Workload,
+    find_batch_size,
+    memory_is_its_own,
+    probe_images,
+    seconds_of,
+)
+from dfd_core.errors import ExtractionError, UsageError
 
 logger = logging.getLogger(__name__)
 
 REFERENCE = "torch"
-COSINE_AT_LEAST = 0.99999
-"""Below this cosine to eager torch another runtime is not taken for float32."""
+COSINE_AT_LEAST = {"float32": 0.99999, "bfloat16": 0.99, "float16": 0.99}
+"""Below this cosine to eager torch in float32 another runtime is not taken, by precision."""
 SMALL = 3_000_000
 """A network with fewer parameters is not worth another runtime: reading and decoding an image take longer."""
 FASTER_BY = 1.05
-WORTH_GROWING = 1.02
-CPU_SIZES = (1, 2, 4, 8, 16, 32)
-GPU_SIZES = (16, 32, 64, 128, 256, 512, 1024)
 
 
 @dataclass(frozen=True)
@@ -56,39 +60,28 @@ class Calibration:
     threads: int
 
 
-@dataclass(frozen=True)
-class Workload:
-    """A network and how it is to be run.
-
-    Attributes:
-        module: In evaluation mode, without gradients, on its device.
-        precision: The number format asked for.
-        image_size: Side of the square input in pixels.
-        device: Where it runs.
-    """
-
-    module: torch.nn.Module
-    precision: Precision
-    image_size: int
-    device: torch.device
-
-
 def calibrated(work: Workload, wanted: str, batch_size: int | None, folder: Path) -> tuple[Forward, Calibration]:
     """The forward pass on the runtime that is wanted or, for `auto`, on the fastest.
+
+    A batch size that a passing shortage of a GPU's memory decided is used, but not kept.
 
     Args:
         work: The network.
         wanted: A runtime's name, or `auto`.
         batch_size: Images in one forward pass; `None` finds it.
-        folder: Where compiled forms and earlier findings of this network are kept.
+        folder: Where compiled forms and earlier findings of this network are kept. Where nothing can be kept there, it
+            goes on without, with a warning.
 
     Raises:
         UsageError: The wanted runtime is not installed or can't run this network in this precision here.
+        ExtractionError: Not even one image fits into the GPU's memory.
     """
     facts = {"wanted": wanted, "batch_size": batch_size, **_machine(work)}
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     path = folder / f"calibration-{digest}.json"
-    folder.mkdir(parents=True, exist_ok=True)
+    if (reason := why_unusable(folder)) is not None:
+        _say_what_is_lost(reason)
+        return _measure(work, wanted, batch_size, None)[:2]
     with FileLock(str(path.with_suffix(".lock"))):  # one process measures, the others wait for what it finds
         known = _read(path)
         if known is not None:
@@ -96,17 +89,39 @@ def calibrated(work: Workload, wanted: str, batch_size: int | None, folder: Path
                 return _prepared(RUNTIMES[known.runtime], work, folder), known
             except (RuntimeError, KeyError) as error:
                 logger.warning("%s can't be prepared as it was before and is measured anew: %s", known.runtime, error)
-        forward, found = _measure(work, wanted, batch_size, folder)
-        with whole_or_absent(path) as partial:
-            partial.write_text(json.dumps(asdict(found), indent=2), encoding="utf-8")
+        forward, found, may_pass = _measure(work, wanted, batch_size, folder)
+        if may_pass:
+            logger.warning(
+                "Batches of more than %d images do not fit into what is free of the memory of %s now; the next process "
+                "looks again.",
+                found.batch_size,
+                work.device,
+            )
+        else:
+            _keep(found, path)
         return forward, found
 
 
-def _measure(work: Workload, wanted: str, batch_size: int | None, folder: Path) -> tuple[Forward, Calibration]:
+def _measure(
+    work: Workload, wanted: str, batch_size: int | None, folder: Path | None
+) -> tuple[Forward, Calibration, bool]:
+    """The forward pass, what was found, and whether it would be another if more memory were free."""
+    try:
+        return _measured(work, wanted, batch_size, folder)
+    except torch.OutOfMemoryError as error:
+        raise ExtractionError(
+            f"A network does not fit into the memory of {work.device}, with {work.image_size} x {work.image_size} "
+            f"pixels an image: {str(error).splitlines()[0]} Free some of it, or take another device."
+        ) from error
+
+
+def _measured(
+    work: Workload, wanted: str, batch_size: int | None, folder: Path | None
+) -> tuple[Forward, Calibration, bool]:
     probe = probe_images(4, work)
     reference = RUNTIMES[REFERENCE].prepare(work.module, "float32", work.image_size, None)
     expected = reference(probe)
-    reference_s = _seconds(reference, probe) / len(probe)
+    reference_s = seconds_of(reference, probe) / len(probe)
     best: tuple[float, Runtime, Forward, float] | None = None
     for runtime in _candidates(work, wanted):
         try:
@@ -117,28 +132,28 @@ def _measure(work: Workload, wanted: str, batch_size: int | None, folder: Path) 
             logger.warning("The runtime %s is not used for this network: %s", runtime.name, error)
             continue
         cosine = lowest_cosine(forward(probe), expected)
-        least = COSINE_AT_LEAST if work.precision == "float32" else 0.0
-        if runtime.name != REFERENCE and not cosine >= least:  # so that NaN is refused too
+        if runtime.name != REFERENCE and not cosine >= COSINE_AT_LEAST[work.precision]:  # so that NaN is refused too
             message = f"its vectors have a cosine of only {cosine:.6f} to eager torch's"
             if runtime.name == wanted:
                 raise UsageError(f"The runtime {wanted} can't be used for this network: {message}.")
             logger.warning("The runtime %s is not used for this network: %s", runtime.name, message)
             continue
-        seconds = _seconds(forward, probe) / len(probe)
+        seconds = seconds_of(forward, probe) / len(probe)
         if best is None or seconds * FASTER_BY < best[0]:
             best = (seconds, runtime, forward, cosine)
     assert best is not None  # torch is always among the candidates, or the wanted one was found
     seconds, runtime, forward, cosine = best
-    size, rate = (batch_size, 1 / seconds) if batch_size else find_batch_size(forward, work)
-    return forward, Calibration(
+    batch = BatchSize(batch_size, 1 / seconds) if batch_size else find_batch_size(forward, work)
+    found = Calibration(
         runtime.name,
         str(runtime.version()),
-        size,
-        round(rate, 2),
+        batch.size,
+        round(batch.images_per_s, 2),
         round(reference_s / seconds, 3),
         cosine,
         torch.get_num_threads(),
     )
+    return forward, found, batch.ended_by_memory and not memory_is_its_own(work)
 
 
 def _candidates(work: Workload, wanted: str) -> Iterator[Runtime]:
@@ -157,57 +172,35 @@ def _candidates(work: Workload, wanted: str) -> Iterator[Runtime]:
             yield runtime
 
 
-def find_batch_size(forward: Forward, work: Workload) -> tuple[int, float]:
-    """The batch size beyond which larger ones bring less than 2 %, and its images per second.
-
-    Stops at the first size that does not fit into the GPU's memory.
-    """
-    sizes = GPU_SIZES if work.device.type == "cuda" else CPU_SIZES
-    best_size, best_rate, worse = sizes[0], 0.0, 0
-    for size in sizes:
-        try:
-            rate = size / _seconds(forward, probe_images(size, work))
-        except torch.OutOfMemoryError:
-            if not best_rate:
-                return 1, 0.0
-            break
-        if rate > best_rate * WORTH_GROWING:
-            best_size, best_rate, worse = size, rate, 0
-        else:
-            worse += 1
-            if worse == 2:
-                break
-    return best_size, best_rate
-
-
-def probe_images(n: int, work: Workload) -> torch.Tensor:
-    """(n, 3, H, W) float32 on the device: seeded coarse patterns with fine noise, scaled like normalised images."""
-    generator = torch.Generator().manual_seed(0)
-    side = work.image_size
-    coarse = torch.randn(n, 3, 8, 8, generator=generator)
-    smooth = torch.nn.functional.interpolate(coarse, size=(side, side), mode="bicubic", align_corners=False)
-    return (smooth + 0.1 * torch.randn(n, 3, side, side, generator=generator)).to(work.device)
-
-
 def lowest_cosine(X: torch.Tensor, Y: torch.Tensor) -> float:
     """The lowest cosine between rows of two (N, D) arrays, computed in float64."""
     return float(torch.nn.functional.cosine_similarity(X.double(), Y.double()).min())
 
 
-def _prepared(runtime: Runtime, work: Workload, folder: Path) -> Forward:
-    return runtime.prepare(work.module, work.precision, work.image_size, folder / f"{runtime.name}-{runtime.version()}")
+def _prepared(runtime: Runtime, work: Workload, folder: Path | None) -> Forward:
+    if folder is not None:
+        try:
+            cached_at = folder / f"{runtime.name}-{runtime.version()}"
+            return runtime.prepare(work.module, work.precision, work.image_size, cached_at)
+        except OSError as error:
+            _say_what_is_lost(f"The compiled network can't be kept in {folder} ({error.strerror or error})")
+    return runtime.prepare(work.module, work.precision, work.image_size, None)
 
 
-def _seconds(forward: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor) -> float:
-    """The faster of two calls after one that warms up."""
-    times: list[float] = []
-    for _ in range(3):
-        started = time.perf_counter()
-        forward(batch)
-        if batch.device.type == "cuda":
-            torch.cuda.synchronize(batch.device)
-        times.append(time.perf_counter() - started)
-    return min(times[1:])
+def _keep(found: Calibration, path: Path) -> None:
+    try:
+        with whole_or_absent(path) as partial:
+            partial.write_text(json.dumps(asdict(found), indent=2), encoding="utf-8")
+    except OSError as error:
+        _say_what_is_lost(f"{path} can't be written ({error.strerror or error})")
+
+
+def _say_what_is_lost(reason: str) -> None:
+    logger.warning(
+        "%s, so each process measures and compiles this network anew. Set XDG_CACHE_HOME to a folder that can be "
+        "written.",
+        reason,
+    )
 
 
 def _machine(work: Workload) -> dict[str, object]:

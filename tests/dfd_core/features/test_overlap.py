@@ -4,9 +4,12 @@ The device is a torch network that sleeps, so that it is busy without any core; 
 sleeps are long against whatever the machine computes meanwhile.
 """
 
+import contextlib
+import itertools
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -119,6 +122,37 @@ def test_only_the_next_shards_first_chunk_is_prepared_ahead(make, monkeypatch):
     monkeypatch.setattr(Extractor, "compute", compute_and_look)
     list(extractor.extract_all(shards))
     assert ahead == [[BATCH, 0, 0], [BATCH, 0], [BATCH], []]
+
+
+@pytest.mark.parametrize(
+    ("batch", "samples", "device", "expected"),
+    [
+        (32, 40, "cpu", 32),  # a quarter of the shard would be ten, and sixteen was the least
+        (32, 20, "cpu", 20),
+        (1, 40, "cpu", 16),
+        (256, 156, "cuda", 156),
+        (128, 156, "cuda", 128),
+    ],
+)
+def test_a_chunk_holds_a_whole_batch_whatever_the_shard(make, batch, samples, device, expected):
+    extractor, (shard,) = make(1)
+    (backbone,) = extractor.backbones.values()
+    backbone.batch_size, extractor.device = batch, device
+    rows = list(itertools.islice(itertools.cycle(shard.samples), samples))
+    with contextlib.closing(extractor.prefetch(replace(shard, samples=tuple(rows)))) as prepared:
+        assert len(next(prepared.chunks())[0]) == expected
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cpu", 20), ("cuda:1", 30)])
+def test_before_a_gpu_more_may_stand_ready(make, monkeypatch, device, expected):
+    extractor, (shard,) = make(1)
+    (backbone,) = extractor.backbones.values()
+    backbone.batch_size, extractor.device = 1024, device
+    chunk_bytes = 3 * 3 * backbone.resolved.spec.card.input_size**2
+    monkeypatch.setattr(preparation, "AHEAD_BYTES", 20 * chunk_bytes)
+    monkeypatch.setattr(preparation, "AHEAD_BYTES_ON_GPU", 30 * chunk_bytes)
+    with contextlib.closing(extractor.prefetch(shard)) as prepared:
+        assert len(next(prepared.chunks())[0]) == expected
 
 
 def test_a_report_means_that_the_files_are_there_and_a_failed_write_is_that_shards_fault(make, monkeypatch):

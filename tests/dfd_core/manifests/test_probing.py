@@ -1,17 +1,21 @@
 import hashlib
 import io
 import struct
+import threading
 import zlib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from dfd_core.datasets.sources import FolderSource
-from dfd_core.errors import ManifestError
+from dfd_core.datasets.sources import FolderSource, TableSource
+from dfd_core.errors import ImageError, ManifestError
+from dfd_core.features.reading import read_original
 from dfd_core.manifests import SplitSpec, build_manifest
-from dfd_core.manifests.listing import Files, list_folder
+from dfd_core.manifests.headers_stored import read_file
+from dfd_core.manifests.listing import Files, list_folder, list_images
 from dfd_core.manifests.probing import Probe, probe, probe_bytes
 
 
@@ -94,6 +98,100 @@ def test_where_most_files_vanished_the_place_is_wrong(tmp_path, put):
         ManifestError, match=r"2 of 3 files can't be read: .*a\.png \(it is not there\).*Check the place"
     ):
         probe(files, {})
+
+
+def test_a_pipe_is_not_opened_but_named_in_a_folders_listing(tmp_path, put, pipe):
+    put(tmp_path, ["real/1.png", "fake/2.png", "notes/a.txt"])
+    pipe(tmp_path / "fake" / "fifo.png")
+    pipe(tmp_path / "fake" / "fifo.txt")
+    files, notes = list_images(str(tmp_path))
+    assert files.paths == ["fake/2.png", "real/1.png"]
+    assert notes == [
+        f"1 files in {tmp_path} are hidden or no images by their extension: notes/a.txt",
+        f"2 in {tmp_path} are pipes, sockets or devices and no files, and left out: fake/fifo.png, fake/fifo.txt",
+    ]
+    manifest = build_manifest(FolderSource(name="x", folders=str(tmp_path), generator="gan"), SplitSpec())
+    assert manifest["path"].to_pylist() == ["fake/2.png", "real/1.png"]
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_pipe_that_a_table_names_is_a_row_and_said_so(tmp_path, put, pipe, caplog, scheme):
+    put(tmp_path, ["1.png", "2.png"])
+    pipe(tmp_path / "3.png")
+    rows = "".join(f"{scheme}{tmp_path}/{n}.png,{n % 2}\n" for n in (1, 2, 3))
+    (tmp_path / "t.csv").write_text(f"path,label\n{rows}")
+    manifest = build_manifest(TableSource(name="x", table=str(tmp_path / "t.csv")), SplitSpec())
+    assert manifest["format"].to_pylist() == ["PNG", "PNG", None]
+    assert "3.png (it is a pipe and no file)" in caplog.text
+    with pytest.raises(FileNotFoundError, match="it is a pipe and no file"):
+        read_file(manifest["url"][2].as_py())
+
+
+class Server(BaseHTTPRequestHandler):
+    """Has every PNG but one, for which it has a status instead."""
+
+    status = 403
+
+    def do_GET(self):
+        if self.path == "/2.png":
+            self.send_error(self.status)
+            return
+        data = encoded("PNG") + self.path.encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data if self.command == "GET" else b"")
+
+    do_HEAD = do_GET  # noqa: N815 - as the server asks for it
+
+    def log_message(self, *_):
+        """Says nothing."""
+
+
+@pytest.fixture
+def table_on_a_server(tmp_path):
+    """A table of ten images on a web server, and the server."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Own", (Server,), {}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    rows = "".join(f"http://127.0.0.1:{server.server_port}/{n}.png,{n % 2}\n" for n in range(10))
+    (tmp_path / "t.csv").write_text(f"url,label\n{rows}")
+    yield TableSource(name="x", table=str(tmp_path / "t.csv")), server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_an_address_that_is_refused_is_a_row_and_named(table_on_a_server, caplog, status):
+    source, server = table_on_a_server
+    server.RequestHandlerClass.status = status
+    manifest = build_manifest(source, SplitSpec())
+    assert [i for i, one in enumerate(manifest["format"].to_pylist()) if one is None] == [2]
+    assert "1 of 10 files can't be read: http" in caplog.text
+    assert "/2.png (" in caplog.text
+    with pytest.raises(ImageError) as caught:
+        read_original(manifest["url"][2].as_py(), manifest["sample_id"][2].as_py())
+    assert caught.value.status == "missing"
+
+
+@pytest.mark.parametrize("status", [503, 429])
+def test_a_server_that_does_not_answer_is_an_error_that_names_what_is_lacking(table_on_a_server, status):
+    source, server = table_on_a_server
+    server.RequestHandlerClass.status = status
+    with pytest.raises(
+        ManifestError, match=rf"1 of 10 files are out of reach: .*/2\.png \(.*{status}.* same command again"
+    ):
+        build_manifest(source, SplitSpec())
+
+
+def test_a_server_that_is_down_is_one_too(table_on_a_server, put, tmp_path):
+    source, server = table_on_a_server
+    put(tmp_path, [f"{n}.png" for n in range(12)])
+    table = tmp_path / "t.csv"
+    table.write_text(table.read_text() + "".join(f"{tmp_path}/{n}.png,1\n" for n in range(12)))
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(ManifestError, match="10 of 22 files are out of reach"):
+        build_manifest(source, SplitSpec())
 
 
 def test_no_files_no_probes():

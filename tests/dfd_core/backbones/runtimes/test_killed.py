@@ -10,7 +10,8 @@ import timm
 import torch
 
 from dfd_core.backbones.runtimes import calibration
-from dfd_core.backbones.runtimes.calibration import Workload, calibrated, probe_images
+from dfd_core.backbones.runtimes.calibration import calibrated
+from dfd_core.backbones.runtimes.workload import Workload, probe_images
 
 pytest.importorskip("openvino")
 

@@ -1,0 +1,95 @@
+"""The reference of `throughput`: a network as eager torch runs it in float32, on tensors that are ready in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from dfd_core.backbones import BackboneSpec, load, resolve
+from dfd_core.datasets.cards import Progress
+from dfd_core.errors import ImageError, UsageError
+from dfd_core.features.decoding import DecodePolicy, decode
+
+USUAL_BATCH = 32
+LEAST_HELD = 256
+
+
+class BareNetwork:
+    """Runs a network over as many images as there are, and holds no more of them than its largest batch needs.
+
+    It holds the first `LEAST_HELD` images, or as many as its best batch has; with more images it goes over them again.
+
+    Args:
+        spec: The backbone.
+        device: In torch's words.
+        table: Images by `sample_id` and `url`, N of them.
+        policy: How files are decoded.
+
+    Attributes:
+        n: N.
+        usual_batch: 32, or N if that is less.
+        best_batch: The fastest one of at most N images.
+        inputs: (K, 3, H, W) float32 on the device.
+
+    Raises:
+        UsageError: An image can't be used, or there is no such device.
+    """
+
+    def __init__(self, spec: BackboneSpec, device: str, table: pa.Table, policy: DecodePolicy) -> None:
+        import torch
+
+        from dfd_core.backbones.runtimes import RUNTIMES
+        from dfd_core.backbones.runtimes.workload import find_batch_size
+
+        exact = spec.model_copy(update={"precision": "float32", "resize": "pillow"})
+        backbone: Any = load(resolve(exact), device, "torch", USUAL_BATCH)
+        self.n = len(table)
+        self.forward = RUNTIMES["torch"].prepare(backbone._module, "float32", backbone.split.side, None)
+        self.usual_batch = min(USUAL_BATCH, self.n)
+        self.best_batch = find_batch_size(self.forward, backbone._work, at_most=self.n).size
+        urls = table["url"].to_pylist()[: max(LEAST_HELD, self.best_batch)]
+        try:
+            pixels = [backbone.transform(decode(Path(url).read_bytes(), policy)) for url in urls]
+        except ImageError as error:
+            raise UsageError(f"An image can't be used ({error}): give a folder of sound images.") from error
+        self.inputs = backbone.split.scaling.scaled(torch.from_numpy(np.stack(pixels)).to(backbone.device))
+
+    @property
+    def held(self) -> str:
+        """What it holds, for readers."""
+        size_bytes = self.inputs.numel() * self.inputs.element_size()
+        return f"{len(self.inputs):,} ready images, {size_bytes / 2**20:,.0f} MiB"
+
+    def run(self, batch: int, progress: Progress) -> np.ndarray:
+        """Runs over exactly N images, the last batch of each round being as short as it must.
+
+        Args:
+            batch: Images at a time.
+            progress: Told how many are done, and of how many.
+
+        Returns:
+            The vectors of those that it holds, (K, D) float32.
+        """
+        import torch
+
+        parts, done = [], 0
+        while done < self.n:
+            start = done % len(self.inputs)
+            parts.append(self.forward(self.inputs[start : start + min(batch, self.n - done)]))
+            done += len(parts[-1])
+            progress(done, self.n)
+        result: np.ndarray = torch.cat(parts)[: len(self.inputs)].cpu().numpy()
+        return result
+
+
+def cosines(X: np.ndarray, Y: np.ndarray) -> tuple[float, float]:
+    """The lowest cosine between rows of two (N, D) arrays, as they are and after the mean of `Y` is taken off both."""
+    mean = Y.mean(axis=0, dtype=np.float64)
+    return _lowest_cosine(X.astype(np.float64), Y), _lowest_cosine(X - mean, Y - mean)
+
+
+def _lowest_cosine(X: np.ndarray, Y: np.ndarray) -> float:
+    return float(((X * Y).sum(axis=1) / np.linalg.norm(X, axis=1) / np.linalg.norm(Y, axis=1)).min())
