@@ -46,6 +46,11 @@ class Speed:
     cpu_ms_all: tuple[float, ...]
     wall_ms_all: tuple[float, ...]
 
+    def whole(self, unit: str, images: int) -> float:
+        """Milliseconds an image of a whole run, start and warm-up included, by the same line; `unit` is CPU or wall."""
+        start_s = getattr(self, f"start_{unit.lower()}_s")
+        return float(getattr(self, f"{unit.lower()}_ms") + 1000 * start_s / images)
+
     @property
     def images_per_cpu_s(self) -> float:
         """How many images a CPU second is enough for."""
