@@ -25,7 +25,7 @@ from dfd_core.features.spec import ExtractionSpec
 from dfd_core.features.stages import Stages
 from dfd_core.storage import Store
 
-BATCH_S, READ_S, WRITE_S = 0.1, 0.01, 0.08
+BATCH_S, READ_S, WRITE_S = 0.25, 0.025, 0.2
 SHARDS, BATCHES, BATCH = 8, 2, 16
 
 
