@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dfd_core.datasets.archives.containers import kind_of
 from dfd_core.datasets.cards import Archive, DatasetCard, Part
 from dfd_core.datasets.rules import IMAGE
 from dfd_core.errors import DatasetError
+from dfd_core.specs import content_hash
 from dfd_core.storage import Store
 
 FOLDER = "by_hand"
@@ -21,10 +22,16 @@ class Found(NamedTuple):
     Attributes:
         images: Path below the folder and address of each loose image.
         archives: What is packed, with parts joined.
+        sizes: Path below the folder and bytes of each file of those.
     """
 
     images: list[tuple[str, str]]
     archives: list[Archive]
+    sizes: dict[str, int]
+
+    def facts(self) -> dict[str, Any]:
+        """What is kept with a dataset's table, to see later whether there is something new."""
+        return {"images": content_hash([path for path, _ in self.images]), "archives": self.sizes}
 
 
 def folder(card: DatasetCard) -> str:
@@ -32,11 +39,17 @@ def folder(card: DatasetCard) -> str:
     return f"{FOLDER}/{card.name}"
 
 
-def look(card: DatasetCard, store: Store) -> Found:
+def look(card: DatasetCard, store: Store, table: str) -> Found:
     """Lists what a person has put into the folder.
 
+    Args:
+        card: Of which dataset.
+        store: Where the folder is.
+        table: Where in it the dataset's table is or will be.
+
     Raises:
-        DatasetError: Nothing is there; the message says which page, what to accept, and where to put what.
+        DatasetError: Nothing is there; the message says which page, what to accept, and where to put what. Or the table
+            is there, and what was put there since can't be added to it.
     """
     found = what_is_there(card, store)
     if not found.images and not found.archives and card.by_hand is not None:
@@ -45,7 +58,24 @@ def look(card: DatasetCard, store: Store) -> Found:
             f"3. Put {card.by_hand.files} into {store.url(folder(card))} 4. Give the same command again. "
             f"Licence: {card.licence}."
         )
+    before = _seen(store, table)["archives"]
+    lost = [path for path, size in before.items() if found.sizes.get(path) != size]
+    if lost:
+        raise DatasetError(
+            f"{card.name} can't take what is new in {store.url(folder(card))}: {', '.join(lost[:3])}, which it was "
+            "made from, is gone or another file now. Put it back, or begin anew with what is there: "
+            f"`dfd datasets remove {card.name} --archives --forget`, then prepare it again."
+        )
     return found
+
+
+def has_news(card: DatasetCard, store: Store, table: str) -> bool:
+    """Whether the folder has something that was not there when a dataset's table was written.
+
+    An archive that is gone is no news: its images were unpacked, and a person may want the space.
+    """
+    before, now = _seen(store, table), what_is_there(card, store).facts()
+    return bool(now["images"] != before["images"] or not now["archives"].items() <= before["archives"].items())
 
 
 def what_is_there(card: DatasetCard, store: Store) -> Found:
@@ -53,13 +83,25 @@ def what_is_there(card: DatasetCard, store: Store) -> Found:
     root = store.url(folder(card))
     store.fs.invalidate_cache()
     base = store.fs._strip_protocol(root)
-    paths = sorted(str(path).removeprefix(base).lstrip("/") for path in store.fs.find(base))
+    found = store.fs.find(base, detail=True)
+    sizes = {str(path).removeprefix(base).lstrip("/"): int(info["size"] or 0) for path, info in found.items()}
+    paths = sorted(sizes)
     images = [(path, f"{root}/{path}") for path in paths if IMAGE.search(path)]
     archives: dict[str, list[str]] = defaultdict(list)
     for path in paths:
         if kind_of(path) not in (None, "parquet"):
             archives[_whole(path)].append(path)
-    return Found(images, [_archive(name, sorted(parts, key=_place), root) for name, parts in archives.items()])
+    return Found(
+        images,
+        [_archive(name, sorted(parts, key=_place), root) for name, parts in archives.items()],
+        {path: sizes[path] for parts in archives.values() for path in parts},
+    )
+
+
+def _seen(store: Store, table: str) -> dict[str, Any]:
+    """What was there when a table was written; nothing where there is no table, or it is of an earlier version."""
+    facts = store.read_provenance(table) if store.exists(table) else {}
+    return dict(facts.get("by_hand") or Found([], [], {}).facts())
 
 
 def _whole(path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,16 @@ from dfd_core.storage import Store
 def rows(store: Store) -> list[dict[str, Any]]:
     """A row for each dataset: of the catalogue what is there or half there, and one's own cards."""
     found = []
-    made = {store.read_json(f"datasets/{key}/{MARKER}")["dataset"]: key for key in _complete(store)}
+    made: dict[str, list[str]] = defaultdict(list)
+    for key in _complete(store):
+        made[store.read_json(f"datasets/{key}/{MARKER}")["dataset"]].append(f"datasets/{key}/{TABLE}")
     begun = {key.rpartition("-")[0] for key in store.names("datasets")}
     for name in DATASETS:
         parts = _parts(name, store)
         there = sum(bool(shelf.copies(part, store)) for part in parts)
         partial = sum(1 for part in parts if _partial(part, store))
         if name in made or name in begun or there or partial:
-            state = "ready" if name in made else "not complete"
+            state = _state(name, made[name], store) if name in made else "not complete"
             archives = f"{there} of {len(parts)}" + (f", {partial} half fetched" if partial else "")
             found.append({"name": name, "state": state, "archives": archives if parts else "none needed"})
     return found + [{"name": name, "state": "own", "archives": "none needed"} for name in own_cards.own_cards(store)]
@@ -114,6 +117,13 @@ def _parts(name: str, store: Store) -> list[Part]:
         recorded = [address for address in heard if address.startswith(root)]
         found += [Part(address=address) for address in dict.fromkeys([*there, *recorded])]
     return found
+
+
+def _state(name: str, tables: list[str], store: Store) -> str:
+    """Of a dataset that was made, whether a person has put something there since."""
+    card = DATASETS[name]
+    news = card.by_hand is not None and any(by_hand.has_news(card, store, table) for table in tables)
+    return "new files by hand" if news else "ready"
 
 
 def _clear(part: Part, store: Store) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 
-from dfd_core.datasets.acquire import is_acquired
+from dfd_core.datasets.acquire import is_there
 from dfd_core.datasets.cards import Bytes, Progress
 from dfd_core.datasets.catalogue import DATASETS
 from dfd_core.datasets.sources import CatalogueSource
@@ -81,7 +81,7 @@ def _was_removed(manifest: Manifest, store: Store) -> bool:
     if not isinstance(source, dict) or source.get("catalogue") not in DATASETS:
         return False
     try:
-        return not is_acquired(CatalogueSource.model_validate(source), store)
+        return not is_there(CatalogueSource.model_validate(source), store)
     except ConfigError:  # options of an earlier version
         return True
 

@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from dfd_core.datasets import DATASETS, CatalogueSource, inventory, published, shelf
-from dfd_core.datasets.acquire import acquire
+from dfd_core.datasets.acquire import acquire, is_acquired
 from dfd_core.datasets.cards import Archive, Bytes, Part
 from dfd_core.datasets.downloading import Fetching
 from dfd_core.errors import DatasetError
@@ -67,6 +67,40 @@ def test_loose_files_stay_where_they_are_and_are_verified(tmp_path):
     frame = prepare(SOURCE, SplitSpec(), store).frame
     assert frame["url"].str.contains("by_hand/celeba").all()
     assert [row["state"] for row in inventory.rows(store)] == ["ready"]
+
+
+@pytest.mark.parametrize("where", ["disk", "s3"])
+def test_files_that_a_person_adds_later_are_taken(where, request, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    store = Store(tmp_path / "store" if where == "disk" else f"{request.getfixturevalue('bucket')}/store")
+    put(store, FILES)
+    first = prepare(SOURCE, SplitSpec(), store)
+    assert is_acquired(SOURCE, store)
+    assert prepare(SOURCE, SplitSpec(), store).key == first.key
+    put(store, {"fake/attgan/0.png": b"\x89PNG 0", "more.zip": zipped({"fake/relgan/0.png": b"\x89PNG 1"})})
+    assert not is_acquired(SOURCE, store)
+    assert [row["state"] for row in inventory.rows(store)] == ["new files by hand"]
+    assert verify_files("celeba", store)[1] == []  # of what is there, news or not
+    frame = prepare(SOURCE, SplitSpec(), store).frame
+    assert set(frame["generator"]) == {"real", "stargan", "attgan", "relgan"}
+    assert len(frame) == 20
+    assert [row["state"] for row in inventory.rows(store)] == ["ready"]
+
+
+def test_an_archive_that_was_unpacked_may_go_unless_another_one_comes(tmp_path):
+    store = Store(tmp_path)
+    put(store, {"all.zip": zipped(FILES)})
+    first = prepare(SOURCE, SplitSpec(), store)
+    (tmp_path / "by_hand/celeba/all.zip").unlink()
+    assert prepare(SOURCE, SplitSpec(), store).key == first.key
+    put(store, {"more.zip": zipped({"fake/relgan/0.png": b"\x89PNG 1"})})
+    with pytest.raises(DatasetError, match=r"all\.zip, which it was made from, is gone or another file now"):
+        prepare(SOURCE, SplitSpec(), store)
+    put(store, {"all.zip": zipped({**FILES, "fake/stargan/x.png": b"another"})})  # another one
+    with pytest.raises(DatasetError, match="remove celeba --archives --forget"):
+        prepare(SOURCE, SplitSpec(), store)
+    inventory.remove("celeba", store, archives=True, forget=True)
+    assert len(prepare(SOURCE, SplitSpec(), store).frame) == 20
 
 
 def test_damage_is_found_and_named(tmp_path):
