@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any, NamedTuple
 
 from dfd_core.datasets.archives.containers import kind_of
@@ -91,9 +91,10 @@ def what_is_there(card: DatasetCard, store: Store) -> Found:
     for path in paths:
         if kind_of(path) not in (None, "parquet"):
             archives[_whole(path)].append(path)
+    labels = _labels(card, list(archives))
     return Found(
         images,
-        [_archive(name, sorted(parts, key=_place), root) for name, parts in archives.items()],
+        [_archive(labels[name], sorted(parts, key=_place), root) for name, parts in archives.items()],
         {path: sizes[path] for parts in archives.values() for path in parts},
     )
 
@@ -115,11 +116,22 @@ def _place(path: str) -> tuple[float, str]:
     return (float(number[1]) if number else float("inf"), path)
 
 
-def _archive(name: str, parts: list[str], root: str) -> Archive:
-    kind = kind_of(parts[0])
-    label = (
-        re.sub(r"[^A-Za-z0-9._-]+", "_", re.sub(r"\.(zip|tar|tar\.gz|tgz|7z)$", "", name)).lstrip("._-") or "archive"
-    )
+def _labels(card: DatasetCard, names: list[str]) -> dict[str, str]:
+    """What each archive is called in its images' paths: cleaned of what paths may not have, and no two alike."""
+    stems = {name: re.sub(r"\.(zip|tar|tar\.gz|tgz|7z)$", "", name) for name in names}
+    labels = {name: re.sub(r"[^A-Za-z0-9._-]+", "_", stem).lstrip("._-") or "archive" for name, stem in stems.items()}
+    downloaded = [archive.name for archive in card.archives]
+    wanted = Counter([*labels.values(), *downloaded])
+    owned = Counter([*(stem for name, stem in stems.items() if stem == labels[name]), *downloaded])
+    return {
+        name: label
+        if wanted[label] == 1 or (stems[name] == label and owned[label] == 1)
+        else f"{label}-{content_hash(name)}"
+        for name, label in labels.items()
+    }
+
+
+def _archive(label: str, parts: list[str], root: str) -> Archive:
     return Archive.model_validate(
-        {"name": label, "kind": kind, "parts": [Part(address=f"{root}/{part}") for part in parts]}
+        {"name": label, "kind": kind_of(parts[0]), "parts": [Part(address=f"{root}/{part}") for part in parts]}
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,6 +87,12 @@ def make(card: DatasetCard, options: PublishedOptions, store: Store, folder: str
         raise DatasetError(
             f"{card.name}: {len(images)} images were found, not of both classes. The publisher's layout may have "
             f"changed; see {card.page}, and name the unpacked folder under `folders:`."
+        )
+    counts = Counter(image.path for image in images)
+    if twice := [path for path, count in counts.items() if count > 1]:
+        raise DatasetError(
+            f"{card.name}: {len(twice)} images are there twice, such as {twice[0]}, loose and in an archive. Keep one "
+            f"of the two in {store.url(by_hand.folder(card))}."
         )
     facts = provenance(by_hand=found.facts() if found else None)
     store.write_table(table, _table(sorted(images), options.drawn_splits), facts)

@@ -159,6 +159,38 @@ def test_half_a_removed_dataset_is_not_taken_for_whole(tmp_path):
     assert store.names("datasets") == []
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("ADM 1.zip", "ADM_1.zip", "ADM(1).zip"),
+        ("\u6570\u636e.zip", "\u0434\u0430\u043d\u043d\u044b\u0435.zip"),
+        ("a.zip", "_a.zip", "a.tar"),
+    ],
+)
+def test_archives_whose_names_differ_by_what_paths_may_not_have_are_all_there(names, tmp_path):
+    store = Store(tmp_path)
+    kinds = {"zip": zipped, "tar": tarred}
+    for i, name in enumerate(names):
+        put(store, {name: kinds[name[-3:]]({path: data + b" %d" % i for path, data in FILES.items()})})
+    frame = prepare(SOURCE, SplitSpec(), store).frame
+    assert len(frame) == frame["sample_id"].nunique() == 18 * len(names)
+    for row in frame.itertuples():
+        assert read_original(row.url, row.sample_id)
+    if "ADM_1.zip" in names:  # it needs no other name
+        assert sum(path.startswith("images/ADM_1/") for path in frame["path"]) == 18
+
+
+def test_what_is_there_loose_and_in_place_is_told_before_anything_is_written(tmp_path):
+    store = Store(tmp_path)
+    fakes = {f"stargan/{i}.png": b"\x89PNG %d" % i for i in range(3)}
+    put(store, {**FILES, "fake.zip": zipped(fakes)})
+    source = SOURCE.model_copy(update={"options": {"in_place": True}})
+    with pytest.raises(DatasetError, match=r"3 images are there twice, such as fake/stargan/0\.png"):
+        prepare(source, SplitSpec(), store)
+    (tmp_path / "by_hand/celeba/fake.zip").unlink()
+    assert len(prepare(source, SplitSpec(), store).frame) == 18
+
+
 def test_half_a_dataset_is_an_error(tmp_path):
     store = Store(tmp_path)
     put(store, {name: data for name, data in FILES.items() if name.startswith("img")})
