@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 import fsspec
+from filelock import FileLock, Timeout
 
 from dfd_core.datasets.archives import spanned
 from dfd_core.datasets.archives.containers import Container, Member, kind_of, open_container
@@ -28,6 +29,7 @@ from dfd_core.storage import Store, fault_of
 FOLDER = "archives"
 _INNER = Limits(member_bytes=2**43)
 _BLOCK = 2**20
+_TICK_S = 0.2
 _WAY_OUT = (
     "If it is to be trusted, `dfd datasets remove NAME --archives --forget` drops the dataset's recorded digests; "
     "prepare it again."
@@ -215,16 +217,27 @@ def open_local(archive: Archive, paths: list[Path], progress: Progress | None = 
             stack.pop_all()
             return _inside(container, member)
         if not target.exists():
-            partial = target.with_name(f".{target.name}.partial")
-            try:
-                with partial.open("wb") as file:
-                    container.copy(
-                        member, cast("IO[bytes]", _Counted(file, member.size, progress)) if progress else file
-                    )
-                partial.replace(target)
-            except OSError as error:
-                raise fault_of(error, "write", str(target)) from error
+            _take_out(container, member, target, progress)
     return open_container(str(target), target.open("rb"), kind_of(archive.inside) or "zip")
+
+
+def _take_out(outer: Container, member: Member, target: Path, progress: Progress | None) -> None:
+    """Writes an inner archive beside its outer one, once; datasets that share it may want it at the same time."""
+    partial, lock = target.with_name(f".{target.name}.partial"), FileLock(target.with_name(f".{target.name}.lock"))
+    try:
+        while not lock.is_locked:
+            with contextlib.suppress(Timeout):
+                lock.acquire(timeout=_TICK_S)
+            if progress is not None:
+                progress(Bytes(0), Bytes(member.size))
+        if not target.exists():  # somebody else may have written it meanwhile
+            with partial.open("wb") as file:
+                outer.copy(member, cast("IO[bytes]", _Counted(file, member.size, progress)) if progress else file)
+            partial.replace(target)
+    except OSError as error:
+        raise fault_of(error, "write", str(target)) from error
+    finally:
+        lock.release()
 
 
 def _inner(archive: Archive, outer: Container) -> Member:

@@ -3,7 +3,9 @@
 import io
 import random
 import tarfile
+import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import fsspec
 import pytest
@@ -190,6 +192,39 @@ def test_an_archive_in_another_is_taken_out_only_where_it_is_compressed(compress
     assert found == images(count=200, size=20_000)
     assert len(list((tmp_path / "archives").rglob("twice-inside"))) == compressed
     assert share_sent() == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("patient", [False, True])
+def test_two_that_share_an_archive_in_another_take_it_out_once(patient, packed_twice, tmp_path):
+    one, _ = packed_twice(compressed=True)
+    (archive,) = one.archives
+    paths = shelf.fetch_archive(archive, Store(tmp_path))
+    begun, met, taken_out = threading.Event(), threading.Event(), []
+
+    def first(done, total):
+        begun.set()
+        taken_out.append(done)
+        met.wait(10)
+
+    def second(done, _):
+        met.set()
+        if not patient:
+            raise KeyboardInterrupt  # it can be stopped while it waits
+        if done:
+            pytest.fail("taken out again")
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(shelf.open_local, archive, paths, first)
+        assert begun.wait(10)
+        if patient:
+            with shelf.open_local(archive, paths, second) as container:
+                assert len(container.members()) == 400
+        else:
+            with pytest.raises(KeyboardInterrupt):
+                shelf.open_local(archive, paths, second)
+        with other.result() as container:
+            assert len(container.members()) == 400
+    assert max(taken_out) == sum(path.stat().st_size for path in tmp_path.rglob("twice-inside"))
 
 
 def test_a_sample_of_an_archive_in_another_needs_some_ranges(packed_twice, tmp_path):
