@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from dfd_core.datasets.archives.containers import kind_of
 from dfd_core.datasets.cards import Archive, DatasetCard, Part
-from dfd_core.datasets.rules import IMAGE
+from dfd_core.datasets.rules import IMAGE, classify
 from dfd_core.errors import DatasetError
 from dfd_core.specs import content_hash
 from dfd_core.storage import Store
@@ -48,8 +48,9 @@ def look(card: DatasetCard, store: Store, table: str) -> Found:
         table: Where in it the dataset's table is or will be.
 
     Raises:
-        DatasetError: Nothing is there; the message says which page, what to accept, and where to put what. Or the table
-            is there, and what was put there since can't be added to it.
+        DatasetError: Nothing is there; the message says which page, what to accept, and where to put what. Or nothing
+            that fits the card, or the table is there, and what was put there since can't be added to it.
+        ArchiveError: An archive there can't be read.
     """
     found = what_is_there(card, store)
     if not found.images and not found.archives and card.by_hand is not None:
@@ -66,6 +67,7 @@ def look(card: DatasetCard, store: Store, table: str) -> Found:
             "made from, is gone or another file now. Put it back, or begin anew with what is there: "
             f"`dfd datasets remove {card.name} --archives --forget`, then prepare it again."
         )
+    _check_fit(card, found, store)
     return found
 
 
@@ -76,6 +78,38 @@ def has_news(card: DatasetCard, store: Store, table: str) -> bool:
     """
     before, now = _seen(store, table), what_is_there(card, store).facts()
     return bool(now["images"] != before["images"] or not now["archives"].items() <= before["archives"].items())
+
+
+def _check_fit(card: DatasetCard, found: Found, store: Store) -> None:
+    """Sees that what is there is of use before anything is fetched or unpacked, which would be in vain."""
+    needed = 1 if card.archives else 2  # the other class may be what is downloaded
+    labels: set[int] = set()
+    for path, _ in found.images:
+        labels |= {row.label for row in [classify(card, path)] if row}
+        if len(labels) >= needed:
+            return
+    for archive in found.archives:
+        inside = _labels_in(card, archive, store)
+        if inside is None or len(labels := labels | inside) >= needed:
+            return
+    found_only = {0: "has real images alone, not of both classes", 1: "has generated images alone, not of both classes"}
+    what = found_only[labels.pop()] if labels else "has no image that fits the dataset's layout"
+    raise DatasetError(
+        f"{card.name}: {store.url(folder(card))} {what}. Put {card.by_hand and card.by_hand.files} there, under these "
+        "names, then give the same command again."
+    )
+
+
+def _labels_in(card: DatasetCard, archive: Archive, store: Store) -> set[int] | None:
+    """Which classes an archive has images of; `None` where only reading all of it would tell."""
+    from dfd_core.datasets import shelf  # it brings what downloads, which a guide does not need
+
+    paths = [shelf.local_path(part, store) for part in archive.parts]
+    if archive.kind == "tar.gz" or not all(path.exists() for path in paths):
+        return None
+    with shelf.open_local(archive, paths) as container:
+        rows = (classify(card, f"{archive.name}/{member.path}") for member in container.members())
+        return {row.label for row in rows if row}
 
 
 def what_is_there(card: DatasetCard, store: Store) -> Found:

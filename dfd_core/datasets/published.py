@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 from collections import Counter
@@ -84,8 +85,10 @@ def make(card: DatasetCard, options: PublishedOptions, store: Store, folder: str
             break
         images += work.images_of(archive)
     if not {0, 1} <= {image.row.label for image in images}:
+        place = store.url(by_hand.folder(card))
+        advice = f"Put {card.by_hand.files} into {place}, under these names. Else the" if card.by_hand else "The"
         raise DatasetError(
-            f"{card.name}: {len(images)} images were found, not of both classes. The publisher's layout may have "
+            f"{card.name}: {len(images)} images were found, not of both classes. {advice} publisher's layout may have "
             f"changed; see {card.page}, and name the unpacked folder under `folders:`."
         )
     counts = Counter(image.path for image in images)
@@ -114,7 +117,22 @@ def check(card: DatasetCard, options: PublishedOptions, store: Store) -> by_hand
         needed = needed // len(card.archives) if card.archives and len(whole) == len(card.archives) else 0
     if card.archives and options.max_bytes is not None and needed > options.max_bytes:
         raise DatasetError(_too_much(card.name, f"about {needed:,}", options))
-    return by_hand.look(card, store, f"{card.folder(options)}/images.parquet") if card.by_hand else None
+    if card.by_hand is None:
+        return None
+    with _advising(card):
+        return by_hand.look(card, store, f"{card.folder(options)}/images.parquet")
+
+
+@contextlib.contextmanager
+def _advising(card: DatasetCard) -> Iterator[None]:
+    """Says of an archive that can't be read what a person can do."""
+    try:
+        yield
+    except DamagedArchiveError as error:
+        raise DamagedArchiveError(
+            f"{error} `dfd datasets remove {card.name} --archives --forget` removes what was downloaded of it "
+            "and forgets its digest; what was put there by hand is for you to replace. Then prepare it again."
+        ) from error
 
 
 def _too_much(name: str, needed: str, options: PublishedOptions) -> str:
@@ -167,6 +185,11 @@ class _Work:
     def put_by_hand(self, found: by_hand.Found) -> Iterator[_Image]:
         """What a person has put into the folder for it."""
         loose = [(Member(path, 0, url, False), row) for path, url in found.images if (row := classify(self.card, path))]
+        if len(loose) < len(found.images):
+            odd = next(path for path, _ in found.images if classify(self.card, path) is None)
+            what = "%s: %d of %d loose images in %s don't fit the card's rules and are left out, such as %s"
+            place, total = self.store.url(by_hand.folder(self.card)), len(found.images)
+            logger.warning(what, self.card.name, total - len(loose), total, place, odd)
         for member, row in self.sample.draw("", loose):
             yield _Image(member.path, member.name, row)
         for archive in found.archives:
@@ -174,13 +197,8 @@ class _Work:
 
     def images_of(self, archive: Archive) -> Iterator[_Image]:
         """The wanted images of one archive, unpacked or in place; when they are there its digest is held."""
-        try:
+        with _advising(self.card):
             yield from self._images_of(archive)
-        except DamagedArchiveError as error:
-            raise DamagedArchiveError(
-                f"{error} `dfd datasets remove {self.card.name} --archives --forget` removes what was downloaded of it "
-                "and forgets its digest; what was put there by hand is for you to replace. Then prepare it again."
-            ) from error
         shelf.hold(archive, self.store)
 
     def _images_of(self, archive: Archive) -> Iterator[_Image]:

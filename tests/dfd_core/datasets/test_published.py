@@ -198,6 +198,42 @@ def test_half_a_dataset_is_an_error(tmp_path):
         acquire(SOURCE, store)
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_files_that_are_of_no_use_are_told_before_anything_is_fetched_or_unpacked(packed, serve, tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    address, server = serve(zipped({name: data for name, data in FILES.items() if name.startswith("fake")}))
+    archive = Archive(name="fakes", kind="zip", parts=(Part(address=address),))
+    card = DATASETS["celeba"].model_copy(update={"archives": (archive,)})
+    monkeypatch.setitem(DATASETS._entries, "celeba", card)
+    odd = {"holidays/1.png": b"\x89PNG", "holidays/2.png": b"\x89PNG"}
+    put(store, {"holidays.zip": zipped(odd)} if packed else odd)
+    for act in (lambda: prepare(SOURCE, SplitSpec(), store), lambda: published.to_fetch(card, card.options(), store)):
+        with pytest.raises(
+            DatasetError, match=r"has no image that fits.*Put img_align_celeba\.zip, and fakes as fake/<g"
+        ):
+            act()
+    assert server.answers == 0
+    put(store, {name: data for name, data in FILES.items() if name.startswith("img")})
+    assert len(prepare(SOURCE, SplitSpec(), store).frame) == 18
+
+
+def test_what_is_missing_beside_an_archive_is_told_before_it_is_unpacked(tmp_path, caplog):
+    store = Store(tmp_path)
+    reals = {name: data for name, data in FILES.items() if name.startswith("img")}
+    put(store, {"img_align_celeba.zip": zipped(reals), "stargan/0.png": b"\x89PNG"})
+    with pytest.raises(DatasetError, match="has real images alone, not of both classes.*fake/<generator>/"):
+        prepare(SOURCE, SplitSpec(), store)
+    assert not (tmp_path / "datasets").exists()
+    put(store, {"fake/stargan/0.png": b"\x89PNG"})
+    assert len(prepare(SOURCE, SplitSpec(), store).frame) == 10
+    assert "1 of 2 loose images" in caplog.text
+    assert "stargan/0.png" in caplog.text
+    other = Store(tmp_path / "other")
+    put(other, {"all.zip": zipped(FILES)[:-30]})
+    with pytest.raises(DatasetError, match="is for you to replace"):
+        published.check(DATASETS["celeba"], DATASETS["celeba"].options(), other)
+
+
 def test_removing_takes_halves_what_was_unpacked_and_what_a_star_stood_for(tmp_path):
     store = Store(tmp_path)
     (pattern,) = {part.address for archive in DATASETS["community_forensics_small"].archives for part in archive.parts}
