@@ -17,7 +17,7 @@ from dfd_core.datasets.archives import spanned
 from dfd_core.datasets.archives.containers import Container, Member, kind_of, open_container
 from dfd_core.datasets.archives.gate import Limits
 from dfd_core.datasets.archives.joined import Joined, Window
-from dfd_core.datasets.archives.ranged import Ranged
+from dfd_core.datasets.archives.ranged import Ranged, Spent
 from dfd_core.datasets.cards import Archive, Bytes, Part, Progress
 from dfd_core.datasets.downloading import Checkpoint, Expected, Fetching, download, open_origin
 from dfd_core.datasets.downloading.origins import TransientFault
@@ -268,11 +268,18 @@ class _Counted(io.RawIOBase):
 def open_remote(archive: Archive, how: Fetching, max_bytes: int | None, checkpoint: Checkpoint | None) -> Container:
     """Opens an archive where it is, to read parts of it.
 
+    Args:
+        archive: From a card, without `*`.
+        how: Attempts and waiting.
+        max_bytes: How much may be fetched of all its parts together.
+        checkpoint: Called before every request; raises to stop.
+
     Raises:
         WholeOnlyError: It can't be read in ranges.
         DownloadError: It can't be had, or not now.
     """
-    files = [Ranged(open_origin(part.address), how, max_bytes, checkpoint) for part in archive.parts]
+    spent = Spent()
+    files = [Ranged(open_origin(part.address), how, max_bytes, checkpoint, spent) for part in archive.parts]
     container = _open(archive, [io.BufferedReader(file) for file in files], archive.parts[0].address)
     if archive.inside is None:
         return container

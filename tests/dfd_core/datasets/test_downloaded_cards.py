@@ -76,6 +76,18 @@ def test_a_sample_that_needs_a_whole_archive_keeps_to_the_limit(way, serve, tmp_
     assert make(card(address, kind=kind), Store(tmp_path), sample=2, max_bytes=len(content)) == 4
 
 
+def test_the_parts_of_an_archive_keep_to_the_limit_of_a_sample_together(serve, tmp_path):
+    whole = packed("zip", images(count=40, size=20_000))
+    step = -(-len(whole) // 3)
+    served = [serve(whole[at : at + step]) for at in range(0, len(whole), step)]
+    parts = tuple(Part(address=f"{address}.zip.{i:03d}") for i, (address, _) in enumerate(served, start=1))
+    one = card("http://127.0.0.1:9/").model_copy(update={"archives": (Archive(name="a", kind="zip", parts=parts),)})
+    with pytest.raises(DownloadError, match="more would pass --max-bytes 540,000"):
+        make(one, Store(tmp_path), sample=3, max_bytes=540_000)
+    assert sum(server.sent for _, server in served) < 540_000
+    assert make(one, Store(tmp_path), sample=3, max_bytes=len(whole)) == 6
+
+
 def test_a_card_that_knows_too_little_of_its_size_does_not_lift_the_limit(serve, tmp_path):
     content = packed("zip", images())
     address, server = serve(content)
