@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import fsspec
@@ -78,6 +79,27 @@ def test_what_can_be_prepared_is_and_what_cannot_says_why(images, tmp_path):
     removed = dfd(tmp_path, "datasets", "remove", "celeba")
     assert removed.returncode == 0
     assert dfd(tmp_path, "datasets", "remove", "celeba").returncode == 1
+
+
+def test_what_is_wrong_with_archives_is_told_although_the_images_were_removed(images, tmp_path):
+    by_hand = tmp_path / "dfd-store" / "by_hand" / "celeba"
+    by_hand.mkdir(parents=True)
+    with zipfile.ZipFile(by_hand / "all.zip", "w") as archive:
+        for i in range(12):
+            archive.write(images / f"mine/real/{i}.png", f"img_align_celeba/{i}.png")
+            archive.write(images / f"mygan/fake/{i}.png", f"fake/stargan/{i}.png")
+    assert dfd(tmp_path, "datasets", "prepare", "celeba", "--local").returncode == 0
+    assert dfd(tmp_path, "datasets", "remove", "celeba").returncode == 0
+    right = dfd(tmp_path, "datasets", "verify", "celeba")
+    assert right.returncode == 1
+    assert "The files of celeba are not in" in right.stderr
+    with (by_hand / "all.zip").open("r+b") as file:
+        file.write(b"x")
+    wrong = dfd(tmp_path, "datasets", "verify", "celeba")
+    assert wrong.returncode == 1
+    assert "all.zip has the SHA-256" in wrong.stdout
+    assert "1 archives are wrong" in wrong.stdout
+    assert "with --forget their digests too" in wrong.stderr
 
 
 def test_ones_own_bucket_is_prepared_by_a_flow(engine, images, tmp_path, bucket):
