@@ -114,11 +114,7 @@ def _labels_in(card: DatasetCard, archive: Archive, store: Store) -> set[int] | 
 
 def what_is_there(card: DatasetCard, store: Store) -> Found:
     """Lists what a person has put into the folder, be it nothing."""
-    root = store.url(folder(card))
-    store.fs.invalidate_cache()
-    base = store.fs._strip_protocol(root)
-    found = store.fs.find(base, detail=True)
-    sizes = {str(path).removeprefix(base).lstrip("/"): int(info["size"] or 0) for path, info in found.items()}
+    root, sizes = store.url(folder(card)), store.sizes(folder(card))
     paths = sorted(sizes)
     images = [(path, f"{root}/{path}") for path in paths if IMAGE.search(path)]
     archives: dict[str, list[str]] = defaultdict(list)

@@ -10,7 +10,7 @@ from dfd_core.datasets import DATASETS, CatalogueSource, inventory, published, s
 from dfd_core.datasets.acquire import acquire, is_acquired
 from dfd_core.datasets.cards import Archive, Bytes, Part
 from dfd_core.datasets.downloading import Fetching
-from dfd_core.errors import DatasetError
+from dfd_core.errors import DatasetError, StoreError
 from dfd_core.features.reading import read_original
 from dfd_core.manifests import SplitSpec, prepare
 from dfd_core.manifests.verifying import verify_files
@@ -232,6 +232,19 @@ def test_what_is_missing_beside_an_archive_is_told_before_it_is_unpacked(tmp_pat
     put(other, {"all.zip": zipped(FILES)[:-30]})
     with pytest.raises(DatasetError, match="is for you to replace"):
         published.check(DATASETS["celeba"], DATASETS["celeba"].options(), other)
+
+
+def test_a_bucket_that_is_not_there_is_named(bucket):
+    store = Store("s3://nosuchbucket99/st")
+    for act in (
+        lambda: inventory.rows(store),
+        lambda: inventory.remove("genimage", store, archives=True, forget=False),
+        lambda: prepare(SOURCE, SplitSpec(), store),
+    ):
+        with pytest.raises(
+            StoreError, match=r"Could not list s3://nosuchbucket99/st/by_hand/\w+: there is no such bucket"
+        ):
+            act()
 
 
 def test_removing_takes_halves_what_was_unpacked_and_what_a_star_stood_for(tmp_path):
