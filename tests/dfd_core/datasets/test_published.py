@@ -272,6 +272,27 @@ def test_removing_takes_halves_what_was_unpacked_and_what_a_star_stood_for(tmp_p
     assert [path.suffix for path in (tmp_path / "archives").rglob("*") if path.is_file()] == [".json"]
 
 
+def test_archives_that_another_dataset_needs_are_told_apart_from_a_datasets_own(tmp_path):
+    store = Store(tmp_path)
+    (archive,) = DATASETS["ufd_diffusion"].archives
+    assert (archive,) == DATASETS["ufd_guided"].archives
+    (part,) = archive.parts
+    store.write_bytes(shelf.place(part), b"1")
+    assert [row["name"] for row in inventory.rows(store)] == ["ufd_diffusion", "ufd_guided"]
+    with pytest.raises(DatasetError, match="nothing of ufd_diffusion in .* but archives, which go with --archives"):
+        inventory.remove("ufd_diffusion", store, archives=False, forget=False)
+    for name in ("ufd_diffusion", "ufd_guided"):
+        store.write_json(f"datasets/{name}-0/dataset.json", {"dataset": name})
+    assert len(inventory.remove("ufd_diffusion", store, archives=True, forget=False)) == 1
+    with pytest.raises(DatasetError, match="but archives that ufd_guided needs too, and that go with it"):
+        inventory.remove("ufd_diffusion", store, archives=True, forget=False)
+    assert inventory.rows(store) == [{"name": "ufd_guided", "state": "ready", "archives": "1 of 1"}]
+    assert len(inventory.remove("ufd_guided", store, archives=True, forget=False)) == 2
+    assert inventory.rows(store) == []
+    with pytest.raises(DatasetError, match=r"nothing of ufd_guided in [^ ]*\. "):
+        inventory.remove("ufd_guided", store, archives=True, forget=False)
+
+
 def test_a_limit_of_bytes_does_not_make_another_dataset(tmp_path):
     card = DATASETS["celeba"]
     folders = {card.folder(card.read_options({"sample": 3, **more})) for more in ({}, {"max_bytes": 5})}
