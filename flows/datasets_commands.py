@@ -161,6 +161,10 @@ def add(  # noqa: PLR0913, PLR0917  # a command has as many parameters as option
 
     if name in DATASETS:
         raise ConfigError(f"The catalogue has a dataset named {name!r}. Give yours another name.")
+    if bool(folder) == bool(table):
+        raise ConfigError(f"Say where the images of {name} are: by --folder, once or more, or else by --table.")
+    if table and generator:
+        raise ConfigError("--generator goes with --folder; a table says it in its column `generator`.")
     given: dict[str, Any] = {"folders": folder and [_place(one) for one in folder], "generator": generator}
     given["table"] = table and _place(table)
     values = {key: value for key, value in given.items() if value}
