@@ -85,7 +85,9 @@ def show_dataset(name: Name, store: Store = DEFAULT_STORE) -> None:
 
 
 def guide(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Of the catalogue; all by default.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Which; all of the catalogue by default.")
+    ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="As a Markdown list.")] = False,
     store: Store = DEFAULT_STORE,
 ) -> None:
@@ -95,14 +97,20 @@ def guide(
     """
     from dfd_core.datasets.catalogue import DATASETS
     from dfd_core.datasets.guide import guide as guide_to
+    from dfd_core.datasets.guide import own_guide
+    from dfd_core.datasets.own_cards import own_cards
     from dfd_core.storage import Store as OpenStore
 
     opened = OpenStore(store)
-    guides = [guide_to(DATASETS[one]) for one in ([name] if name else DATASETS)]
+    own = {} if name is None or name in DATASETS else own_cards(opened)
+    guides = (
+        [own_guide(own[name])] if name in own else [guide_to(DATASETS[one]) for one in ([name] if name else DATASETS)]
+    )
     if markdown:
         print("\n".join(one.markdown() for one in guides))
     else:
-        print("\n\n".join(one.text(opened.url(one.folder)) for one in guides))
+        named = None if store == DEFAULT_STORE else store
+        print("\n\n".join(one.text(opened.url(one.folder), named) for one in guides))
 
 
 def prepare(  # noqa: PLR0913, PLR0917  # a command has as many parameters as options

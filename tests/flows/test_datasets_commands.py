@@ -41,6 +41,9 @@ def test_a_folder_of_ones_own_gets_a_name_and_a_life(images, tmp_path):
     assert str(images) in row
     assert str(images) in dfd(tmp_path, "datasets", "show", "ours").stdout
     assert "Did you mean" in dfd(tmp_path, "datasets", "show", "simulate").stderr
+    guide = dfd(tmp_path, "datasets", "guide", "ours").stdout.splitlines()
+    assert guide[1].strip() == str(images)
+    assert guide[-1].strip() == "dfd datasets prepare ours"
     other = dfd(tmp_path, "datasets", "add", "ours", "--folder", "images/mygan", "--keep")
     assert other.returncode == 2
     assert "another dataset of your own named 'ours'" in other.stderr
@@ -173,8 +176,10 @@ def test_the_guide_says_how_to_get_each_dataset(tmp_path):
     assert every.count("dfd datasets prepare ") == len(DATASETS)
     celeba = dfd(tmp_path, "datasets", "guide", "celeba", "--store", "elsewhere").stdout.splitlines()
     assert celeba[0] == "celeba"
-    assert celeba[-1].strip() == "dfd datasets prepare celeba"
+    assert celeba[-1].strip() == "dfd datasets prepare celeba --store elsewhere"
     assert f"into {tmp_path / 'elsewhere/by_hand/celeba'}" in celeba[-2]
+    spaced = dfd(tmp_path, "datasets", "guide", "simulated", "--store", "a b").stdout
+    assert spaced.splitlines()[-1].strip() == "dfd datasets prepare simulated --store 'a b'"
     both = dfd(tmp_path, "datasets", "guide", "synthbuster").stdout
     assert "zenodo.org" in both
     assert "loki.disi.unitn.it" in both
