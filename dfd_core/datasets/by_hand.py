@@ -39,18 +39,11 @@ def folder(card: DatasetCard) -> str:
     return f"{FOLDER}/{card.name}"
 
 
-def look(card: DatasetCard, store: Store, table: str) -> Found:
+def look(card: DatasetCard, store: Store) -> Found:
     """Lists what a person has put into the folder.
 
-    Args:
-        card: Of which dataset.
-        store: Where the folder is.
-        table: Where in it the dataset's table is or will be.
-
     Raises:
-        DatasetError: Nothing is there; the message says which page, what to accept, and where to put what. Or nothing
-            that fits the card, or the table is there, and what was put there since can't be added to it.
-        ArchiveError: An archive there can't be read.
+        DatasetError: Nothing is there; the message says which page, what to accept, and where to put what.
     """
     found = what_is_there(card, store)
     if not found.images and not found.archives and card.by_hand is not None:
@@ -59,6 +52,15 @@ def look(card: DatasetCard, store: Store, table: str) -> Found:
             f"3. Put {card.by_hand.files} into {store.url(folder(card))} 4. Give the same command again. "
             f"Licence: {card.licence}."
         )
+    return found
+
+
+def check_nothing_is_lost(card: DatasetCard, found: Found, store: Store, table: str) -> None:
+    """Sees that a dataset's table, where it is there, can be made anew with what came since.
+
+    Raises:
+        DatasetError: An archive that it was made from is gone, or another one.
+    """
     before = _seen(store, table)["archives"]
     lost = [path for path, size in before.items() if found.sizes.get(path) != size]
     if lost:
@@ -67,8 +69,6 @@ def look(card: DatasetCard, store: Store, table: str) -> Found:
             "made from, is gone or another file now. Put it back, or begin anew with what is there: "
             f"`dfd datasets remove {card.name} --archives --forget`, then prepare it again."
         )
-    _check_fit(card, found, store)
-    return found
 
 
 def has_news(card: DatasetCard, store: Store, table: str) -> bool:
@@ -80,8 +80,13 @@ def has_news(card: DatasetCard, store: Store, table: str) -> bool:
     return bool(now["images"] != before["images"] or not now["archives"].items() <= before["archives"].items())
 
 
-def _check_fit(card: DatasetCard, found: Found, store: Store) -> None:
-    """Sees that what is there is of use before anything is fetched or unpacked, which would be in vain."""
+def check_fit(card: DatasetCard, found: Found, store: Store) -> None:
+    """Sees that what is there is of use before anything is fetched or unpacked, which would be in vain.
+
+    Raises:
+        DatasetError: It has no image that fits the card, or lacks a class that is not downloaded.
+        ArchiveError: An archive there can't be read.
+    """
     needed = 1 if card.archives else 2  # the other class may be what is downloaded
     labels: set[int] = set()
     for path, _ in found.images:

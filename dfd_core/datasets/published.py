@@ -119,8 +119,11 @@ def check(card: DatasetCard, options: PublishedOptions, store: Store) -> by_hand
         raise DatasetError(_too_much(card.name, f"about {needed:,}", options))
     if card.by_hand is None:
         return None
+    found = by_hand.look(card, store)
+    by_hand.check_nothing_is_lost(card, found, store, f"{card.folder(options)}/images.parquet")
     with _advising(card):
-        return by_hand.look(card, store, f"{card.folder(options)}/images.parquet")
+        by_hand.check_fit(card, found, store)
+    return found
 
 
 @contextlib.contextmanager
