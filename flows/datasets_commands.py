@@ -103,9 +103,10 @@ def guide(
 
     opened = OpenStore(store)
     own = {} if name is None or name in DATASETS else own_cards(opened)
-    guides = (
-        [own_guide(own[name])] if name in own else [guide_to(DATASETS[one]) for one in ([name] if name else DATASETS)]
-    )
+    if name is not None and name in own:
+        guides = [own_guide(own[name])]
+    else:
+        guides = [guide_to(DATASETS[one]) for one in ([name] if name else DATASETS)]
     if markdown:
         print("\n".join(one.markdown() for one in guides))
     else:
