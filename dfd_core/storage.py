@@ -91,6 +91,23 @@ class Store:
         names = (str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries)
         return sorted(name for name in names if name.endswith(suffix) and not name.startswith(_PARTIAL))
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Bytes of all files below a folder, by their paths in it; empty where there is no folder.
+
+        Raises:
+            StoreError: The store can't be read, or its bucket is not there.
+        """
+        full = self._full(folder)
+        with self._errors("list", folder):
+            try:
+                self.fs.invalidate_cache()
+                found = self.fs.find(full, detail=True)
+            except FileNotFoundError as error:
+                raise StoreError(
+                    f"Could not list {self.url(folder)}: there is no such bucket, or not for this user. Check its name."
+                ) from error
+        return {str(path).removeprefix(full).lstrip("/"): int(info["size"] or 0) for path, info in found.items()}
+
     def read_bytes(self, path: str) -> bytes:
         """The content of a file.
 

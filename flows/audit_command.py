@@ -102,12 +102,11 @@ def _place(place: str, store: Store) -> str:
     from dfd_core.datasets import DATASETS
     from dfd_core.datasets.own_cards import own_cards
     from dfd_core.errors import UsageError
-    from dfd_core.manifests.manifest import FOLDER
+    from dfd_core.manifests.standing import standing
 
     if "/" in place or place.endswith(".parquet") or Path(place).exists():
         return place
-    keys = [key for key in store.names(FOLDER, ".parquet") if key.rpartition("-")[0] == place]
-    addresses = [store.url(f"{FOLDER}/{key}") for key in keys]
+    addresses = sorted(store.url(manifest.path) for manifest in standing(place, store))
     if len(addresses) > 1:
         raise UsageError(
             f"{store.url()} has {len(addresses)} manifests of {place}, of other files, options or splits each. Name "

@@ -76,11 +76,24 @@ def locate(source: DatasetSource, store: Store) -> FolderSource | TableSource:
 
 
 def is_acquired(source: DatasetSource, store: Store) -> bool:
-    """Whether `acquire` has nothing left to make, as far as its marker tells."""
+    """Whether `acquire` has nothing left to make, by its marker and by what a person has put there since."""
+    if not is_there(source, store):
+        return False
     if own_card(source, store) is not None:
         return True
-    source = _of_the_catalogue(source)
-    card, options = resolve(source)
+    card, options = resolve(_of_the_catalogue(source))
+    if card.by_hand is None:
+        return True
+    from dfd_core.datasets import by_hand
+
+    return not by_hand.has_news(card, store, f"{card.folder(options)}/{TABLE}")
+
+
+def is_there(source: DatasetSource, store: Store) -> bool:
+    """Whether a dataset's files are there as `acquire` left them, as far as its marker tells."""
+    if own_card(source, store) is not None:
+        return True
+    card, options = resolve(_of_the_catalogue(source))
     return store.exists(f"{card.folder(options)}/{MARKER}")
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import NamedTuple
 
 from dfd_core.datasets import by_hand
 from dfd_core.datasets.cards import DatasetCard
+from dfd_core.datasets.sources import FolderSource, TableSource
 
 _LOGINS = {"kaggle": "Kaggle may ask for a login: `KAGGLE_API_TOKEN` or `~/.kaggle/access_token`."}
 
@@ -32,15 +34,17 @@ class Guide(NamedTuple):
     folder: str
     command: str
 
-    def text(self, folder: str) -> str:
+    def text(self, folder: str, store: str | None = None) -> str:
         """A paragraph for a terminal.
 
         Args:
             folder: The folder's address in the store at hand.
+            store: Which store the command has to name; none where it is the one by default.
         """
         pages = [self.page] if self.by_hand in (None, self.page) else [self.page, f"By hand: {self.by_hand}"]
         files = [f"Put {self.files} into {folder}"] if self.files else []
-        return "\n  ".join([self.name, *pages, *([self.first] if self.first else []), *files, self.command])
+        command = self.command if store is None else f"{self.command} --store {shlex.quote(store)}"
+        return "\n  ".join([self.name, *pages, *([self.first] if self.first else []), *files, command])
 
     def markdown(self) -> str:
         """A list item."""
@@ -65,6 +69,19 @@ def guide(card: DatasetCard) -> Guide:
         files="" if hand is None else hand.files,
         folder=by_hand.folder(card),
         command=f"dfd datasets prepare {card.name}",
+    )
+
+
+def own_guide(source: FolderSource | TableSource) -> Guide:
+    """What there is to say of a dataset of one's own: nothing is to be got."""
+    return Guide(
+        name=source.name,
+        page=source.table if isinstance(source, TableSource) else ", ".join(source.folders),
+        by_hand=None,
+        first="A dataset of one's own: its files are there already, and stay there.",
+        files="",
+        folder="",
+        command=f"dfd datasets prepare {source.name}",
     )
 
 

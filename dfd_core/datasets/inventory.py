@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,18 @@ from dfd_core.storage import Store
 def rows(store: Store) -> list[dict[str, Any]]:
     """A row for each dataset: of the catalogue what is there or half there, and one's own cards."""
     found = []
-    made = {store.read_json(f"datasets/{key}/{MARKER}")["dataset"]: key for key in _complete(store)}
+    made: dict[str, list[str]] = defaultdict(list)
+    for key in _complete(store):
+        made[store.read_json(f"datasets/{key}/{MARKER}")["dataset"]].append(f"datasets/{key}/{TABLE}")
     begun = {key.rpartition("-")[0] for key in store.names("datasets")}
-    for name in DATASETS:
-        parts = _parts(name, store)
-        there = sum(bool(shelf.copies(part, store)) for part in parts)
-        partial = sum(1 for part in parts if _partial(part, store))
-        if name in made or name in begun or there or partial:
-            state = "ready" if name in made else "not complete"
-            archives = f"{there} of {len(parts)}" + (f", {partial} half fetched" if partial else "")
+    parts_of = {name: _parts(name, store) for name in DATASETS}
+    used = {part.address for name in begun & set(DATASETS) for part in parts_of[name]}
+    for name, parts in parts_of.items():
+        there = [part.address for part in parts if shelf.copies(part, store)]
+        partial = [part.address for part in parts if _partial(part, store)]
+        if name in begun or {*there, *partial} - used:  # archives of another dataset alone make none
+            state = _state(name, made[name], store) if name in made else "not complete"
+            archives = f"{len(there)} of {len(parts)}" + (f", {len(partial)} half fetched" if partial else "")
             found.append({"name": name, "state": state, "archives": archives if parts else "none needed"})
     return found + [{"name": name, "state": "own", "archives": "none needed"} for name in own_cards.own_cards(store)]
 
@@ -69,7 +73,7 @@ def remove(name: str, store: Store, *, archives: bool, forget: bool, progress: P
         The places that were removed.
 
     Raises:
-        DatasetError: There is nothing of it.
+        DatasetError: There is nothing of it, or nothing that is to go.
     """
     removed = []
     if own_cards.forget(name, store):
@@ -86,8 +90,22 @@ def remove(name: str, store: Store, *, archives: bool, forget: bool, progress: P
             if forget and store.exists(f"{shelf.place(part)}.json"):
                 removed.append(_drop(f"{shelf.place(part)}.json", store))
     if not removed:
-        raise DatasetError(f"There is nothing of {name} in {store.url()}. `dfd datasets status` lists what is there.")
+        kept = _why_kept(name, store, archives) if name in DATASETS else ""
+        raise DatasetError(
+            f"There is nothing of {name} in {store.url()}{kept}. `dfd datasets status` lists what is there."
+        )
     return removed
+
+
+def _why_kept(name: str, store: Store, archives: bool) -> str:
+    """Why archives of a dataset stay that is not there otherwise; empty where there are none, or a person's own."""
+    there = {part.address for part in _parts(name, store) if shelf.copies(part, store) or _partial(part, store)}
+    others = {key.rpartition("-")[0] for key in store.names("datasets")} & set(DATASETS)
+    users = [one for one in sorted(others) if there & {part.address for part in _parts(one, store)}]
+    if users:
+        return f" but archives that {', '.join(users)} needs too, and that go with it"
+    downloaded = [one for one in there if is_url(one) and not one.startswith(f"{store.url()}/")]
+    return " but archives, which go with --archives" if downloaded and not archives else ""
 
 
 def _parts(name: str, store: Store) -> list[Part]:
@@ -114,6 +132,13 @@ def _parts(name: str, store: Store) -> list[Part]:
         recorded = [address for address in heard if address.startswith(root)]
         found += [Part(address=address) for address in dict.fromkeys([*there, *recorded])]
     return found
+
+
+def _state(name: str, tables: list[str], store: Store) -> str:
+    """Of a dataset that was made, whether a person has put something there since."""
+    card = DATASETS[name]
+    news = card.by_hand is not None and any(by_hand.has_news(card, store, table) for table in tables)
+    return "new files by hand" if news else "ready"
 
 
 def _clear(part: Part, store: Store) -> list[str]:

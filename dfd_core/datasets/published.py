@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +21,7 @@ from dfd_core.datasets.downloading import Fetching, expand
 from dfd_core.datasets.options import PublishedOptions
 from dfd_core.datasets.rules import Row, Sample, classify
 from dfd_core.errors import DamagedArchiveError, DatasetError, DownloadError, WholeOnlyError
+from dfd_core.provenance import provenance
 from dfd_core.specs import is_url
 from dfd_core.storage import Store
 
@@ -61,18 +64,19 @@ def make(card: DatasetCard, options: PublishedOptions, store: Store, folder: str
         progress: Told bytes while downloading and images while unpacking; may raise to stop.
 
     Returns:
-        How many images were written or found in place; 0 where the table is there already.
+        How many images were written or found in place; 0 where the table is there already, and nothing was put there by
+        hand since.
 
     Raises:
         DatasetError: An archive can't be had or must not be unpacked, a person has to act first, or a class is missing.
         StoreError: The store can't be read or written.
     """
     table = f"{folder.rpartition('/')[0]}/images.parquet"
-    if store.exists(table):
+    if store.exists(table) and not (card.by_hand and by_hand.has_news(card, store, table)):
         return 0
-    check(card, options, store)
+    found = check(card, options, store)
     work = _Work(card, options, store, folder, progress)
-    images = list(work.by_hand()) if card.by_hand else []
+    images = list(work.put_by_hand(found)) if found else []
     archives = _in_order(card, options)
     if options.sample is None:
         _sees_all_sizes(archives, options, store)
@@ -81,16 +85,28 @@ def make(card: DatasetCard, options: PublishedOptions, store: Store, folder: str
             break
         images += work.images_of(archive)
     if not {0, 1} <= {image.row.label for image in images}:
+        place = store.url(by_hand.folder(card))
+        advice = f"Put {card.by_hand.files} into {place}, under these names. Else the" if card.by_hand else "The"
         raise DatasetError(
-            f"{card.name}: {len(images)} images were found, not of both classes. The publisher's layout may have "
+            f"{card.name}: {len(images)} images were found, not of both classes. {advice} publisher's layout may have "
             f"changed; see {card.page}, and name the unpacked folder under `folders:`."
         )
-    store.write_table(table, _table(sorted(images), options.drawn_splits))
+    counts = Counter(image.path for image in images)
+    if twice := [path for path, count in counts.items() if count > 1]:
+        raise DatasetError(
+            f"{card.name}: {len(twice)} images are there twice, such as {twice[0]}, loose and in an archive. Keep one "
+            f"of the two in {store.url(by_hand.folder(card))}."
+        )
+    facts = provenance(by_hand=found.facts() if found else None)
+    store.write_table(table, _table(sorted(images), options.drawn_splits), facts)
     return len(images)
 
 
-def check(card: DatasetCard, options: PublishedOptions, store: Store) -> None:
+def check(card: DatasetCard, options: PublishedOptions, store: Store) -> by_hand.Found | None:
     """Sees, without a byte from elsewhere, whether `make` can begin.
+
+    Returns:
+        What a person has put there by hand; `None` where nothing need be.
 
     Raises:
         DatasetError: More would be downloaded than may be, or a person has to act first.
@@ -101,8 +117,25 @@ def check(card: DatasetCard, options: PublishedOptions, store: Store) -> None:
         needed = needed // len(card.archives) if card.archives and len(whole) == len(card.archives) else 0
     if card.archives and options.max_bytes is not None and needed > options.max_bytes:
         raise DatasetError(_too_much(card.name, f"about {needed:,}", options))
-    if card.by_hand:
-        by_hand.look(card, store)
+    if card.by_hand is None:
+        return None
+    found = by_hand.look(card, store)
+    by_hand.check_nothing_is_lost(card, found, store, f"{card.folder(options)}/images.parquet")
+    with _advising(card):
+        by_hand.check_fit(card, found, store)
+    return found
+
+
+@contextlib.contextmanager
+def _advising(card: DatasetCard) -> Iterator[None]:
+    """Says of an archive that can't be read what a person can do."""
+    try:
+        yield
+    except DamagedArchiveError as error:
+        raise DamagedArchiveError(
+            f"{error} `dfd datasets remove {card.name} --archives --forget` removes what was downloaded of it "
+            "and forgets its digest; what was put there by hand is for you to replace. Then prepare it again."
+        ) from error
 
 
 def _too_much(name: str, needed: str, options: PublishedOptions) -> str:
@@ -152,10 +185,14 @@ class _Work:
         self.how = Fetching(max_bytes=options.max_bytes)
         self.told = (0, 0)
 
-    def by_hand(self) -> Iterator[_Image]:
+    def put_by_hand(self, found: by_hand.Found) -> Iterator[_Image]:
         """What a person has put into the folder for it."""
-        found = by_hand.look(self.card, self.store)
         loose = [(Member(path, 0, url, False), row) for path, url in found.images if (row := classify(self.card, path))]
+        if len(loose) < len(found.images):
+            odd = next(path for path, _ in found.images if classify(self.card, path) is None)
+            what = "%s: %d of %d loose images in %s don't fit the card's rules and are left out, such as %s"
+            place, total = self.store.url(by_hand.folder(self.card)), len(found.images)
+            logger.warning(what, self.card.name, total - len(loose), total, place, odd)
         for member, row in self.sample.draw("", loose):
             yield _Image(member.path, member.name, row)
         for archive in found.archives:
@@ -163,13 +200,8 @@ class _Work:
 
     def images_of(self, archive: Archive) -> Iterator[_Image]:
         """The wanted images of one archive, unpacked or in place; when they are there its digest is held."""
-        try:
+        with _advising(self.card):
             yield from self._images_of(archive)
-        except DamagedArchiveError as error:
-            raise DamagedArchiveError(
-                f"{error} `dfd datasets remove {self.card.name} --archives --forget` removes what was downloaded of it "
-                "and forgets its digest; what was put there by hand is for you to replace. Then prepare it again."
-            ) from error
         shelf.hold(archive, self.store)
 
     def _images_of(self, archive: Archive) -> Iterator[_Image]:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 import fsspec
+from filelock import FileLock, Timeout
 
 from dfd_core.datasets.archives import spanned
 from dfd_core.datasets.archives.containers import Container, Member, kind_of, open_container
 from dfd_core.datasets.archives.gate import Limits
 from dfd_core.datasets.archives.joined import Joined, Window
-from dfd_core.datasets.archives.ranged import Ranged
+from dfd_core.datasets.archives.ranged import Ranged, Spent
 from dfd_core.datasets.cards import Archive, Bytes, Part, Progress
 from dfd_core.datasets.downloading import Checkpoint, Expected, Fetching, download, open_origin
 from dfd_core.datasets.downloading.origins import TransientFault
@@ -28,6 +29,7 @@ from dfd_core.storage import Store, fault_of
 FOLDER = "archives"
 _INNER = Limits(member_bytes=2**43)
 _BLOCK = 2**20
+_TICK_S = 0.2
 _WAY_OUT = (
     "If it is to be trusted, `dfd datasets remove NAME --archives --forget` drops the dataset's recorded digests; "
     "prepare it again."
@@ -215,16 +217,27 @@ def open_local(archive: Archive, paths: list[Path], progress: Progress | None = 
             stack.pop_all()
             return _inside(container, member)
         if not target.exists():
-            partial = target.with_name(f".{target.name}.partial")
-            try:
-                with partial.open("wb") as file:
-                    container.copy(
-                        member, cast("IO[bytes]", _Counted(file, member.size, progress)) if progress else file
-                    )
-                partial.replace(target)
-            except OSError as error:
-                raise fault_of(error, "write", str(target)) from error
+            _take_out(container, member, target, progress)
     return open_container(str(target), target.open("rb"), kind_of(archive.inside) or "zip")
+
+
+def _take_out(outer: Container, member: Member, target: Path, progress: Progress | None) -> None:
+    """Writes an inner archive beside its outer one, once; datasets that share it may want it at the same time."""
+    partial, lock = target.with_name(f".{target.name}.partial"), FileLock(target.with_name(f".{target.name}.lock"))
+    try:
+        while not lock.is_locked:
+            with contextlib.suppress(Timeout):
+                lock.acquire(timeout=_TICK_S)
+            if progress is not None:
+                progress(Bytes(0), Bytes(member.size))
+        if not target.exists():  # somebody else may have written it meanwhile
+            with partial.open("wb") as file:
+                outer.copy(member, cast("IO[bytes]", _Counted(file, member.size, progress)) if progress else file)
+            partial.replace(target)
+    except OSError as error:
+        raise fault_of(error, "write", str(target)) from error
+    finally:
+        lock.release()
 
 
 def _inner(archive: Archive, outer: Container) -> Member:
@@ -255,11 +268,18 @@ class _Counted(io.RawIOBase):
 def open_remote(archive: Archive, how: Fetching, max_bytes: int | None, checkpoint: Checkpoint | None) -> Container:
     """Opens an archive where it is, to read parts of it.
 
+    Args:
+        archive: From a card, without `*`.
+        how: Attempts and waiting.
+        max_bytes: How much may be fetched of all its parts together.
+        checkpoint: Called before every request; raises to stop.
+
     Raises:
         WholeOnlyError: It can't be read in ranges.
         DownloadError: It can't be had, or not now.
     """
-    files = [Ranged(open_origin(part.address), how, max_bytes, checkpoint) for part in archive.parts]
+    spent = Spent()
+    files = [Ranged(open_origin(part.address), how, max_bytes, checkpoint, spent) for part in archive.parts]
     container = _open(archive, [io.BufferedReader(file) for file in files], archive.parts[0].address)
     if archive.inside is None:
         return container

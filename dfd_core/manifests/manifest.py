@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import hashlib
 import time
@@ -26,6 +27,7 @@ from dfd_core.storage import Store
 REVISION = 2
 """Grows whenever the same files give other rows."""
 FOLDER = "manifests"
+_TIMES = f"{FOLDER}/times"
 _DIGESTED = ["sample_id", "label", "generator", "family", "source", "category", "split", "group"]
 _DIGESTED_AT_ONCE = 2**16
 
@@ -129,6 +131,7 @@ def prepare(
     started = time.monotonic()
     manifest, draft = _look_up(acquire(source, store, progress), split, store)
     if store.exists(manifest.path):
+        _note_time(manifest)
         return manifest
     if not isinstance(source, CatalogueSource):
         draft.notes += unused_families(draft.generators, source.families)
@@ -147,6 +150,7 @@ def prepare(
         "files_read": len(probes) - len(known),
     }
     store.write_table(manifest.path, table, provenance(**facts, seconds=round(time.monotonic() - started, 3)))
+    _note_time(manifest)
     return manifest
 
 
@@ -171,6 +175,12 @@ def keep(store: Store, name: str, content: str, table: pa.Table, **facts: Any) -
     return manifest
 
 
+def times(name: str, store: Store) -> dict[str, str]:
+    """When manifests of a dataset were prepared last, by their keys, as far as there have been several."""
+    path = f"{_TIMES}/{name}.json"
+    return dict(store.read_json(path)) if store.exists(path) else {}
+
+
 def preview(
     source: CatalogueSource | FolderSource | TableSource, split: SplitSpec, store: Store
 ) -> tuple[Manifest, pa.Table, int]:
@@ -190,6 +200,16 @@ def preview(
     known = known_probes(store, source.name, draft.files)
     table = assemble(source.name, draft, probe(draft.files, known), split)
     return manifest, table, len(draft) - len(known)
+
+
+def _note_time(manifest: Manifest) -> None:
+    """Keeps which of several manifests is of a dataset's files as they are: they may be again as they once were."""
+    store, name = manifest.store, manifest.name
+    if sum(key.rpartition("-")[0] == name for key in store.names(FOLDER, ".parquet")) > 1:
+        known = times(name, store)
+        if max(known, key=known.__getitem__, default=None) != manifest.key:
+            now = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
+            store.write_json(f"{_TIMES}/{name}.json", {**known, manifest.key: now})
 
 
 def _look_up(acquired: FolderSource | TableSource, split: SplitSpec, store: Store) -> tuple[Manifest, Draft]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 
-from dfd_core.datasets.acquire import is_acquired
+from dfd_core.datasets.acquire import is_there
 from dfd_core.datasets.cards import Bytes, Progress
 from dfd_core.datasets.catalogue import DATASETS
 from dfd_core.datasets.sources import CatalogueSource
 from dfd_core.errors import ConfigError, DatasetError
 from dfd_core.manifests.headers_stored import read_file
-from dfd_core.manifests.manifest import FOLDER, Manifest
+from dfd_core.manifests.manifest import Manifest
 from dfd_core.manifests.side_by_side import side_by_side, threads_for
+from dfd_core.manifests.standing import standing
 from dfd_core.storage import Store
 
 
@@ -34,7 +35,8 @@ class Volume(Bytes):
 def verify_files(name: str, store: Store, progress: Progress | None = None) -> tuple[int, list[str]]:
     """Compares every file of a dataset with the digests of its manifests.
 
-    A manifest outlives its files where a dataset was removed on purpose; such a one is passed over.
+    A manifest outlives its files where a dataset was removed on purpose or prepared again after a change; such a one is
+    passed over.
 
     Args:
         name: The dataset's name.
@@ -47,8 +49,7 @@ def verify_files(name: str, store: Store, progress: Progress | None = None) -> t
     Raises:
         DatasetError: The store has no manifest of it, or of none the files.
     """
-    keys = [key.removesuffix(".parquet") for key in store.names(FOLDER, ".parquet")]
-    manifests = [Manifest(store, name, key) for key in keys if key.rpartition("-")[0] == name]
+    manifests = standing(name, store, of_each_split=False)
     if not manifests:
         raise DatasetError(f"There is no manifest of {name} in {store.url()}. Make it: `dfd datasets prepare {name}`.")
     there = [manifest for manifest in manifests if not _was_removed(manifest, store)]
@@ -81,7 +82,7 @@ def _was_removed(manifest: Manifest, store: Store) -> bool:
     if not isinstance(source, dict) or source.get("catalogue") not in DATASETS:
         return False
     try:
-        return not is_acquired(CatalogueSource.model_validate(source), store)
+        return not is_there(CatalogueSource.model_validate(source), store)
     except ConfigError:  # options of an earlier version
         return True
 

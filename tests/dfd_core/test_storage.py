@@ -37,6 +37,14 @@ def test_a_missing_folder_is_empty(store):
     assert store.names("nowhere") == []
 
 
+def test_the_sizes_of_all_files_below_a_folder(store):
+    store.write_bytes("a/b/c.bin", b"123")
+    store.write_bytes("a/d.bin", b"")
+    store.write_bytes("ab/e.bin", b"1")
+    assert store.sizes("a") == {"b/c.bin": 3, "d.bin": 0}
+    assert store.sizes("nowhere") == {}
+
+
 def test_a_missing_file_is_named(store):
     with pytest.raises(StoreError, match=r"Could not read .*nowhere\.bin: there is no such file"):
         store.read_bytes("nowhere.bin")

@@ -19,7 +19,7 @@ from PIL import Image
 
 from dfd_core import in_process
 from dfd_core.config import RunConfig
-from dfd_core.datasets import CatalogueSource
+from dfd_core.datasets import CatalogueSource, inventory
 from dfd_core.datasets.downloading import Fetching, download, open_origin
 from dfd_core.datasets.sources import FolderSource, TableSource
 from dfd_core.errors import DownloadError, ManifestError, StoreError
@@ -220,6 +220,14 @@ def test_a_bucket_out_of_reach_is_an_error_with_its_name(place, monkeypatch, tmp
     with pytest.raises(ManifestError, match=f"{re.escape(place)}/images can't be listed"):
         prepare(FolderSource(name="mine", folders=f"{place}/images"), SplitSpec(), Store(tmp_path))
     fsspec.filesystem("gs").clear_instance_cache()
+
+
+def test_a_bucket_that_is_not_there_is_an_error_with_its_name(emulator):
+    store = Store("gs://nosuchbucket99/st")
+    with pytest.raises(StoreError, match="Could not list gs://nosuchbucket99/st/by_hand/"):
+        inventory.rows(store)
+    with pytest.raises(StoreError, match="Could not list gs://nosuchbucket99/st/by_hand/celeba"):
+        prepare(CatalogueSource(catalogue="celeba", name="celeba"), SplitSpec(), store)
 
 
 def test_a_client_that_is_not_installed_is_named(monkeypatch, tmp_path):

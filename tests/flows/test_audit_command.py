@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -85,6 +86,8 @@ def test_a_prepared_dataset_is_audited_by_its_name(folder, tmp_path):
     assert "`dfd datasets prepare mine`" in missing.stderr
     assert here("audit", "deepfakeface").returncode == 2
     prepare(source, SplitSpec(), store)
+    os.utime(folder / "cam/real/0.jpg", ns=(1, 1))
+    prepare(source, SplitSpec(), store)  # a manifest of its own, in place of the first
     found = here("audit", "mine", "--no-near-duplicates")
     assert found.returncode == 0, found.stderr
     assert "ERROR  shortcut: mine/gan" in found.stdout

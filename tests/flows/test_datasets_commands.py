@@ -1,8 +1,10 @@
-import os
+import functools
+import http.server
 import signal
 import subprocess
 import sys
-import time
+import threading
+import zipfile
 from pathlib import Path
 
 import fsspec
@@ -40,6 +42,9 @@ def test_a_folder_of_ones_own_gets_a_name_and_a_life(images, tmp_path):
     assert str(images) in row
     assert str(images) in dfd(tmp_path, "datasets", "show", "ours").stdout
     assert "Did you mean" in dfd(tmp_path, "datasets", "show", "simulate").stderr
+    guide = dfd(tmp_path, "datasets", "guide", "ours").stdout.splitlines()
+    assert guide[1].strip() == str(images)
+    assert guide[-1].strip() == "dfd datasets prepare ours"
     other = dfd(tmp_path, "datasets", "add", "ours", "--folder", "images/mygan", "--keep")
     assert other.returncode == 2
     assert "another dataset of your own named 'ours'" in other.stderr
@@ -80,6 +85,27 @@ def test_what_can_be_prepared_is_and_what_cannot_says_why(images, tmp_path):
     assert dfd(tmp_path, "datasets", "remove", "celeba").returncode == 1
 
 
+def test_what_is_wrong_with_archives_is_told_although_the_images_were_removed(images, tmp_path):
+    by_hand = tmp_path / "dfd-store" / "by_hand" / "celeba"
+    by_hand.mkdir(parents=True)
+    with zipfile.ZipFile(by_hand / "all.zip", "w") as archive:
+        for i in range(12):
+            archive.write(images / f"mine/real/{i}.png", f"img_align_celeba/{i}.png")
+            archive.write(images / f"mygan/fake/{i}.png", f"fake/stargan/{i}.png")
+    assert dfd(tmp_path, "datasets", "prepare", "celeba", "--local").returncode == 0
+    assert dfd(tmp_path, "datasets", "remove", "celeba").returncode == 0
+    right = dfd(tmp_path, "datasets", "verify", "celeba")
+    assert right.returncode == 1
+    assert "The files of celeba are not in" in right.stderr
+    with (by_hand / "all.zip").open("r+b") as file:
+        file.write(b"x")
+    wrong = dfd(tmp_path, "datasets", "verify", "celeba")
+    assert wrong.returncode == 1
+    assert "all.zip has the SHA-256" in wrong.stdout
+    assert "1 archives are wrong" in wrong.stdout
+    assert "with --forget their digests too" in wrong.stderr
+
+
 def test_ones_own_bucket_is_prepared_by_a_flow(engine, images, tmp_path, bucket):
     place, environment = bucket
     for path in images.rglob("*.png"):
@@ -116,34 +142,50 @@ def bucket(monkeypatch):
     server.stop()
 
 
-def test_ctrl_c_is_answered_although_a_file_hangs(images, tmp_path):
-    assert dfd(tmp_path, "datasets", "add", "ours", "--folder", "images", "--local").returncode == 0
-    hanging = images / "mine/real/7.png"
-    hanging.unlink()
-    os.mkfifo(hanging)
-    for command in (("datasets", "verify", "ours"), ("audit", "images", "--store", "none")):
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder; once its server hangs it answers nothing."""
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        if self.server.hangs:
+            self.server.asked.set()
+            self.server.over.wait(120)
+        else:
+            super().do_GET()
+
+
+@pytest.fixture
+def web(images):
+    """A server of the images, that can be told to hang."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=images))
+    server.hangs, server.asked, server.over = False, threading.Event(), threading.Event()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    yield server
+    server.over.set()
+    server.shutdown()
+    server.server_close()
+
+
+def test_ctrl_c_is_answered_although_a_server_hangs(web, images, tmp_path):
+    base = f"http://127.0.0.1:{web.server_port}"
+    rows = [f"{base}/{path.relative_to(images)},{path.parent.name}" for path in sorted(images.rglob("*.png"))]
+    (tmp_path / "t.csv").write_text("\n".join(["url,label", *rows]))
+    assert dfd(tmp_path, "datasets", "add", "ours", "--table", "t.csv", "--local").returncode == 0
+    web.hangs = True
+    for command in (("datasets", "verify", "ours"), ("audit", "ours")):
+        web.asked.clear()
         process = subprocess.Popen([*DFD, *command], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-        writer = opened_by_both(hanging, process)  # and nothing is written, so that its reader waits
         try:
+            assert web.asked.wait(60)
             process.send_signal(signal.SIGINT)
             _, said = process.communicate(timeout=20)
         finally:
             process.kill()
-            os.close(writer)
+            process.communicate()
         assert process.returncode == 1, said
         assert "was cancelled" in said.splitlines()[-1]
-
-
-def opened_by_both(fifo, process):
-    """The end to write to, once a process has opened the other."""
-    deadline = time.monotonic() + 60
-    while True:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        try:
-            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:
-            time.sleep(0.05)
 
 
 def test_the_guide_says_how_to_get_each_dataset(tmp_path):
@@ -151,8 +193,10 @@ def test_the_guide_says_how_to_get_each_dataset(tmp_path):
     assert every.count("dfd datasets prepare ") == len(DATASETS)
     celeba = dfd(tmp_path, "datasets", "guide", "celeba", "--store", "elsewhere").stdout.splitlines()
     assert celeba[0] == "celeba"
-    assert celeba[-1].strip() == "dfd datasets prepare celeba"
+    assert celeba[-1].strip() == "dfd datasets prepare celeba --store elsewhere"
     assert f"into {tmp_path / 'elsewhere/by_hand/celeba'}" in celeba[-2]
+    spaced = dfd(tmp_path, "datasets", "guide", "simulated", "--store", "a b").stdout
+    assert spaced.splitlines()[-1].strip() == "dfd datasets prepare simulated --store 'a b'"
     both = dfd(tmp_path, "datasets", "guide", "synthbuster").stdout
     assert "zenodo.org" in both
     assert "loki.disi.unitn.it" in both
@@ -164,7 +208,9 @@ def test_wrong_usage_is_told(tmp_path):
     for arguments, says in (
         (("prepare", "celebb"), "Did you mean 'celeba'"),
         (("add", "celeba", "--folder", "x"), "The catalogue has a dataset named 'celeba'"),
-        (("add", "x"), "one of the keys"),
+        (("add", "x"), "where the images of x are: by --folder, once or more, or else by --table"),
+        (("add", "x", "--folder", "x", "--table", "t.csv"), "by --folder, once or more, or else by --table"),
+        (("add", "x", "--table", "t.csv", "--generator", "g"), "--generator goes with --folder"),
         (("prepare", "simulated", "--sample", "3"), "sample: no such option"),
     ):
         done = dfd(tmp_path, "datasets", *arguments)

@@ -18,6 +18,12 @@ _KEPT = 64
 T = TypeVar("T")
 
 
+class Spent:
+    """How many bytes were fetched, of all files that share this."""
+
+    size_bytes = 0
+
+
 class Ranged(io.RawIOBase):
     """One version of an origin's file, that can be read from anywhere.
 
@@ -28,6 +34,7 @@ class Ranged(io.RawIOBase):
         how: Attempts and waiting.
         max_bytes: How much may be fetched in all.
         checkpoint: Called before every request; raises to stop.
+        spent: Shared by files that keep to one limit together, as the parts of an archive.
 
     Raises:
         WholeOnlyError: It does not answer ranges, or has no mark of its version, so that pieces may be of two.
@@ -41,8 +48,10 @@ class Ranged(io.RawIOBase):
         how: Fetching = Fetching(),  # noqa: B008 - immutable
         max_bytes: int | None = None,
         checkpoint: Checkpoint | None = None,
+        spent: Spent | None = None,
     ) -> None:
         self.origin, self.how, self.max_bytes, self.checkpoint = origin, how, max_bytes, checkpoint
+        self.spent = spent or Spent()
         self.fetched = self.at = 0
         self.blocks: OrderedDict[int, bytes] = OrderedDict()
         self.handled = sys.exception()
@@ -116,15 +125,16 @@ class Ranged(io.RawIOBase):
 
     def _block(self, number: int) -> bytes:
         if number not in self.blocks:
-            start = number * _BLOCK
+            start, spent = number * _BLOCK, self.spent.size_bytes
             stop = min(start + _BLOCK, self.size)
-            if self.max_bytes is not None and self.fetched + stop - start > self.max_bytes:
+            if self.max_bytes is not None and spent + stop - start > self.max_bytes:
                 raise DownloadError(
-                    f"{self.origin.address}: {self.fetched:,} bytes were read, and more would pass --max-bytes "
+                    f"{self.origin.address}: {spent:,} bytes were read, and more would pass --max-bytes "
                     f"{self.max_bytes:,}. Raise it, or take a smaller --sample."
                 )
             self.blocks[number] = self._patiently(lambda: self._whole(start, stop))
             self.fetched += stop - start
+            self.spent.size_bytes += stop - start
             if len(self.blocks) > _KEPT:
                 self.blocks.popitem(last=False)
         self.blocks.move_to_end(number)

@@ -3,7 +3,9 @@
 import io
 import random
 import tarfile
+import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import fsspec
 import pytest
@@ -72,6 +74,18 @@ def test_a_sample_that_needs_a_whole_archive_keeps_to_the_limit(way, serve, tmp_
         make(card(address, kind=kind), Store(tmp_path), sample=2, max_bytes=100_000)
     assert not list((tmp_path / "archives").rglob("file"))
     assert make(card(address, kind=kind), Store(tmp_path), sample=2, max_bytes=len(content)) == 4
+
+
+def test_the_parts_of_an_archive_keep_to_the_limit_of_a_sample_together(serve, tmp_path):
+    whole = packed("zip", images(count=40, size=20_000))
+    step = -(-len(whole) // 3)
+    served = [serve(whole[at : at + step]) for at in range(0, len(whole), step)]
+    parts = tuple(Part(address=f"{address}.zip.{i:03d}") for i, (address, _) in enumerate(served, start=1))
+    one = card("http://127.0.0.1:9/").model_copy(update={"archives": (Archive(name="a", kind="zip", parts=parts),)})
+    with pytest.raises(DownloadError, match="more would pass --max-bytes 540,000"):
+        make(one, Store(tmp_path), sample=3, max_bytes=540_000)
+    assert sum(server.sent for _, server in served) < 540_000
+    assert make(one, Store(tmp_path), sample=3, max_bytes=len(whole)) == 6
 
 
 def test_a_card_that_knows_too_little_of_its_size_does_not_lift_the_limit(serve, tmp_path):
@@ -190,6 +204,39 @@ def test_an_archive_in_another_is_taken_out_only_where_it_is_compressed(compress
     assert found == images(count=200, size=20_000)
     assert len(list((tmp_path / "archives").rglob("twice-inside"))) == compressed
     assert share_sent() == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("patient", [False, True])
+def test_two_that_share_an_archive_in_another_take_it_out_once(patient, packed_twice, tmp_path):
+    one, _ = packed_twice(compressed=True)
+    (archive,) = one.archives
+    paths = shelf.fetch_archive(archive, Store(tmp_path))
+    begun, met, taken_out = threading.Event(), threading.Event(), []
+
+    def first(done, total):
+        begun.set()
+        taken_out.append(done)
+        met.wait(10)
+
+    def second(done, _):
+        met.set()
+        if not patient:
+            raise KeyboardInterrupt  # it can be stopped while it waits
+        if done:
+            pytest.fail("taken out again")
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(shelf.open_local, archive, paths, first)
+        assert begun.wait(10)
+        if patient:
+            with shelf.open_local(archive, paths, second) as container:
+                assert len(container.members()) == 400
+        else:
+            with pytest.raises(KeyboardInterrupt):
+                shelf.open_local(archive, paths, second)
+        with other.result() as container:
+            assert len(container.members()) == 400
+    assert max(taken_out) == sum(path.stat().st_size for path in tmp_path.rglob("twice-inside"))
 
 
 def test_a_sample_of_an_archive_in_another_needs_some_ranges(packed_twice, tmp_path):

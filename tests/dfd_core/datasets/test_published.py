@@ -7,10 +7,10 @@ import zipfile
 import pytest
 
 from dfd_core.datasets import DATASETS, CatalogueSource, inventory, published, shelf
-from dfd_core.datasets.acquire import acquire
+from dfd_core.datasets.acquire import acquire, is_acquired
 from dfd_core.datasets.cards import Archive, Bytes, Part
 from dfd_core.datasets.downloading import Fetching
-from dfd_core.errors import DatasetError
+from dfd_core.errors import DatasetError, StoreError
 from dfd_core.features.reading import read_original
 from dfd_core.manifests import SplitSpec, prepare
 from dfd_core.manifests.verifying import verify_files
@@ -69,6 +69,40 @@ def test_loose_files_stay_where_they_are_and_are_verified(tmp_path):
     assert [row["state"] for row in inventory.rows(store)] == ["ready"]
 
 
+@pytest.mark.parametrize("where", ["disk", "s3"])
+def test_files_that_a_person_adds_later_are_taken(where, request, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    store = Store(tmp_path / "store" if where == "disk" else f"{request.getfixturevalue('bucket')}/store")
+    put(store, FILES)
+    first = prepare(SOURCE, SplitSpec(), store)
+    assert is_acquired(SOURCE, store)
+    assert prepare(SOURCE, SplitSpec(), store).key == first.key
+    put(store, {"fake/attgan/0.png": b"\x89PNG 0", "more.zip": zipped({"fake/relgan/0.png": b"\x89PNG 1"})})
+    assert not is_acquired(SOURCE, store)
+    assert [row["state"] for row in inventory.rows(store)] == ["new files by hand"]
+    assert verify_files("celeba", store)[1] == []  # of what is there, news or not
+    frame = prepare(SOURCE, SplitSpec(), store).frame
+    assert set(frame["generator"]) == {"real", "stargan", "attgan", "relgan"}
+    assert len(frame) == 20
+    assert [row["state"] for row in inventory.rows(store)] == ["ready"]
+
+
+def test_an_archive_that_was_unpacked_may_go_unless_another_one_comes(tmp_path):
+    store = Store(tmp_path)
+    put(store, {"all.zip": zipped(FILES)})
+    first = prepare(SOURCE, SplitSpec(), store)
+    (tmp_path / "by_hand/celeba/all.zip").unlink()
+    assert prepare(SOURCE, SplitSpec(), store).key == first.key
+    put(store, {"more.zip": zipped({"fake/relgan/0.png": b"\x89PNG 1"})})
+    with pytest.raises(DatasetError, match=r"all\.zip, which it was made from, is gone or another file now"):
+        prepare(SOURCE, SplitSpec(), store)
+    put(store, {"all.zip": zipped({**FILES, "fake/stargan/x.png": b"another"})})  # another one
+    with pytest.raises(DatasetError, match="remove celeba --archives --forget"):
+        prepare(SOURCE, SplitSpec(), store)
+    inventory.remove("celeba", store, archives=True, forget=True)
+    assert len(prepare(SOURCE, SplitSpec(), store).frame) == 20
+
+
 def test_damage_is_found_and_named(tmp_path):
     from PIL import Image
 
@@ -125,11 +159,92 @@ def test_half_a_removed_dataset_is_not_taken_for_whole(tmp_path):
     assert store.names("datasets") == []
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("ADM 1.zip", "ADM_1.zip", "ADM(1).zip"),
+        ("\u6570\u636e.zip", "\u0434\u0430\u043d\u043d\u044b\u0435.zip"),
+        ("a.zip", "_a.zip", "a.tar"),
+    ],
+)
+def test_archives_whose_names_differ_by_what_paths_may_not_have_are_all_there(names, tmp_path):
+    store = Store(tmp_path)
+    kinds = {"zip": zipped, "tar": tarred}
+    for i, name in enumerate(names):
+        put(store, {name: kinds[name[-3:]]({path: data + b" %d" % i for path, data in FILES.items()})})
+    frame = prepare(SOURCE, SplitSpec(), store).frame
+    assert len(frame) == frame["sample_id"].nunique() == 18 * len(names)
+    for row in frame.itertuples():
+        assert read_original(row.url, row.sample_id)
+    if "ADM_1.zip" in names:  # it needs no other name
+        assert sum(path.startswith("images/ADM_1/") for path in frame["path"]) == 18
+
+
+def test_what_is_there_loose_and_in_place_is_told_before_anything_is_written(tmp_path):
+    store = Store(tmp_path)
+    fakes = {f"stargan/{i}.png": b"\x89PNG %d" % i for i in range(3)}
+    put(store, {**FILES, "fake.zip": zipped(fakes)})
+    source = SOURCE.model_copy(update={"options": {"in_place": True}})
+    with pytest.raises(DatasetError, match=r"3 images are there twice, such as fake/stargan/0\.png"):
+        prepare(source, SplitSpec(), store)
+    (tmp_path / "by_hand/celeba/fake.zip").unlink()
+    assert len(prepare(source, SplitSpec(), store).frame) == 18
+
+
 def test_half_a_dataset_is_an_error(tmp_path):
     store = Store(tmp_path)
     put(store, {name: data for name, data in FILES.items() if name.startswith("img")})
     with pytest.raises(DatasetError, match="not of both classes"):
         acquire(SOURCE, store)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_files_that_are_of_no_use_are_told_before_anything_is_fetched_or_unpacked(packed, serve, tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    address, server = serve(zipped({name: data for name, data in FILES.items() if name.startswith("fake")}))
+    archive = Archive(name="fakes", kind="zip", parts=(Part(address=address),))
+    card = DATASETS["celeba"].model_copy(update={"archives": (archive,)})
+    monkeypatch.setitem(DATASETS._entries, "celeba", card)
+    odd = {"holidays/1.png": b"\x89PNG", "holidays/2.png": b"\x89PNG"}
+    put(store, {"holidays.zip": zipped(odd)} if packed else odd)
+    for act in (lambda: prepare(SOURCE, SplitSpec(), store), lambda: published.to_fetch(card, card.options(), store)):
+        with pytest.raises(
+            DatasetError, match=r"has no image that fits.*Put img_align_celeba\.zip, and fakes as fake/<g"
+        ):
+            act()
+    assert server.answers == 0
+    put(store, {name: data for name, data in FILES.items() if name.startswith("img")})
+    assert len(prepare(SOURCE, SplitSpec(), store).frame) == 18
+
+
+def test_what_is_missing_beside_an_archive_is_told_before_it_is_unpacked(tmp_path, caplog):
+    store = Store(tmp_path)
+    reals = {name: data for name, data in FILES.items() if name.startswith("img")}
+    put(store, {"img_align_celeba.zip": zipped(reals), "stargan/0.png": b"\x89PNG"})
+    with pytest.raises(DatasetError, match="has real images alone, not of both classes.*fake/<generator>/"):
+        prepare(SOURCE, SplitSpec(), store)
+    assert not (tmp_path / "datasets").exists()
+    put(store, {"fake/stargan/0.png": b"\x89PNG"})
+    assert len(prepare(SOURCE, SplitSpec(), store).frame) == 10
+    assert "1 of 2 loose images" in caplog.text
+    assert "stargan/0.png" in caplog.text
+    other = Store(tmp_path / "other")
+    put(other, {"all.zip": zipped(FILES)[:-30]})
+    with pytest.raises(DatasetError, match="is for you to replace"):
+        published.check(DATASETS["celeba"], DATASETS["celeba"].options(), other)
+
+
+def test_a_bucket_that_is_not_there_is_named(bucket):
+    store = Store("s3://nosuchbucket99/st")
+    for act in (
+        lambda: inventory.rows(store),
+        lambda: inventory.remove("genimage", store, archives=True, forget=False),
+        lambda: prepare(SOURCE, SplitSpec(), store),
+    ):
+        with pytest.raises(
+            StoreError, match=r"Could not list s3://nosuchbucket99/st/by_hand/\w+: there is no such bucket"
+        ):
+            act()
 
 
 def test_removing_takes_halves_what_was_unpacked_and_what_a_star_stood_for(tmp_path):
@@ -155,6 +270,27 @@ def test_removing_takes_halves_what_was_unpacked_and_what_a_star_stood_for(tmp_p
     ]
     assert len(inventory.remove("forensynths_train", store, archives=True, forget=False)) == 2
     assert [path.suffix for path in (tmp_path / "archives").rglob("*") if path.is_file()] == [".json"]
+
+
+def test_archives_that_another_dataset_needs_are_told_apart_from_a_datasets_own(tmp_path):
+    store = Store(tmp_path)
+    (archive,) = DATASETS["ufd_diffusion"].archives
+    assert (archive,) == DATASETS["ufd_guided"].archives
+    (part,) = archive.parts
+    store.write_bytes(shelf.place(part), b"1")
+    assert [row["name"] for row in inventory.rows(store)] == ["ufd_diffusion", "ufd_guided"]
+    with pytest.raises(DatasetError, match="nothing of ufd_diffusion in .* but archives, which go with --archives"):
+        inventory.remove("ufd_diffusion", store, archives=False, forget=False)
+    for name in ("ufd_diffusion", "ufd_guided"):
+        store.write_json(f"datasets/{name}-0/dataset.json", {"dataset": name})
+    assert len(inventory.remove("ufd_diffusion", store, archives=True, forget=False)) == 1
+    with pytest.raises(DatasetError, match="but archives that ufd_guided needs too, and that go with it"):
+        inventory.remove("ufd_diffusion", store, archives=True, forget=False)
+    assert inventory.rows(store) == [{"name": "ufd_guided", "state": "ready", "archives": "1 of 1"}]
+    assert len(inventory.remove("ufd_guided", store, archives=True, forget=False)) == 2
+    assert inventory.rows(store) == []
+    with pytest.raises(DatasetError, match=r"nothing of ufd_guided in [^ ]*\. "):
+        inventory.remove("ufd_guided", store, archives=True, forget=False)
 
 
 def test_a_limit_of_bytes_does_not_make_another_dataset(tmp_path):
