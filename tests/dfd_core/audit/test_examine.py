@@ -1,6 +1,9 @@
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from dfd_core.audit import AuditSpec, audit_manifests, audit_places
 from dfd_core.audit.confounds import auroc_by_groups
@@ -224,6 +227,27 @@ def test_a_planted_shortcut_is_named_with_its_evidence(folder, clean, file, opti
     assert found.exit_code(None) == 0
 
 
+def test_channels_are_a_shortcut_only_where_they_differ(folder, clean, file):
+    def told(encode):
+        found = audit(folder({path: encode(i) for i, path in enumerate(clean) if "fake" in path} | reals))
+        return {score.prop: score.auroc for score in found.scores}, kinds(found, "set/gan")["shortcut"]
+
+    def with_palette(seed):
+        out = io.BytesIO()
+        Image.open(io.BytesIO(file(seed))).quantize(200).save(out, "PNG")
+        return out.getvalue()
+
+    reals = {path: file(100 + i, kind="PNG") for i, path in enumerate(clean) if "real" in path}
+    scores, found = told(file)  # 3 x 8 bits, as the reals have
+    assert (scores["format"], scores["png_colour_type"], scores["channels"]) == (1.0, 1.0, 0.5)
+    assert "channels" not in found.message
+    assert "8-bit RGB" not in found.advice
+    assert any(line == "png_colour_type: 'RGB' in 30 of 30 real, 0 of 30 generated files" for line in found.evidence)
+    scores, found = told(with_palette)
+    assert (scores["format"], scores["png_colour_type"], scores["channels"]) == (0.5, 1.0, 1.0)
+    assert "8-bit RGB" in found.advice
+
+
 def test_size_in_bytes_has_medians_as_its_evidence(folder, clean):
     fakes = {path: data + bytes(200) for path, data in clean.items() if "fake" in path}  # within one bin
     found = audit(folder(clean | fakes))
@@ -237,7 +261,7 @@ def test_size_in_bytes_has_medians_as_its_evidence(folder, clean):
     _, real, fake = score.medians[0]
     assert lines[0] == f"bytes: median {real:,.0f} of real, {fake:,.0f} of generated files"
     assert lines[1].startswith("bytes per pixel: median 0.")
-    assert [score.medians for score in found.scores if score.prop != "bytes"] == [()] * 13
+    assert [score.medians for score in found.scores if score.prop != "bytes"] == [()] * 14
 
 
 def test_each_generator_is_compared_with_its_own_reals(folder, file):
