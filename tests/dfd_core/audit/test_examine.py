@@ -300,6 +300,28 @@ def test_folders_of_one_name_are_told_apart(folder, clean, file):
     assert {count.dataset for count in audit(one, two).counts} == {str(one), str(two)}
 
 
+def test_files_that_would_count_twice_are_an_error_that_names_both_places(folder, clean, tmp_path):
+    place, link = folder(clean), tmp_path / "link"
+    link.symlink_to(place)
+    for one, other, n in ((place, f"{place}/", 60), (place, place / "gan/fake", 30), (link, place, 60)):
+        with pytest.raises(UsageError, match=rf"^{n} files are in both {one} and {other}, first {place}/\S+\.jpg, and"):
+            audit(one, folder({"cam/real/1.jpg": clean["cam/real/01.jpg"]}, "other"), other)
+
+
+def test_only_datasets_of_other_names_may_share_files(folder, clean, tmp_path):
+    place, store = folder(clean), Store(tmp_path / "store")
+    paths = [
+        store.url(prepare(FolderSource(name=name, folders=str(place)), SplitSpec(seed=seed), store).path)
+        for name, seed in (("m", 0), ("m", 1), ("n", 0), ("set", 0))
+    ]
+    for one, other in ((paths[0], paths[1]), (place, paths[3])):
+        with pytest.raises(UsageError, match="60 files are in both .* and would count twice"):
+            audit(one, other)
+    found = audit(paths[0], paths[2])
+    assert [(one.kind, one.n) for one in found.findings] == [("duplicates_across_datasets", 120)]
+    assert {score.n_real for score in found.scores} == {30}
+
+
 def test_what_can_not_be_audited_is_an_error(folder, tmp_path):
     with pytest.raises(ManifestError, match="There is no folder"):
         audit(tmp_path / "nowhere")
