@@ -59,6 +59,19 @@ def test_a_configuration_has_all_its_datasets_audited(folder, tmp_path):
     assert "audited alone" in refused.stderr
 
 
+def test_bytes_with_two_labels_end_preparing_and_are_listed_by_the_audit_that_the_error_names(folder, tmp_path):
+    for i in range(2):
+        (folder / f"gan/fake/copy{i}.jpg").write_bytes((folder / f"cam/real/{i}.jpg").read_bytes())
+    config = tmp_path / "run.yaml"
+    config.write_text("store: store\ndatasets: [{name: mine, folders: faces}]\n")
+    refused = dfd("audit", config, "--out", tmp_path / "out")
+    assert refused.returncode == 1
+    assert "`dfd audit FOLDER` lists all" in refused.stderr
+    done = dfd("audit", folder, "--out", tmp_path / "out", "--no-near-duplicates")
+    assert "faces/cam/real/0.jpg (real) = faces/gan/fake/copy0.jpg (generated)" in done.stdout
+    assert "faces/cam/real/1.jpg (real) = faces/gan/fake/copy1.jpg (generated)" in done.stdout
+
+
 def test_a_configuration_can_make_the_exit_code_binding(folder, tmp_path):
     config = tmp_path / "run.yaml"
     own = "audit: {fail_on: error, near_duplicates: false}"
