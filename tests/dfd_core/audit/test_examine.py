@@ -223,7 +223,7 @@ def test_a_planted_shortcut_is_named_with_its_evidence(folder, clean, file, opti
     assert f"{prop} 1.00" in shortcut.message
     assert "`matched`" in shortcut.advice
     assert any(line.startswith(f"{prop}: ") and "30 of 30" in line for line in shortcut.evidence)
-    assert found.exit_code("error") == found.exit_code("warning") == 1
+    assert found.exit_code("error") == found.exit_code("warning") == 3
     assert found.exit_code(None) == 0
 
 
