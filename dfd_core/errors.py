@@ -7,7 +7,7 @@
     │   ├── ConfigError          a configuration that can't be read or is not valid
     │   └── UnknownNameError     a name that no registry has
     ├── DatasetError             a dataset that can't be acquired or has not what is needed
-    │   ├── AuditError           an audit found what its configuration does not put up with
+    │   ├── AuditError           an audit found what its configuration does not put up with; exit code 3
     │   ├── ManifestError        a manifest that can't be built or contradicts itself
     │   ├── ArchiveError         an archive that is not safe to unpack, or lacks what it should have
     │   │   └── DamagedArchiveError an archive that can't be read; another copy of it may be
@@ -72,7 +72,9 @@ class DatasetError(DfdError):
 
 
 class AuditError(DatasetError):
-    """An audit with findings that its configuration does not put up with."""
+    """An audit with findings that its configuration does not put up with; the audit itself was made."""
+
+    exit_code = 3
 
 
 class ManifestError(DatasetError):

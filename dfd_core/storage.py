@@ -156,6 +156,16 @@ class Store:
                 self.fs.pipe_file(self._full(path), data)
         return self.url(path)
 
+    def remove(self, path: str) -> None:
+        """Removes a file, unless somebody else has.
+
+        Raises:
+            StoreRefusedError: The store is read-only, or not this user's to write.
+            StoreError: The store can't be written.
+        """
+        with self._errors("remove", path), contextlib.suppress(FileNotFoundError):
+            self.fs.rm_file(self._full(path))
+
     def sweep(self, folder: str) -> int:
         """Removes what a killed process left of a file that it was writing to a local disk; object stores hide it.
 

@@ -32,7 +32,7 @@ def audit(  # noqa: PLR0913, PLR0917  # a command has as many parameters as opti
     as_json: Annotated[bool, typer.Option("--json", help="Print the audit as JSON instead of tables.")] = False,
     fail_on: Annotated[
         str | None,
-        typer.Option("--fail-on", metavar="SEVERITY", help="Exit code 1 from info, warning or error on; else 0."),
+        typer.Option("--fail-on", metavar="SEVERITY", help="Exit code 3 from info, warning or error on; else 0."),
     ] = None,
     near_duplicates: Annotated[
         bool | None,
@@ -57,6 +57,8 @@ def audit(  # noqa: PLR0913, PLR0917  # a command has as many parameters as opti
     Writes a page with contact sheets, and prints what was found and what to do. No network is needed, and no label is
     changed. With a store, the same command again examines new and changed files only. A configuration's own `audit`
     holds, where options don't say otherwise.
+
+    Exit codes: 0 audited, 1 it could not be, 2 wrong usage, 3 findings of the severity --fail-on or above.
     """
     from dfd_core.audit import SEVERITIES, AuditSpec, audit_manifests, audit_places, write_audit
     from dfd_core.audit.sheets import contact_sheets

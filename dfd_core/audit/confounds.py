@@ -21,6 +21,7 @@ _SEPARABLE = 0.95
 _MOST_VALUES = 12
 _ALL = "all"
 _PIXELS = {"dimensions": "brings both classes to one size", "channels": "brings both classes to 8-bit RGB"}
+_COLOUR_TYPES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGB with alpha"}
 _ENCODING = "encodes both classes alike"
 
 
@@ -203,6 +204,7 @@ def _values(columns: dict[str, list]) -> dict[str, list[str]]:  # type: ignore[t
         "dimensions": [f"{width} x {height}" for width, height in sizes],
         "bytes": [_bin(size) for size in columns["size_bytes"]],
         "channels": [f"{c} x {d} bit" for c, d in zip(columns["channels"], columns["bit_depth"], strict=True)],
+        "png_colour_type": [_or_dash(_COLOUR_TYPES.get(value)) for value in columns["colour_type"]],
         "jpeg_quality": [_or_dash(value) for value in columns["quality"]],
         "chroma_subsampling": [_or_dash(value) for value in columns["subsampling"]],
         "progressive": _yes_no([a or b for a, b in zip(columns["progressive"], columns["interlaced"], strict=True)]),

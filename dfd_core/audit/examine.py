@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from dfd_core.audit import balance, broken, confounds, duplicates
 from dfd_core.audit.findings import SEVERITIES, Audit, Finding
-from dfd_core.audit.gathering import Evidence, from_folders, from_manifest, located, places_of, with_groups
+from dfd_core.audit.gathering import Evidence, check_once, from_folders, from_manifest, located, places_of, with_groups
 from dfd_core.audit.reading import gathered, with_known
 from dfd_core.audit.spec import AuditSpec
 from dfd_core.datasets.cards import Progress
@@ -46,7 +46,8 @@ def audit_places(
         The audit, and what it rests on, for contact sheets.
 
     Raises:
-        UsageError: The pattern is no regular expression, or there are manifests only.
+        UsageError: The pattern is no regular expression, or there are manifests only; or two places have files in
+            common.
         DatasetError: A place is not there, or none of its files can be read.
         StoreError: The store can't be read or written.
     """
@@ -59,14 +60,19 @@ def audit_places(
             f"group_pattern {group_pattern!r} is searched in the paths of folders, and {', '.join(tables)} says itself "
             "in its column `group` what belongs together. Leave the pattern out, or audit the folders."
         )
-    parts: list[pd.DataFrame] = [_as_files(from_manifest(_manifest_table(place)), store) for place in tables]
+    parts: list[pd.DataFrame] = [
+        _as_files(from_manifest(_manifest_table(place)).assign(given=given), store)
+        for given, place in enumerate(tables, len(folders))
+    ]
     notes: list[str] = []
     if folders:
         frame, notes = from_folders(folders)
         parts.append(with_known(frame.assign(sample_id=None, group=""), store))
         if group_pattern is not None and tables:
             notes.append(f"The group_pattern was searched in folders only; {', '.join(tables)} kept the groups it has.")
-    evidence = gathered(pd.concat(parts, ignore_index=True), spec.near_duplicates, notes, store, progress)
+    files = pd.concat(parts, ignore_index=True)
+    check_once(files, [*folders, *tables])
+    evidence = gathered(files.drop(columns="given"), spec.near_duplicates, notes, store, progress)
     given = evidence.frame["group"].to_numpy()
     evidence = with_groups(evidence, group_pattern if folders else None)
     evidence.frame.loc[given != "", "group"] = given[given != ""]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from dfd_core.errors import AuditError
 from dfd_core.specs import Spec
 
 Severity = Literal["info", "warning", "error"]
@@ -142,10 +143,10 @@ class Audit(Spec):
         return next((severity for severity in reversed(SEVERITIES) if severity in found), None)
 
     def exit_code(self, fail_on: Severity | None) -> int:
-        """1 where there is a finding of this severity or above, else 0."""
+        """3 where there is a finding of this severity or above, as `AuditError` has it, else 0."""
         if fail_on is None or self.worst is None:
             return 0
-        return int(SEVERITIES.index(self.worst) >= SEVERITIES.index(fail_on))
+        return AuditError.exit_code if SEVERITIES.index(self.worst) >= SEVERITIES.index(fail_on) else 0
 
 
 def some_lines(lines: Sequence[str]) -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,11 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dfd_core.audit.findings import GENERATED, REAL, UNKNOWN
-from dfd_core.errors import ManifestError
+from dfd_core.errors import ManifestError, UsageError
 from dfd_core.manifests.groups import join_groups, named_groups
 from dfd_core.manifests.headers import OK
 from dfd_core.manifests.layouts import detect, parse
 from dfd_core.manifests.listing import Files, list_images
+from dfd_core.specs import is_url
 
 MOST_PIXELS = 100_000_000  # as many as extraction decodes by default
 
@@ -60,17 +62,18 @@ def from_folders(urls: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
     """The files of folders, each a dataset; a folder whose subfolders are datasets is several.
 
     Returns:
-        The frame of `Evidence` without `group` and `sample_id`, but with `place` as of `places_of`, and notes.
+        The frame of `Evidence` without `group` and `sample_id`, but with `place` as of `places_of`, and `given`, the
+        folder's index; and notes.
 
     Raises:
         ManifestError: A folder is not there or has no image.
     """
     parts: list[pd.DataFrame] = []
     notes: list[str] = []
-    for url in urls:
+    for given, url in enumerate(urls):
         images, more = list_images(url)
         notes += more
-        parts += _datasets(url, images, notes)
+        parts += (part.assign(given=given) for part in _datasets(url, images, notes))
     frame = pd.concat(parts, ignore_index=True)
     twice = frame.groupby("dataset")["base"].nunique()
     for name in twice[twice > 1].index:  # folders of one name: told apart by their places
@@ -83,6 +86,47 @@ def from_manifest(table: pa.Table) -> pd.DataFrame:
     names = ("dataset", "path", "url", "label", "generator", "source", "split", "group", "sample_id")
     frame: pd.DataFrame = table.select(list(names)).to_pandas()
     return frame
+
+
+def check_once(frame: pd.DataFrame, places: Sequence[str]) -> None:
+    """Raises where files would count twice: those of folders, or of datasets of one name, that two places have.
+
+    Manifests of other names may share files, since datasets may share reals: that is a finding.
+
+    Args:
+        frame: With `dataset`, `url` and `given`, the index of the place that says so.
+        places: Folders and manifests.
+
+    Raises:
+        UsageError: With two such places.
+    """
+    if len(places) < 2:
+        return
+    rows = frame[["dataset", "given"]].assign(at=_resolved(frame["url"]))
+    folders = [given for given, place in enumerate(places) if not place.endswith(".parquet")]
+    for some, key in ((rows[rows["given"].isin(folders)], ["at"]), (rows, ["dataset", "at"])):
+        each = some.drop_duplicates([*key, "given"])
+        twice = each[each.duplicated(key, keep=False)]
+        if len(twice):
+            given_by = twice.groupby(key, sort=False)["given"].agg(tuple)
+            one, other = given_by.iloc[0][:2]
+            n = sum(one in those and other in those for those in given_by)
+            raise UsageError(
+                f"{n} files are in both {places[one]} and {places[other]}, first {twice['at'].iloc[0]}, and would "
+                "count twice. Leave one of the two out."
+            )
+
+
+def _resolved(urls: Iterable[str]) -> list[str]:
+    """The addresses with the links in folders' names followed."""
+    folders: dict[str, str] = {}
+    found = []
+    for url in urls:
+        folder, _, name = url.rpartition("/")
+        if folder not in folders:
+            folders[folder] = folder if is_url(url) else os.path.realpath(folder)
+        found.append(f"{folders[folder]}/{name}")
+    return found
 
 
 def located(frame: pd.DataFrame) -> dict[str, Files]:

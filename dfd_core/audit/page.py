@@ -8,6 +8,7 @@ from typing import Any
 
 from dfd_core.audit.findings import Audit, Histogram, Score
 from dfd_core.audit.sheets import Sheet
+from dfd_core.errors import StoreError
 from dfd_core.manifests.headers_vector import PROPERTIES
 from dfd_core.provenance import provenance
 from dfd_core.storage import Store
@@ -17,7 +18,9 @@ _COLUMNS = ("all", *PROPERTIES)
 
 
 def write_audit(store: Store, folder: str, audit: Audit, sheets: Sequence[Sheet] = (), title: str = "Audit") -> str:
-    """Writes audit.json, sheets/*.png and, last, index.html.
+    """Writes audit.json, sheets/*.png and, last, index.html, in place of those of an earlier audit.
+
+    Sheets that an earlier audit wrote there and this one does not are removed; no other file is.
 
     Args:
         store: Where.
@@ -33,10 +36,13 @@ def write_audit(store: Store, folder: str, audit: Audit, sheets: Sequence[Sheet]
         StoreError: The store can't be written.
     """
     base = f"{folder}/" if folder else ""
-    facts = provenance()
+    names = [f"{sheet.name}.png" for sheet in sheets]
+    for name in _earlier_sheets(store, base).difference(names):
+        store.remove(f"{base}sheets/{name}")
+    facts = provenance(sheets=names)
     store.write_json(f"{base}audit.json", {**audit.model_dump(mode="json"), "provenance": facts})
-    for sheet in sheets:
-        store.write_bytes(f"{base}sheets/{sheet.name}.png", sheet.png)
+    for name, sheet in zip(names, sheets, strict=True):
+        store.write_bytes(f"{base}sheets/{name}", sheet.png)
     footer = f"dfd {facts['dfd']}, {facts['created_at']}"
     return store.write_bytes(f"{base}index.html", page(audit, sheets, title, footer).encode())
 
@@ -55,6 +61,15 @@ def page(audit: Audit, sheets: Sequence[Sheet], title: str, footer: str) -> str:
         sheets=[(sheet.title, "data:image/jpeg;base64," + base64.b64encode(sheet.jpeg).decode()) for sheet in sheets],
         footer=footer,
     )
+
+
+def _earlier_sheets(store: Store, base: str) -> set[str]:
+    """The sheets that are there of an audit that was written to the same place."""
+    try:
+        said = store.read_json(f"{base}audit.json")["provenance"]["sheets"]
+        return set(said).intersection(store.names(f"{base}sheets"))
+    except (StoreError, KeyError, TypeError):  # none, an older one, or something else of that name
+        return set()
 
 
 def score_header() -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from dfd_core.manifests.listing import Files
 from dfd_core.manifests.probing import Probe
+from dfd_core.manifests.remembered import intact
 from dfd_core.provenance import provenance
 from dfd_core.storage import Store
 
@@ -25,11 +26,15 @@ def known_probes(store: Store, dataset: str, files: Files) -> dict[int, Probe]:
     """Probes by position of the files that have the size and stamp with which they were read before.
 
     Files without a stamp are never known.
+
+    Raises:
+        StoreError: The store can't be read.
     """
     path = _path(dataset)
-    if not store.exists(path):
+    table = intact(store, path, _SCHEMA) if store.exists(path) else None
+    if table is None:
         return {}
-    columns = store.read_table(path).to_pydict()
+    columns = table.to_pydict()
     facts = zip(*(columns[name] for name in Probe._fields), strict=True)
     known = {key: Probe(*values) for key, values in zip(_keys(columns), facts, strict=True)}
     wanted = zip(files.urls, files.stamps, files.sizes, strict=True)
@@ -50,7 +55,9 @@ def remember_probes(store: Store, dataset: str, files: Files, probes: Mapping[in
         "stamp": [files.stamps[i] for i in probes],
     }
     columns |= {name: [getattr(found, name) for found in probes.values()] for name in Probe._fields}
-    store.write_table(_path(dataset), pa.table(columns, schema=_SCHEMA), provenance(dataset=dataset))
+    store.write_table(
+        _path(dataset), pa.table(columns, schema=_SCHEMA), provenance(dataset=dataset), write_page_checksum=True
+    )
 
 
 def _keys(columns: dict[str, list[object]]) -> zip[tuple[object, ...]]:

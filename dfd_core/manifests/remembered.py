@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from dfd_core.errors import StoreError
 from dfd_core.provenance import provenance
 from dfd_core.specs import content_hash, readable_key
 from dfd_core.storage import Store
 
+logger = logging.getLogger(__name__)
 _SUFFIX = ".parquet"
 
 
@@ -34,14 +38,19 @@ class Remembered:
         self.folder = f"{root}/{readable_key(dataset[-60:], content_hash([dataset, revision]))}"
 
     def rows(self) -> pa.Table:
-        """All rows, one for each id.
+        """All rows, one for each id; a file that is damaged is removed with a warning.
 
         Raises:
-            StoreError: A file can't be read.
+            StoreError: The store can't be read, or a damaged file not be removed.
         """
-        names = self.store.names(self.folder, _SUFFIX)
-        parts = [self.store.read_table(f"{self.folder}/{name}").replace_schema_metadata(None) for name in names]
-        table = pa.concat_tables([self.schema.empty_table(), *parts])
+        parts = [self.schema.empty_table()]
+        for name in self.store.names(self.folder, _SUFFIX):
+            part = intact(self.store, f"{self.folder}/{name}", self.schema)
+            if part is None:
+                self.store.remove(f"{self.folder}/{name}")  # else the same rows would not be added again
+            else:
+                parts.append(part)
+        table = pa.concat_tables(parts)
         again = pd.Series(table.column(0).to_pylist(), dtype=object).duplicated().to_numpy()
         return table.filter(pa.array(~again)).combine_chunks() if again.any() else table.combine_chunks()
 
@@ -58,4 +67,35 @@ class Remembered:
         if not self.store.exists(path):
             self.store.sweep(self.folder)
             facts = {"dataset": self.dataset, "revision": self.revision, "rows": table.num_rows}
-            self.store.write_table(path, table, provenance(**facts))
+            self.store.write_table(path, table, provenance(**facts), write_page_checksum=True)
+
+
+def intact(store: Store, path: str, schema: pa.Schema) -> pa.Table | None:
+    """A table that only spares work, so that nothing is lost with it.
+
+    Args:
+        store: Where.
+        path: The file.
+        schema: What its columns have to be.
+
+    Returns:
+        `None` where it is damaged, which a warning says, or where another process has removed it.
+
+    Raises:
+        StoreError: The store can't be read, which says nothing of the file.
+    """
+    try:
+        data = store.read_bytes(path)
+    except StoreError:
+        if store.exists(path):
+            raise
+        return None
+    try:
+        with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
+            table = file.read().replace_schema_metadata(None)
+        if not table.schema.equals(schema):
+            raise ValueError(f"it has the columns {', '.join(table.column_names)}")
+    except (pa.ArrowException, OSError, ValueError) as error:
+        logger.warning("%s is damaged (%s). What it says is found out anew.", store.url(path), error)
+        return None
+    return table

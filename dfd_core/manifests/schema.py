@@ -143,7 +143,7 @@ def check_labels_agree(frame: pd.DataFrame) -> None:
         more = f", and {others} more such case{'s' if others > 1 else ''}" if others else ""
         raise ManifestError(
             f"The same bytes are labelled both real and generated: {real} (real) and {generated} (generated){more}. "
-            f"Remove the wrong one{' of each' if others else ''}."
+            f"Remove the wrong one{' of each' if others else ''}: `dfd audit FOLDER` lists all in a folder of images."
         )
 
 

@@ -27,6 +27,15 @@ def test_what_is_written_is_read(store):
     assert not store.exists("a/d")
 
 
+def test_what_is_removed_is_gone_and_may_have_been(store):
+    store.write_bytes("a/b.bin", b"123")
+    for _ in range(2):
+        store.remove("a/b.bin")
+        assert not store.exists("a/b.bin")
+    with pytest.raises(StoreError, match="not a path inside the store"):
+        store.remove("../b.bin")
+
+
 def test_a_table_keeps_its_provenance(store):
     store.write_table("t.parquet", pa.table({"x": [1, 2]}), {"seed": 7})
     assert store.read_table("t.parquet")["x"].to_pylist() == [1, 2]

@@ -38,7 +38,7 @@ def test_findings_are_told_and_fail_only_when_asked_to(folder, tmp_path):
     assert "format 1.00" in done.stdout
     assert done.stdout.splitlines()[-1] == str(tmp_path / "out/index.html")
     assert len(list((tmp_path / "out/sheets").glob("faces_gan-*.png"))) == 1
-    assert dfd("audit", folder, "--out", tmp_path / "out", "--fail-on", "error").returncode == 1
+    assert dfd("audit", folder, "--out", tmp_path / "out", "--fail-on", "error").returncode == 3
 
 
 def test_json_is_all_of_standard_output(folder, tmp_path):
@@ -60,16 +60,29 @@ def test_a_configuration_has_all_its_datasets_audited(folder, tmp_path):
     assert "audited alone" in refused.stderr
 
 
+def test_bytes_with_two_labels_end_preparing_and_are_listed_by_the_audit_that_the_error_names(folder, tmp_path):
+    for i in range(2):
+        (folder / f"gan/fake/copy{i}.jpg").write_bytes((folder / f"cam/real/{i}.jpg").read_bytes())
+    config = tmp_path / "run.yaml"
+    config.write_text("store: store\ndatasets: [{name: mine, folders: faces}]\n")
+    refused = dfd("audit", config, "--out", tmp_path / "out")
+    assert refused.returncode == 1
+    assert "`dfd audit FOLDER` lists all" in refused.stderr
+    done = dfd("audit", folder, "--out", tmp_path / "out", "--no-near-duplicates")
+    assert "faces/cam/real/0.jpg (real) = faces/gan/fake/copy0.jpg (generated)" in done.stdout
+    assert "faces/cam/real/1.jpg (real) = faces/gan/fake/copy1.jpg (generated)" in done.stdout
+
+
 def test_a_configuration_can_make_the_exit_code_binding(folder, tmp_path):
     config = tmp_path / "run.yaml"
     own = "audit: {fail_on: error, near_duplicates: false}"
     config.write_text(f"store: store\ndatasets: [{{name: mine, folders: faces}}]\n{own}\n")
     done = dfd("audit", config, "--out", tmp_path / "out")
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "No pixel was decoded" in done.stdout
     looked = dfd("audit", config, "--out", tmp_path / "out", "--near-duplicates")
     assert "Every picture was decoded" in looked.stdout
-    assert looked.returncode == 1
+    assert looked.returncode == 3
 
 
 def test_a_prepared_dataset_is_audited_by_its_name(folder, tmp_path):
@@ -106,7 +119,7 @@ def test_wrong_usage_is_told(folder, tmp_path):
     assert pattern.returncode == 2
     assert pattern.stderr.strip().splitlines()[-1].endswith("position 0.")
     assert "Traceback" not in pattern.stderr
-    missing = dfd("audit", tmp_path / "nowhere")
+    missing = dfd("audit", tmp_path / "nowhere", "--fail-on", "info")
     assert missing.returncode == 1
     assert "There is no folder" in missing.stderr
     assert "Traceback" not in missing.stderr

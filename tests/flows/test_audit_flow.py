@@ -17,13 +17,13 @@ def path(noise_images, tmp_path):
 
 def test_a_finding_ends_the_run_before_extraction_or_is_a_table(engine, path):
     done = engine.dfd("extract", path)
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "Traceback" not in done.stderr
     assert "audit.fail_on is error: 1. mine/gan: shortcut." in done.stderr.splitlines()[-1]
     assert "audits/mine-" in done.stderr.splitlines()[-1]
     assert not (path.parent / "store" / "features").exists()
     here = engine.dfd("extract", path, "--local")
-    assert here.returncode == 1
+    assert here.returncode == 3
     assert here.stderr.splitlines()[-1] == done.stderr.splitlines()[-1]
     path.write_text(path.read_text().replace("{fail_on: error}", "{}"))
     done = engine.dfd("extract", path)

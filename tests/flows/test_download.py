@@ -3,6 +3,7 @@
 import http.server
 import io
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -148,6 +149,25 @@ def test_a_killed_download_goes_on_where_it_was(engine, publisher, tmp_path):
     assert before >= 2**20
     assert publisher.sent <= len(publisher.files["/reals.zip"]) + len(publisher.files["/fakes.zip"]) - 2**20 + 2**17
     assert "gan1" in out
+
+
+@pytest.mark.parametrize("here", [["--local"], []])
+def test_ctrl_c_ends_a_download_whose_server_is_silent(engine, publisher, tmp_path, here):
+    publisher.files["/reals.zip"] = padded(publisher.files["/reals.zip"], 10**6)
+    publisher.pause_s = 300.0  # a read is given up after 60
+    process = start(engine, publisher, "prepare", "near", *here, "--store", tmp_path / "store")
+    deadline = time.monotonic() + 100
+    while publisher.sent < 2**16:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    try:
+        _, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 1, err
+    assert "The run was cancelled." in err.splitlines()[-1]
 
 
 def journals(folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import logging
 import os
@@ -10,7 +11,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ import filelock
 import fsspec
 
 from dfd_core.datasets.cards import Bytes, Progress
+from dfd_core.datasets.downloading.crew import Crew
 from dfd_core.datasets.downloading.journal import Journal, Tally
 from dfd_core.datasets.downloading.origins import Facts, Origin, SourceChanged, TransientFault
 from dfd_core.datasets.downloading.terms import Checkpoint, Downloaded, Expected, Fetching
@@ -77,7 +79,6 @@ class _Run:
         self.progress, self.checkpoint = progress, checkpoint
         self.partial = target.with_name(f".{target.name}.partial")
         self.journal_path = target.with_name(f".{target.name}.journal")
-        self.stop = threading.Event()
         self.lock = threading.Lock()
         self.fetched = 0
         self.told = 0.0
@@ -97,20 +98,17 @@ class _Run:
         )
 
     def fetch(self, expected: Expected) -> Downloaded:
-        self.stop.clear()
-        facts = self._watched(lambda: self._patiently(self.origin.facts), lambda: 0, 0)
+        facts = self._facts()
         sha256 = expected.sha256 or facts.sha256
         _check_size(self.origin, facts, expected)
-        before = self.fetched
         # without a mark of the version and a digest nothing would show that parts are of two versions
         told_apart = facts.stamp is not None or sha256 is not None
         if facts.ranges and facts.size is not None and told_apart:
             self._fetch_parts(facts)
         else:
-            self._watched(lambda: self._fetch_stream(facts), lambda: self.fetched - before, facts.size or 0)
+            self._fetch_stream(facts)
         if not self.origin.stamps_every_range:
-            self.stop.clear()
-            now = self._watched(lambda: self._patiently(self.origin.facts), lambda: 0, 0)
+            now = self._facts()
             if now.stamp != facts.stamp:
                 raise SourceChanged(f"{self.origin.address} was changed while it was read")
         size = self.partial.stat().st_size
@@ -135,6 +133,9 @@ class _Run:
         self.partial.unlink(missing_ok=True)
         self.journal_path.unlink(missing_ok=True)
 
+    def _facts(self) -> Facts:
+        return self._watched(lambda crew: self._patiently(self.origin.facts, crew), lambda: 0, 0)
+
     def _fetch_parts(self, facts: Facts) -> None:
         journal = Journal(self.journal_path, self.partial, facts, self.how.chunk_bytes)
         if not journal.fits:
@@ -142,66 +143,66 @@ class _Run:
         there, before = journal.bytes_done(), self.fetched
         self._check_budget(journal.size - there)
         self._check_space(journal.size - there)
+        runs = journal.missing_runs(self.how.chunks_at_once)
         file = os.open(self.partial, os.O_RDWR | os.O_CREAT, 0o644)
-        pool = ThreadPoolExecutor(self.how.connections, thread_name_prefix="dfd-download")
         try:
             os.ftruncate(file, journal.size)
-            runs = journal.missing_runs(self.how.chunks_at_once)
-            parts = [pool.submit(self._fetch_run, journal, file, facts, run) for run in runs]
-            self._await(parts, lambda: there + self.fetched - before, journal.size)
+            with Crew(min(self.how.connections, len(runs))) as crew:
+                fetch = functools.partial(self._fetch_run, journal, file, facts, crew)
+                parts = [crew.give(functools.partial(fetch, run)) for run in runs]
+                self._await(parts, lambda: there + self.fetched - before, journal.size)
         finally:
-            self.stop.set()
-            pool.shutdown(cancel_futures=True)
             os.close(file)
 
-    def _fetch_run(self, journal: Journal, file: int, facts: Facts, chunks: range) -> None:
+    def _fetch_run(self, journal: Journal, file: int, facts: Facts, crew: Crew, chunks: range) -> None:
         at, stop = journal.span(chunks[0])[0], journal.span(chunks[-1])[1]
         tally, failures = Tally(journal, chunks[0]), 0
         while at < stop:
             before, fault = at, TransientFault("the connection ended early")
             try:
                 for piece in self.origin.read(at, stop, facts):
-                    if self.stop.is_set():
-                        raise _Stopped
-                    _write_at(file, piece, at)
-                    tally.take(piece)
+                    crew.act(_write_at, file, piece, at)
+                    tally.take(piece)  # a line that comes late says what is in the file, or counts for nothing
                     at += len(piece)
                     self._count(len(piece))
             except TransientFault as found:
                 fault = found
             if at < stop:
                 failures = 1 if at > before else failures + 1
-                self._wait(failures, fault)
+                self._wait(failures, fault, crew)
 
     def _fetch_stream(self, facts: Facts) -> None:
         """Where there are no ranges, or none to rely on: from the beginning, and again from the beginning."""
         self.journal_path.unlink(missing_ok=True)
         self._check_budget(facts.size or 0)
         self._check_space(facts.size or 0)
+        before = self.fetched
 
-        def once() -> None:
+        def once(crew: Crew) -> None:
             at = 0
-            with self.partial.open("wb") as file:
+            with crew.act(self.partial.open, "wb", 0) as file:
                 for piece in self.origin.read(0, None, facts):
-                    if self.stop.is_set():
-                        raise _Stopped
-                    at += file.write(piece)
+                    crew.act(_write_at, file.fileno(), piece, at)
+                    at += len(piece)
                     self._count(len(piece))
             if facts.size is not None and at != facts.size:
                 raise TransientFault(f"{at} of {facts.size} bytes came")
 
-        self._patiently(once)
+        def patiently(crew: Crew) -> None:
+            self._patiently(lambda: once(crew), crew)
 
-    def _patiently(self, act: Callable[[], T]) -> T:
+        self._watched(patiently, lambda: self.fetched - before, facts.size or 0)
+
+    def _patiently(self, act: Callable[[], T], crew: Crew) -> T:
         failures = 0
         while True:
             try:
                 return act()
             except TransientFault as fault:
                 failures += 1
-                self._wait(failures, fault)
+                self._wait(failures, fault, crew)
 
-    def _wait(self, failures: int, fault: TransientFault) -> None:
+    def _wait(self, failures: int, fault: TransientFault, crew: Crew) -> None:
         longest = self.how.longest_wait_s
         asked = fault.wait_s or 0.0
         if failures >= self.how.attempts or asked > longest:
@@ -217,18 +218,13 @@ class _Run:
         level = logging.WARNING if tell else logging.INFO
         what = "%s: %s; attempt %d follows in %.1f s"
         logger.log(level, what, self.origin.address, fault, failures + 1, seconds)
-        if self.stop.wait(seconds):
-            raise _Stopped
+        crew.pause(seconds)
 
-    def _watched(self, act: Callable[[], T], done: Callable[[], int], total: int) -> T:
+    def _watched(self, act: Callable[[Crew], T], done: Callable[[], int], total: int) -> T:
         """Acts in another thread, so that this one can be asked to stop whatever the network does."""
-        with ThreadPoolExecutor(1, thread_name_prefix="dfd-download") as pool:
-            future = pool.submit(act)
-            try:
-                self._await([future], done, total)
-            finally:
-                self.stop.set()
-            self.stop.clear()
+        with Crew(1) as crew:
+            future = crew.give(functools.partial(act, crew))
+            self._await([future], done, total)
             return future.result()
 
     def _await(self, futures: list[Future[T]], done: Callable[[], int], total: int) -> None:
@@ -263,10 +259,6 @@ class _Run:
                 f"{self.origin.address} needs {needed:,} more bytes in {self.target.parent}, where {free:,} are free. "
                 "Free some space and give the same command again: what is fetched is kept."
             )
-
-
-class _Stopped(Exception):  # noqa: N818 - another thread has the error
-    """Somebody else failed, or the download is to stop."""
 
 
 def digest_of(path: Path | str, checkpoint: Checkpoint | None = None) -> str:

@@ -1,6 +1,9 @@
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from dfd_core.audit import AuditSpec, audit_manifests, audit_places
 from dfd_core.audit.confounds import auroc_by_groups
@@ -220,8 +223,29 @@ def test_a_planted_shortcut_is_named_with_its_evidence(folder, clean, file, opti
     assert f"{prop} 1.00" in shortcut.message
     assert "`matched`" in shortcut.advice
     assert any(line.startswith(f"{prop}: ") and "30 of 30" in line for line in shortcut.evidence)
-    assert found.exit_code("error") == found.exit_code("warning") == 1
+    assert found.exit_code("error") == found.exit_code("warning") == 3
     assert found.exit_code(None) == 0
+
+
+def test_channels_are_a_shortcut_only_where_they_differ(folder, clean, file):
+    def told(encode):
+        found = audit(folder({path: encode(i) for i, path in enumerate(clean) if "fake" in path} | reals))
+        return {score.prop: score.auroc for score in found.scores}, kinds(found, "set/gan")["shortcut"]
+
+    def with_palette(seed):
+        out = io.BytesIO()
+        Image.open(io.BytesIO(file(seed))).quantize(200).save(out, "PNG")
+        return out.getvalue()
+
+    reals = {path: file(100 + i, kind="PNG") for i, path in enumerate(clean) if "real" in path}
+    scores, found = told(file)  # 3 x 8 bits, as the reals have
+    assert (scores["format"], scores["png_colour_type"], scores["channels"]) == (1.0, 1.0, 0.5)
+    assert "channels" not in found.message
+    assert "8-bit RGB" not in found.advice
+    assert any(line == "png_colour_type: 'RGB' in 30 of 30 real, 0 of 30 generated files" for line in found.evidence)
+    scores, found = told(with_palette)
+    assert (scores["format"], scores["png_colour_type"], scores["channels"]) == (0.5, 1.0, 1.0)
+    assert "8-bit RGB" in found.advice
 
 
 def test_size_in_bytes_has_medians_as_its_evidence(folder, clean):
@@ -237,7 +261,7 @@ def test_size_in_bytes_has_medians_as_its_evidence(folder, clean):
     _, real, fake = score.medians[0]
     assert lines[0] == f"bytes: median {real:,.0f} of real, {fake:,.0f} of generated files"
     assert lines[1].startswith("bytes per pixel: median 0.")
-    assert [score.medians for score in found.scores if score.prop != "bytes"] == [()] * 13
+    assert [score.medians for score in found.scores if score.prop != "bytes"] == [()] * 14
 
 
 def test_each_generator_is_compared_with_its_own_reals(folder, file):
@@ -274,6 +298,28 @@ def test_without_labels_the_rest_is_audited(folder, file):
 def test_folders_of_one_name_are_told_apart(folder, clean, file):
     one, two = folder(clean, "a/set"), folder({"cam/real/1.jpg": file(200), "gan/fake/1.jpg": file(201)}, "b/set")
     assert {count.dataset for count in audit(one, two).counts} == {str(one), str(two)}
+
+
+def test_files_that_would_count_twice_are_an_error_that_names_both_places(folder, clean, tmp_path):
+    place, link = folder(clean), tmp_path / "link"
+    link.symlink_to(place)
+    for one, other, n in ((place, f"{place}/", 60), (place, place / "gan/fake", 30), (link, place, 60)):
+        with pytest.raises(UsageError, match=rf"^{n} files are in both {one} and {other}, first {place}/\S+\.jpg, and"):
+            audit(one, folder({"cam/real/1.jpg": clean["cam/real/01.jpg"]}, "other"), other)
+
+
+def test_only_datasets_of_other_names_may_share_files(folder, clean, tmp_path):
+    place, store = folder(clean), Store(tmp_path / "store")
+    paths = [
+        store.url(prepare(FolderSource(name=name, folders=str(place)), SplitSpec(seed=seed), store).path)
+        for name, seed in (("m", 0), ("m", 1), ("n", 0), ("set", 0))
+    ]
+    for one, other in ((paths[0], paths[1]), (place, paths[3])):
+        with pytest.raises(UsageError, match="60 files are in both .* and would count twice"):
+            audit(one, other)
+    found = audit(paths[0], paths[2])
+    assert [(one.kind, one.n) for one in found.findings] == [("duplicates_across_datasets", 120)]
+    assert {score.n_real for score in found.scores} == {30}
 
 
 def test_what_can_not_be_audited_is_an_error(folder, tmp_path):

@@ -59,6 +59,30 @@ def test_the_json_is_the_audit(audited, tmp_path):
     assert Audit.model_validate(values) == audit
 
 
+def test_sheets_of_an_earlier_audit_at_the_same_place_are_removed_and_nothing_else(audited, tmp_path):
+    audit, evidence = audited
+    sheets = list(contact_sheets(evidence, 0))
+    for folder in ("", "deep/er"):
+        out = tmp_path / "out" / folder
+        write_audit(Store(tmp_path / "out"), folder, audit, sheets)
+        (out / "sheets/mine.png").write_bytes(b"x")
+        (out / f"sheets/{sheets[2].name}.png").unlink()
+        write_audit(Store(tmp_path / "out"), folder, audit, sheets[:1])
+        assert {path.name for path in (out / "sheets").iterdir()} == {f"{sheets[0].name}.png", "mine.png"}
+        write_audit(Store(tmp_path / "out"), folder, audit, sheets[1:2])
+        assert {path.name for path in (out / "sheets").iterdir()} == {f"{sheets[1].name}.png", "mine.png"}
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"provenance": {"sheets": 3}}', '{"provenance": {"sheets": [[]]}}'])
+def test_what_stands_in_the_place_of_an_earlier_audit_is_replaced_whatever_it_is(audited, tmp_path, text):
+    (tmp_path / "sheets").mkdir()
+    (tmp_path / "sheets/mine.png").write_bytes(b"x")
+    (tmp_path / "audit.json").write_text(text)
+    write_audit(Store(tmp_path), "", audited[0])
+    assert "findings" in json.loads((tmp_path / "audit.json").read_text())
+    assert (tmp_path / "sheets/mine.png").exists()
+
+
 def test_sheets_show_each_generator_and_leave_out_what_is_broken(audited):
     _, evidence = audited
     sheets = {sheet.name.rpartition("-")[0]: sheet for sheet in contact_sheets(evidence, 0)}

@@ -1,5 +1,6 @@
 """What an audit remembers: examinations are counted, and what is found is what a first look would find."""
 
+import io
 import os
 import signal
 import subprocess
@@ -8,10 +9,13 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dfd_core.audit import AuditSpec, audit_manifests, audit_places, reading
 from dfd_core.datasets.sources import FolderSource
+from dfd_core.errors import StoreError
 from dfd_core.manifests import SplitSpec, prepare, side_by_side
 from dfd_core.storage import Store
 
@@ -204,6 +208,49 @@ def test_other_code_looks_anew(folder, clean, store, count, monkeypatch, name):
     assert count() == (60, 60, 60)
     audit_places([str(place)], NEAR, store=store)
     assert count() == (0, 0, 0)
+
+
+def flipped(data):
+    middle = len(data) // 3  # in a page: the footer is right
+    return data[:middle] + bytes(255 - byte for byte in data[middle : middle + 8]) + data[middle + 8 :]
+
+
+def another_table(_):
+    out = io.BytesIO()
+    pq.write_table(pa.table({"sample_id": ["a"], "x": [1]}), out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["headers", "pixels", "places"])
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-100], flipped, another_table])
+def test_a_damaged_memory_is_told_and_made_anew(folder, odd, store, count, caplog, kind, damage):
+    place = folder(odd)
+    first, _ = audit_places([str(place)], NEAR, store=store)
+    (path,) = Path(store.root, kind).rglob("*.parquet")
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    count()
+    again, _ = audit_places([str(place)], NEAR, store=store)
+    assert again == first
+    assert count()[0] == len(odd)
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert warning.startswith(f"{path} is damaged (")
+    caplog.clear()
+    third, _ = audit_places([str(place)], NEAR, store=store)
+    assert third == first
+    assert count() == (0, 0, 0)
+    assert not caplog.records
+
+
+def test_a_memory_that_can_not_be_read_is_the_stores_fault(folder, clean, store):
+    place = folder(clean)
+    audit_places([str(place)], NEAR, store=store)
+    (path,) = Path(store.root, "headers").rglob("*.parquet")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StoreError, match="Could not read"):
+        audit_places([str(place)], NEAR, store=store)
+    assert path.is_dir()
 
 
 def test_files_at_a_place_without_stamps_are_read_but_recognised(clean, store, count, monkeypatch, folder):

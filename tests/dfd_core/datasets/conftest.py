@@ -22,6 +22,7 @@ class Behaviour:
         ranges: Whether it honours ranges.
         length: What it says its length is, where that is wrong.
         cut_after: Bytes after which a connection ends, for the first `cuts` answers.
+        silent_after: Bytes, of all answers, after which nothing more comes while this is so.
         refuse: Status and headers of the first answers, in order.
         chunked: Whether it does not say how long its answer is.
         redirect: Whether the file is behind two redirects.
@@ -32,11 +33,16 @@ class Behaviour:
         self.content, self.stamp, self.ranges, self.length = content, '"1"', True, None
         self.cut_after, self.cuts, self.refuse, self.redirect = None, 10**9, [], False
         self.piece, self.pause_s, self.status, self.chunked = 2**16, 0.0, None, False
+        self.silent_after = None
         self.on_answer = lambda count: None
         self.content_type = "application/octet-stream"
         self.sent, self.answers, self.requests, self.headers = 0, 0, Counter(), []
         self.lock = threading.Lock()
         vars(self).update(more)
+
+    def wait_while_silent(self):
+        while self.silent_after is not None and self.sent >= self.silent_after:
+            time.sleep(0.02)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -53,6 +59,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             now.answers += 1
             refusal = now.refuse.pop(0) if now.refuse else None
             now.on_answer(now.answers)
+        now.wait_while_silent()
         if now.redirect and self.path != "/there":
             self._plain(302, {"Location": {"/file": "/between"}.get(self.path, "/there")})
             return
@@ -91,6 +98,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         body = body if cut is None else body[:cut]
         for at in range(0, len(body), now.piece):
             piece = body[at : at + now.piece]
+            now.wait_while_silent()
             try:
                 self.wfile.write(piece)
                 self.wfile.flush()
@@ -131,6 +139,7 @@ def serve():
 
     yield start
     for server in servers:
+        server.behaviour.silent_after = None
         server.shutdown()
         server.server_close()
 

@@ -25,6 +25,12 @@ def test_numbers_have_names_and_places():
         assert FEATURE_NAMES[columns_of(prop)] == names
 
 
+def test_channels_say_nothing_of_the_format():
+    encodings = {"JPEG": {}, "PNG": {}, "WEBP": {"lossless": True}, "BMP": {}, "TIFF": {}}
+    found = [row(kind=kind, **options)[0] for kind, options in encodings.items()]
+    assert {tuple(one[name] for name in PROPERTIES["channels"]) for one in found} == {(3, 8)}
+
+
 def test_a_jpeg_files_vector():
     found, data = row(quality=80, progressive=True, subsampling="4:2:2")
     assert (found["format_JPEG"], found["format_PNG"], found["format_other"]) == (1, 0, 0)

@@ -63,6 +63,19 @@ def test_the_same_again_reads_no_image(folder, store, reads):
     assert (again.key, again.digest) == (first.key, first.digest)
 
 
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-20], lambda data: data[:60] + data[64:]])
+def test_damaged_notes_of_what_was_read_are_told_and_made_anew(tmp_path, store, reads, put, caplog, damage):
+    folder = put(tmp_path / "set", PATHS)
+    first = prepare(mine(folder), SplitSpec(), store)
+    notes = tmp_path / "store/probes/mine.parquet"
+    notes.write_bytes(damage(notes.read_bytes()))
+    for seed, read in ((1, 120), (2, 120)):
+        assert prepare(mine(folder), SplitSpec(seed=seed), store).counts()["samples"] == first.counts()["samples"]
+        assert len(reads) == read
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert "probes/mine.parquet is damaged (" in warning
+
+
 def test_another_split_or_family_reads_no_image_but_is_another_manifest(folder, store, reads):
     first = prepare(mine(folder), SplitSpec(), store)
     others = [

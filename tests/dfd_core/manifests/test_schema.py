@@ -64,13 +64,14 @@ def test_what_a_manifest_may_not_be(changes, message):
         validate(table(row(1), row(2, **changes)))
 
 
-@pytest.mark.parametrize(("n", "more"), [(1, ". Remove the wrong one."), (2, ", and 1 more such case. Remove the")])
+@pytest.mark.parametrize(("n", "more"), [(1, ". Remove the wrong one:"), (2, ", and 1 more such case. Remove the")])
 def test_contradictions_are_counted(n, more):
     rows = [row(i) for i in range(3)]
     rows += [row(3 + i, **FAKE, sample_id=f"{i:064x}") for i in range(n)]
     with pytest.raises(ManifestError) as error:
         validate(table(*rows))
     assert f"(generated){more}" in str(error.value)
+    assert "`dfd audit FOLDER` lists all" in str(error.value)
 
 
 def test_a_missing_column_and_no_row():

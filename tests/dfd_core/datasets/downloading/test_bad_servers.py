@@ -213,6 +213,70 @@ def test_stopping_is_quick_and_loses_nothing_but_the_chunks_in_flight(serve, con
     assert again.fetched <= len(content) - 300_000 + QUICK.connections * QUICK.chunk_bytes
 
 
+SILENT = {
+    "before_it_says_anything": {"silent_after": 0},
+    "in_the_middle": {"silent_after": 300_000},
+    "in_the_middle_without_ranges": {"silent_after": 300_000, "ranges": False},
+}
+
+
+@pytest.mark.parametrize("way", SILENT)
+def test_stopping_does_not_wait_for_a_silent_server(way, serve, content, tmp_path):
+    address, behaviour = serve(content, piece=2**14, **SILENT[way])
+    silent_since = []
+
+    def stop():
+        if behaviour.sent >= behaviour.silent_after:
+            silent_since.append(time.monotonic())
+        if silent_since and time.monotonic() - silent_since[0] > 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        download(HttpOrigin(address, timeout_s=30), tmp_path / "file", how=QUICK, checkpoint=stop)
+    assert time.monotonic() - silent_since[0] < 10
+    behaviour.silent_after = None
+    again = fetch(address, tmp_path, sha256=hashlib.sha256(content).hexdigest())
+    assert (tmp_path / "file").read_bytes() == content
+    if way == "in_the_middle":
+        assert again.fetched <= len(content) - 300_000 + QUICK.connections * (QUICK.chunk_bytes + behaviour.piece)
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_what_comes_after_a_download_was_stopped_is_written_nowhere(ranges, content, tmp_path):
+    wake, woken, stopped = threading.Event(), threading.Event(), threading.Event()
+
+    class Waking(FsspecOrigin):
+        def facts(self):
+            return super().facts()._replace(ranges=ranges)
+
+        def read(self, start, stop, facts):
+            pieces = list(super().read(start, stop, facts))
+            if stopped.is_set():  # the one that goes on is at work when the one that was stopped wakes up
+                wake.set()
+                woken.wait(20)
+                yield from pieces
+                return
+            stopped.set()
+            wake.wait(20)
+            try:
+                yield from pieces
+            finally:
+                woken.set()
+
+    def stop():
+        if stopped.is_set():
+            raise KeyboardInterrupt
+
+    source, how = tmp_path / "source", QUICK.model_copy(update={"connections": 1})
+    source.write_bytes(content[::-1])
+    with pytest.raises(KeyboardInterrupt):
+        download(Waking(f"file://{source}"), tmp_path / "file", how=how, checkpoint=stop)
+    source.write_bytes(content)
+    download(Waking(f"file://{source}"), tmp_path / "file", how=how)
+    assert woken.is_set()
+    assert (tmp_path / "file").read_bytes() == content
+
+
 def test_a_damaged_partial_file_is_repaired(serve, content, tmp_path):
     address, behaviour = serve(content)
     behaviour.on_answer = lambda count: behaviour.refuse.extend([(404, {})]) if count == 12 else None

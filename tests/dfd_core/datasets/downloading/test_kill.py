@@ -1,7 +1,8 @@
-"""A download that is killed again and again."""
+"""A download that is killed again and again, or interrupted."""
 
 import hashlib
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -47,3 +48,17 @@ def test_twenty_kills_cost_no_more_than_the_chunks_in_flight(serve, tmp_path):
     in_flight = HOW.connections * (HOW.chunk_bytes + behaviour.piece)
     assert behaviour.sent <= len(content) + kills * in_flight + probes
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != ".archive.zip.lock") == ["archive.zip"]
+
+
+def test_ctrl_c_ends_the_process_while_its_server_is_silent(serve, content, tmp_path):
+    address, behaviour = serve(content, silent_after=500_000)
+    command = [sys.executable, "-c", SCRIPT, address, str(tmp_path / "file"), HOW.model_dump_json()]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while behaviour.sent < 500_000:
+        assert child.poll() is None
+        time.sleep(0.05)
+    time.sleep(0.5)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=20)  # it waits 60 s for the next byte
+    assert child.returncode == -signal.SIGINT, err
+    assert err.endswith(b"KeyboardInterrupt\n")
