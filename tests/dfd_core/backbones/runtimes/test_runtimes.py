@@ -12,17 +12,15 @@ import numpy as np
 import pytest
 import timm
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from dfd_core.backbones import BackboneSpec, load, resolve
 from dfd_core.backbones.runtimes import RUNTIMES, calibration
-from dfd_core.backbones.runtimes import workload as workload_module
 from dfd_core.backbones.runtimes.calibration import calibrated
 from dfd_core.backbones.runtimes.openvino import OpenVinoRuntime
-from dfd_core.backbones.runtimes.workload import CPU_SIZES, Workload, find_batch_size, probe_images
+from dfd_core.backbones.runtimes.workload import CPU_SIZES, Workload, probe_images
 from dfd_core.backbones.weights import HubFiles, from_address, from_hub
 from dfd_core.classifiers import accelerated
-from dfd_core.errors import ExtractionError, UsageError, WeightsError
+from dfd_core.errors import UsageError, WeightsError
 from dfd_core.features.spec import ExtractionSpec
 
 CPU = torch.device("cpu")
@@ -148,106 +146,6 @@ def test_a_runtime_that_is_not_installed_is_named(modules, tmp_path, monkeypatch
     monkeypatch.setattr(OpenVinoRuntime, "version", lambda self: None)
     with pytest.raises(UsageError, match=r"openvino is not installed.*pip install dfd\[openvino\]"):
         calibrated(workload(modules["vit"]), "openvino", None, tmp_path)
-
-
-def test_the_batch_size_stops_at_the_memorys_end(modules):
-    def forward(batch):
-        if len(batch) > 4:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return torch.zeros(len(batch), 1)
-
-    found = find_batch_size(forward, workload(modules["vit"]))
-    assert found.size in (1, 2, 4)
-    assert found.ended_by_memory
-
-
-@pytest.mark.parametrize("fits", [8, 5, 2, 1])
-def test_where_the_first_size_does_not_fit_smaller_ones_are_tried(modules, monkeypatch, fits):
-    monkeypatch.setattr(workload_module, "CPU_SIZES", (16, 32))
-    found = find_batch_size(_narrow(modules["vit"], fits), workload(modules["vit"]))
-    assert found.size == 2 ** (fits.bit_length() - 1)
-    assert found.images_per_s > 0
-    assert found.ended_by_memory
-
-
-def test_no_batch_is_larger_than_asked_for(modules):
-    sizes = []
-
-    def forward(batch):
-        sizes.append(len(batch))
-        return torch.zeros(len(batch), 1)
-
-    for at_most in (1, 6):
-        assert find_batch_size(forward, workload(modules["vit"]), at_most).size <= at_most
-        assert max(sizes) <= at_most
-
-
-def _narrow(module, fits):
-    """The network with memory for so many images."""
-
-    def forward(batch):
-        if len(batch) > fits:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return module(batch)
-
-    return forward
-
-
-@pytest.mark.parametrize("alone", [False, True])
-def test_a_passing_shortage_of_memory_is_not_remembered(modules, tmp_path, monkeypatch, caplog, alone):
-    class Narrow(type(RUNTIMES["torch"])):
-        fits = 4
-
-        def prepare(self, module, precision, image_size, cached_at):
-            return _narrow(module, self.fits)
-
-    monkeypatch.setattr(calibration, "RUNTIMES", {"torch": Narrow()})
-    monkeypatch.setattr(workload_module, "CPU_SIZES", (16, 32))
-    monkeypatch.setattr(calibration, "memory_is_its_own", lambda _: alone)
-    assert calibrated(workload(modules["vit"]), "auto", None, tmp_path)[1].batch_size == 4
-    monkeypatch.setattr(Narrow, "fits", 64)
-    again = calibrated(workload(modules["vit"]), "auto", None, tmp_path)[1].batch_size
-    if alone:
-        assert again == 4
-    else:
-        assert again >= 16
-        assert "more than 4 images do not fit into what is free of the memory of cpu now" in caplog.text
-
-
-def test_a_network_that_does_not_fit_with_one_image_is_an_error_that_says_so(modules, tmp_path, monkeypatch):
-    class Full(type(RUNTIMES["torch"])):
-        def prepare(self, module, precision, image_size, cached_at):
-            return _narrow(module, 0)
-
-    monkeypatch.setattr(calibration, "RUNTIMES", {"torch": Full()})
-    with pytest.raises(ExtractionError, match=r"does not fit into the memory of cpu, with 160 x 160 .* another device"):
-        calibrated(workload(modules["vit"]), "auto", None, tmp_path)
-    assert not list(tmp_path.glob("*.json"))
-
-
-class LargestOnTheCpu(TorchDispatchMode):
-    """Notes the bytes of the largest tensor that is made on the CPU."""
-
-    size_bytes = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        made = function(*args, **(kwargs or {}))
-        if isinstance(made, torch.Tensor) and made.device.type == "cpu":
-            self.size_bytes = max(self.size_bytes, made.numel() * made.element_size())
-        return made
-
-
-def test_large_batches_of_large_images_take_no_gigabytes_to_make(modules):
-    with LargestOnTheCpu() as largest:
-        made = probe_images(1024, Workload(modules["vit"], "float32", 518, torch.device("meta")))
-    assert made.shape == (1024, 3, 518, 518)
-    assert 0 < largest.size_bytes <= 64 * 2**20
-
-
-def test_probe_images_are_the_same_whatever_comes_after_them_and_come_again(modules):
-    few, many = (probe_images(n, workload(modules["vit"])) for n in (16, 40))
-    torch.testing.assert_close(many[:16], few, rtol=0, atol=0)
-    torch.testing.assert_close(many[32:], few[:8], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
