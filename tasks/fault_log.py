@@ -47,7 +47,7 @@ class FaultLog:
         """An actor died or hangs, or its node is gone."""
         what = "is lost with its node" if with_node else "died or hangs"
         names = ", ".join(job.shard.name for job in jobs)
-        follows = f"to be computed again: {names}" if jobs else "it had nothing to do"
+        follows = f"to be computed again: {names}" if jobs else "nothing that it had is lost"
         self._warn(f"The actor {worker.name} {what}; {follows}", error)
 
     def comes_carefully(self, job: Job) -> None:
