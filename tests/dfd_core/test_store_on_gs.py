@@ -158,8 +158,8 @@ def test_a_folder_and_a_table_in_a_bucket_are_datasets(place, tmp_path):
 
 def test_the_command_line_takes_a_bucket(place):
     put_images(f"{place}/images", 4)
-    arguments = ["datasets", "add", "mine", "--folder", f"{place}/images", "--store", f"{place}/store", "--keep"]
-    command = [sys.executable, "-c", "from flows.cli import main; main()", *arguments]
+    arguments = ["datasets", "add", "mine", "--folder", f"{place}/images", "--store", f"{place}/store"]
+    command = [sys.executable, "-c", "from flows.cli import main; main()", *arguments, "--keep", "--local"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == f"{place}/store/cards/mine.yaml"

@@ -68,7 +68,8 @@ def test_a_store_that_goes_away_ends_the_run_with_its_name_and_the_same_command_
     extraction.await_events("report", 4)
     with away(extraction, s3):
         assert extraction.finish(120) == 3
-        assert "StoreError: " in extraction.output()
+        kind = "StoreRefusedError" if on == "read-only disk" else "StoreError"
+        assert f"{kind}: " in extraction.output()
         assert extraction.config.store.removeprefix("s3://") in extraction.output()
         assert ("Read-only file system" in extraction.output()) == (on == "read-only disk")
     assert not extraction.events("done")

@@ -11,8 +11,9 @@ from dfd_core.datasets.downloading import Fetching
 
 HOW = Fetching(connections=3, chunk_bytes=2**16)
 SCRIPT = """
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it
 from dfd_core.datasets.downloading import Fetching, HttpOrigin, download
 print("begun", flush=True)
 download(HttpOrigin(sys.argv[1]), Path(sys.argv[2]), how=Fetching.model_validate_json(sys.argv[3]))
