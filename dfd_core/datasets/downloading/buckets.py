@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import fsspec
-
 from dfd_core.datasets.downloading.origins import Facts, TransientFault
 from dfd_core.errors import DownloadError
-from dfd_core.storage import missing_client
+from dfd_core.filesystems import missing_client, open_url
 
 _PIECE = 2**20
 _STAMPS = ("ETag", "etag", "md5Hash", "checksum", "sha", "blob_id", "mtime", "LastModified", "last_modified")
@@ -31,7 +29,7 @@ class FsspecOrigin:
     def __init__(self, url: str) -> None:
         self.address = url
         try:
-            self.fs, self.path = fsspec.core.url_to_fs(url)
+            self.fs, self.path = open_url(url)
         except ImportError as error:
             raise DownloadError(f"{url} can't be opened: {missing_client(url) or error}") from error
         except ValueError as error:
