@@ -26,7 +26,8 @@ IMAGE_SUFFIXES = frozenset(
     | {".jpe", ".jpeg", ".jpf", ".jpg", ".jpx", ".jxl", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".qoi", ".sgi"}
     | {".tga", ".tif", ".tiff", ".webp"}
 )
-_STAMPS = ("ETag", "etag", "md5Hash", "checksum", "CRC", "sha", "blob_id", "mtime", "LastModified", "last_modified")
+_DIGESTS = ("xet_hash", "ETag", "etag", "md5Hash", "checksum", "CRC", "sha", "blob_id")
+_STAMPS = (*_DIGESTS, "mtime", "LastModified", "last_modified")
 _LATER_STAMPS = ("modified", "updated", "created")
 _FEW = 16
 _MISSING, _NO_FILE = -1, -2
