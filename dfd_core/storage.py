@@ -19,11 +19,10 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from dfd_core.errors import StoreError, StoreFullError, StoreRefusedError
-from dfd_core.filesystems import missing_client, open_store, why_no_store
+from dfd_core.filesystems import PARTIAL, missing_client, open_store, why_no_store
 from dfd_core.specs import without_login
 
 PROVENANCE_KEY = b"dfd"
-_PARTIAL = ".partial-"
 _ABANDONED_AFTER_S = 3600.0
 _READ_AHEAD = 2**16  # Arrow asks for whole columns at once; with 5 MB, as is usual, two columns cost the whole file
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -85,7 +84,7 @@ class Store:
             except FileNotFoundError:
                 return []
         names = (str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries)
-        return sorted(name for name in names if name.endswith(suffix) and not name.startswith(_PARTIAL))
+        return sorted(name for name in names if name.endswith(suffix) and not name.startswith(PARTIAL))
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Bytes of all files below a folder, by their paths in it; empty where there is no folder.
@@ -183,13 +182,13 @@ class Store:
     def _partials(self, folder: str) -> Iterator[tuple[str, float]]:
         full = self._full(folder)
         if self.is_local:
-            for partial in Path(full).glob(f"{_PARTIAL}*"):
+            for partial in Path(full).glob(f"{PARTIAL}*"):
                 with contextlib.suppress(FileNotFoundError):
                     yield str(partial), partial.stat().st_mtime
         elif getattr(self.fs, "leaves_partials", False):
             with contextlib.suppress(FileNotFoundError):
                 for entry in self.fs.ls(full):
-                    if entry["name"].rpartition("/")[2].startswith(_PARTIAL) and entry["mtime"] is not None:
+                    if entry["name"].rpartition("/")[2].startswith(PARTIAL) and entry["mtime"] is not None:
                         yield entry["name"], entry["mtime"]
 
     def read_json(self, path: str) -> Any:
@@ -293,7 +292,7 @@ def fault_of(error: OSError, verb: str, place: str) -> StoreError:
 
 def _write_local(target: Path, data: bytes, flush: bool) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f"{_PARTIAL}{uuid.uuid4().hex}")
+    partial = target.with_name(f"{PARTIAL}{uuid.uuid4().hex}")
     try:
         with partial.open("wb") as file:
             file.write(data)

@@ -21,6 +21,9 @@ import fsspec
 from dfd_core.filesystems.netrc_logins import netrc_file
 from dfd_core.specs import without_secrets
 
+PARTIAL = ".partial-"
+"""How the names of files begin that are still being written."""
+
 _EXTRAS = {"gs": "gs", "gcs": "gs", "s3": "s3", "s3a": "s3"}
 _BUCKETS = "hf://buckets/"
 _WEB = ("http", "https")

@@ -15,10 +15,9 @@ from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from webdav4.client import Client, ResourceAlreadyExists, ResourceConflict, ResourceNotFound
 
 from dfd_core.filesystems.netrc_logins import netrc_login
+from dfd_core.filesystems.opening import PARTIAL
 from dfd_core.filesystems.webdav_answers import Answers, PastItsEndError, patiently
 
-PARTIAL = ".partial-"
-"""How the temporary names begin; the same as on local disks."""
 _TIMEOUT_S = 60.0
 
 

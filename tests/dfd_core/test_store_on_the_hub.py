@@ -152,6 +152,16 @@ def _broken(handler, _operation):
     raise ConnectionAbortedError
 
 
+def test_a_file_of_this_machine_is_copied_and_folders_go_whole(hub, tmp_path):
+    store = Store(f"{PLACE}/s")
+    (tmp_path / "large").write_bytes(os.urandom(2**21))
+    store.fs.put_file(str(tmp_path / "large"), store.fs._strip_protocol(store.url("a b/large")))
+    store.write_bytes("a b/c/d", b"1")
+    assert store.read_bytes("a b/large") == (tmp_path / "large").read_bytes()
+    store.fs.rm(store.fs._strip_protocol(store.url("a b/c")), recursive=True)
+    assert store.sizes("") == {"a b/large": 2**21}
+
+
 def test_many_write_at_once(hub):
     threads = [threading.Thread(target=Store(PLACE).write_bytes, args=(f"{i % 4}/{i}", b"%d" % i)) for i in range(12)]
     for thread in threads:
