@@ -19,6 +19,7 @@ from dfd_core.filesystems.opening import PARTIAL
 from dfd_core.filesystems.webdav_answers import Answers, PastItsEndError, patiently
 
 _TIMEOUT_S = 60.0
+_CLEANING_TIMEOUT_S = 3.0  # also whoever cancels a run waits for it
 
 
 def open_folder(url: str) -> tuple[WebDavFileSystem, str]:
@@ -62,8 +63,9 @@ class WebDavFileSystem(AbstractFileSystem):  # type: ignore[misc]
     def info(self, path: str, **_: Any) -> dict[str, Any]:
         """Facts of a file or folder."""
         path = self._strip_protocol(path)
-        found = self._properties(path, depth=0)
-        return _info(path, found.get(path) or next(iter(found.values())))
+        for properties in self._properties(path, depth=0).values():
+            return _info(path, properties)
+        raise FileNotFoundError(path)
 
     def exists(self, path: str, **_: Any) -> bool:
         """Whether a file or folder is there; a server that refuses or does not answer is an error."""
@@ -145,7 +147,7 @@ class WebDavFileSystem(AbstractFileSystem):  # type: ignore[misc]
                 self.client.move(quote(partial), quote(path), overwrite=True)
         except BaseException:
             with contextlib.suppress(Exception):
-                self.client.request("DELETE", quote(partial))
+                self.client.request("DELETE", quote(partial), timeout=_CLEANING_TIMEOUT_S)
             raise
 
     def _send(self, partial: str, opened: Callable[[], contextlib.AbstractContextManager[Any]]) -> None:

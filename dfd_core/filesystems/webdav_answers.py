@@ -96,10 +96,12 @@ class Answers:
 
 
 def patiently(call: Callable[[], T]) -> T:
-    """Asks again where the answer may be another in a moment."""
+    """Asks again where the answer may be another in a moment; not where waiting for it has taken long already."""
     for wait_s in _WAITS_S:
         try:
             return call()
+        except httpx.TimeoutException:
+            raise
         except (httpx.TransportError, BadGatewayError, ResourceLocked):
             pass
         except HTTPError as error:
