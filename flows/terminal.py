@@ -74,7 +74,7 @@ def format_facts(facts: Mapping[str, Any]) -> str:
 
 def _telling(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _telling(one) for key, one in value.items() if one not in (None, "", {}, [])}
+        return {key: said for key, one in value.items() if (said := _telling(one)) not in (None, "", {}, [])}
     return [_telling(one) for one in value] if isinstance(value, list) else value
 
 

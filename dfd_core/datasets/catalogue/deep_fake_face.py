@@ -28,8 +28,8 @@ _TRAPS = (
     "photograph with the face repainted after B's name and age; insight/A is B's photograph with A's face in it; "
     "text2img/A is Stable Diffusion's picture of B, of no photograph. The pairs are not published.",
     "So a split by name lets B's photograph into training and insight/A, nearly the same picture, into the test. "
-    "`dfd audit` finds such pairs as near duplicates across splits: leave insight out, or give a table of one's own "
-    "with one `group` for both people of a pair.",
+    "`dfd audit` looks for such pairs: near duplicates across splits. A table of one's own can go without insight, or "
+    "give both people of a pair one `group`.",
     "Photographs were squeezed to 512 x 512, whatever their shape, before they were faked, and all fakes have that "
     "size.",
     "inpainting and insight keep the photograph around the face.",

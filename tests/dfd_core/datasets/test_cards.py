@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from dfd_core.datasets.catalogue import DATASETS
@@ -21,6 +23,9 @@ def test_every_card_is_complete(name):
         for part in archive.parts:
             assert part.address.startswith(("https://", "hf://datasets/", "gdrive://", "kaggle://"))
             assert part.name
+            assert re.match(r"hf://datasets/[^/@]+/[^/@]+@", part.address) or not part.address.startswith("hf:"), (
+                "a pin"
+            )
     if set(card.formats.real) != set(card.formats.fake):
         assert any("format" in trap for trap in card.traps) or name == "celeba", "a trap that must be said"
 
