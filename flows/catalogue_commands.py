@@ -9,12 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from dfd_core.registry import Registry
 from dfd_core.specs import Spec
 from flows import datasets_commands
-from flows.terminal import format_table, plain
+from flows.terminal import format_facts, format_table, plain
 
 Row = Mapping[str, Any]
 Markdown = Annotated[bool, typer.Option("--markdown", help="As a Markdown table.")]
@@ -49,9 +48,7 @@ def catalogue(
         print(format_table([row(name, entry) for name, entry in registry().items()], markdown))
 
     def show_entry(name: str) -> None:
-        print(
-            yaml.safe_dump(dict(facts(name, registry()[name])), sort_keys=False, allow_unicode=True, width=100), end=""
-        )
+        print(format_facts(facts(name, registry()[name])), end="")
 
     app.command("list", help=f"Lists the {plural}.", epilog=f"Example: dfd {plural} list")(list_entries)
     app.command("show", help=f"Shows all that is known of one {kind}.", epilog=f"Example: dfd {plural} show {example}")(

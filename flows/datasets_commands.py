@@ -10,7 +10,7 @@ import typer
 from dfd_core.datasets.sources import FolderSource
 from dfd_core.errors import ConfigError, DatasetError
 from dfd_core.specs import is_url
-from flows.terminal import Line, format_table, plain
+from flows.terminal import Line, format_facts, format_table, plain
 
 Store = Annotated[str, typer.Option("--store", metavar="URL", help="Where datasets are kept.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the catalogue, or of a dataset of one's own.")]
@@ -73,15 +73,13 @@ def list_datasets(
 
 def show_dataset(name: Name, store: Store = DEFAULT_STORE) -> None:
     """Shows all that is known of one dataset."""
-    import yaml
-
     from dfd_core.datasets.catalogue import DATASETS
     from dfd_core.datasets.own_cards import own_cards
     from dfd_core.storage import Store as OpenStore
 
     own = {} if name in DATASETS else own_cards(OpenStore(store))
     facts = plain(own[name]) if name in own else {**plain(DATASETS[name]), "options": DATASETS[name].accepted_options()}
-    print(yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, width=100), end="")
+    print(format_facts(facts), end="")
 
 
 def guide(
@@ -287,12 +285,13 @@ def _place(location: str) -> str:
 
 def readme_row(name: str, card: Any) -> dict[str, Any]:
     """A card's line in the list of datasets."""
-    ways = "made" if card.make else "by hand" if not card.archives else "download" if not card.by_hand else "both"
+    hand = "download" if card.by_hand is None else "either" if card.by_hand.instead else "both"
+    ways = "made" if card.make else hand if card.archives else "by hand"
     return {
         "name": name,
         "what": card.title,
         "generators": len(card.generators),
         "size": card.size_hint,
         "how": ways,
-        "formats (real / fake)": f"{'+'.join(card.formats.real)} / {'+'.join(card.formats.fake)}",
+        "formats (real / fake)": " / ".join("+".join(one) or "?" for one in (card.formats.real, card.formats.fake)),
     }

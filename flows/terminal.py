@@ -53,8 +53,29 @@ class Line:
 
 
 def plain(spec: Spec) -> dict[str, Any]:
-    """What a spec says, for people: without fields that say nothing."""
-    return {key: value for key, value in spec.model_dump(mode="json").items() if value not in (None, "", {}, [])}
+    """What a spec says, for people: without fields that say nothing, at any depth."""
+    return dict(_telling(spec.model_dump(mode="json")))
+
+
+def format_facts(facts: Mapping[str, Any]) -> str:
+    """What `plain` gives as YAML, in which sentences with an apostrophe are folded: quoted, they would have two."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        pass
+
+    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+        style = ">" if "'" in value and (": " in value or " #" in value) else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style)
+
+    Dumper.add_representer(str, text)
+    return str(yaml.dump(dict(facts), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100))
+
+
+def _telling(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: said for key, one in value.items() if (said := _telling(one)) not in (None, "", {}, [])}
+    return [_telling(one) for one in value] if isinstance(value, list) else value
 
 
 def _text(value: Any) -> str:

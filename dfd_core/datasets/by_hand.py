@@ -43,10 +43,11 @@ def look(card: DatasetCard, store: Store) -> Found:
     """Lists what a person has put into the folder.
 
     Raises:
-        DatasetError: Nothing is there; the message says which page, what to accept, and where to put what.
+        DatasetError: Nothing is there, and it can't be downloaded instead; the message says which page, what to accept,
+            and where to put what.
     """
     found = what_is_there(card, store)
-    if not found.images and not found.archives and card.by_hand is not None:
+    if not found.images and not found.archives and card.by_hand is not None and not card.by_hand.instead:
         raise DatasetError(
             f"{card.name} can't be downloaded without you. 1. Open {card.by_hand.page} 2. {card.by_hand.accept} "
             f"3. Put {card.by_hand.files} into {store.url(folder(card))} 4. Give the same command again. "
@@ -87,7 +88,8 @@ def check_fit(card: DatasetCard, found: Found, store: Store) -> None:
         DatasetError: It has no image that fits the card, or lacks a class that is not downloaded.
         ArchiveError: An archive there can't be read.
     """
-    needed = 1 if card.archives else 2  # the other class may be what is downloaded
+    downloaded = card.archives and not (card.by_hand and card.by_hand.instead)
+    needed = 1 if downloaded else 2  # the other class may be what is downloaded
     labels: set[int] = set()
     for path, _ in found.images:
         labels |= {row.label for row in [classify(card, path)] if row}

@@ -19,6 +19,7 @@ Progress = Callable[[int, int], None]
 Make = Callable[[Any, Store, str, Progress | None], int]
 """Takes options, store, folder and progress; writes the files that are missing and returns how many it wrote."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
 class Bytes(int):
@@ -38,11 +39,13 @@ class Part(Spec):
         address: As `dfd_core.datasets.downloading.providers` has it; on the hub `*` stands for many files.
         size_bytes: Its size, where the publisher states it.
         sha256: Its digest, where the publisher states it. Elsewhere it is recorded at the first download, and held.
+        md5: Its MD5, where that is all that the publisher states. It shows damage and another version, no forgery.
     """
 
     address: str
     size_bytes: Annotated[int, Field(gt=0)] | None = None
     sha256: Sha256 | None = None
+    md5: Md5 | None = None
 
     @property
     def name(self) -> str:
@@ -128,15 +131,20 @@ class ByHand(Spec):
         page: Where they are.
         accept: What to accept there.
         files: What to put into the folder that the error message names.
+        instead: Whether they take the place of the archives, which are downloaded where the folder is empty.
     """
 
     page: str
     accept: str
     files: str
+    instead: bool = False
 
 
 class Formats(Spec):
-    """Encodings of each class, by Pillow's names. Where they differ, they tell the classes apart by themselves."""
+    """Encodings of each class, by Pillow's names; none where they are not verified.
+
+    Where they differ, they tell the classes apart by themselves.
+    """
 
     real: tuple[str, ...]
     fake: tuple[str, ...]
@@ -165,7 +173,7 @@ class DatasetCard(Spec):
         archives: What is downloaded.
         rules: What paths say of images.
         names: Generators and sources by the names of their folders, and splits, where they differ.
-        by_hand: What a person must do first.
+        by_hand: What a person must do first, or may do instead.
         make: Makes the files below a folder, in the layout `<generator>/<real|fake>/`, where nothing is downloaded.
     """
 

@@ -59,7 +59,9 @@ def guide(card: DatasetCard) -> Guide:
     hand = card.by_hand
     schemes = {part.address.partition("://")[0] for archive in card.archives for part in archive.parts}
     first = [_LOGINS[scheme] for scheme in sorted(schemes & _LOGINS.keys())]
-    if hand is not None:
+    if hand is not None and hand.instead:
+        first += ["It is downloaded. Where that fails:", hand.accept]
+    elif hand is not None:
         first += [hand.accept, *(["The rest is downloaded."] if card.archives else [])]
     return Guide(
         name=card.name,

@@ -77,7 +77,7 @@ def make(card: DatasetCard, options: PublishedOptions, store: Store, folder: str
     found = check(card, options, store)
     work = _Work(card, options, store, folder, progress)
     images = list(work.put_by_hand(found)) if found else []
-    archives = _in_order(card, options)
+    archives = _in_order(card, options, found)
     if options.sample is None:
         _sees_all_sizes(archives, options, store)
     for archive in archives:
@@ -106,24 +106,36 @@ def check(card: DatasetCard, options: PublishedOptions, store: Store) -> by_hand
     """Sees, without a byte from elsewhere, whether `make` can begin.
 
     Returns:
-        What a person has put there by hand; `None` where nothing need be.
+        What a person has put there by hand; `None` where nothing need be, or is.
 
     Raises:
         DatasetError: More would be downloaded than may be, or a person has to act first.
     """
+    found = None if card.by_hand is None else by_hand.look(card, store)
+    if found is not None:
+        by_hand.check_nothing_is_lost(card, found, store, f"{card.folder(options)}/images.parquet")
+        if not found.images and not found.archives:
+            found = None
+    if not _is_put_instead(card, found):
+        _check_size(card, options)
+    if found is not None:
+        with _advising(card):
+            by_hand.check_fit(card, found, store)
+    return found
+
+
+def _is_put_instead(card: DatasetCard, found: by_hand.Found | None) -> bool:
+    """Whether what a person has put there takes the place of the download."""
+    return found is not None and card.by_hand is not None and card.by_hand.instead
+
+
+def _check_size(card: DatasetCard, options: PublishedOptions) -> None:
     needed = card.size_bytes
     if options.sample is not None:  # one archive may be enough, and of some a few ranges are
         whole = [one for one in card.archives if options.in_place or not shelf.can_be_read_in_parts(one)]
         needed = needed // len(card.archives) if card.archives and len(whole) == len(card.archives) else 0
     if card.archives and options.max_bytes is not None and needed > options.max_bytes:
         raise DatasetError(_too_much(card.name, f"about {needed:,}", options))
-    if card.by_hand is None:
-        return None
-    found = by_hand.look(card, store)
-    by_hand.check_nothing_is_lost(card, found, store, f"{card.folder(options)}/images.parquet")
-    with _advising(card):
-        by_hand.check_fit(card, found, store)
-    return found
 
 
 @contextlib.contextmanager
@@ -163,8 +175,7 @@ def to_fetch(card: DatasetCard, options: PublishedOptions, store: Store) -> list
         DatasetError: More would be downloaded than may be, or a person has to act first.
         DownloadError: The hub has no such file, or does not answer.
     """
-    check(card, options, store)
-    archives = _in_order(card, options)
+    archives = _in_order(card, options, check(card, options, store))
     if options.sample is not None:
         archives = archives[:1]
         archives = [one for one in archives if options.in_place or not shelf.can_be_read_in_parts(one)]
@@ -275,8 +286,9 @@ class _Work:
         self.progress(*self.told)
 
 
-def _in_order(card: DatasetCard, options: PublishedOptions) -> list[Archive]:
-    archives = archives_of(card)
+def _in_order(card: DatasetCard, options: PublishedOptions, found: by_hand.Found | None) -> list[Archive]:
+    """What is to be downloaded, in the order in which a sample is drawn from it."""
+    archives = [] if _is_put_instead(card, found) else archives_of(card)
     if options.sample is not None:
         random.Random(options.seed).shuffle(archives)  # noqa: S311 - no secret
     return archives

@@ -19,6 +19,7 @@ from dfd_core.datasets.archives.joined import Joined, Window
 from dfd_core.datasets.archives.ranged import Ranged, Spent
 from dfd_core.datasets.cards import Archive, Bytes, Part, Progress
 from dfd_core.datasets.downloading import Checkpoint, Expected, Fetching, download, open_origin
+from dfd_core.datasets.downloading.engine import digest_of
 from dfd_core.datasets.downloading.origins import TransientFault
 from dfd_core.errors import ArchiveError, DownloadError, WholeOnlyError
 from dfd_core.filesystems import open_url
@@ -144,10 +145,12 @@ def _fetch_part(
     facts = {"address": part.address, "opened": False}
     if not known and not path.exists():
         store.write_json(f"{place(part)}.json", provenance(**facts))  # by it what was half fetched is found
-    expected = Expected(part.size_bytes, part.sha256 or held.get("sha256"))
+    expected = Expected(part.size_bytes, part.sha256 or held.get("sha256"), part.md5)
     found = download(open_origin(part.address), path, expected, how, progress, checkpoint)
     if found.sha256 != (expected.sha256 or found.sha256):  # it was put there by somebody else
         raise DownloadError(f"{path} has the SHA-256 {found.sha256} and should have {expected.sha256}. {_WAY_OUT}")
+    if part.md5 is not None and not found.fetched and (md5 := digest_of(path, checkpoint, "md5")) != part.md5:
+        raise DownloadError(f"{path} has the MD5 {md5} and should have {part.md5}. {_WAY_OUT}")
     if not held:
         facts |= {"size": found.size, "sha256": found.sha256, "stamp": found.stamp}
         store.write_json(f"{place(part)}.json", provenance(**facts))

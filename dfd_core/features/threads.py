@@ -151,12 +151,11 @@ class DeadlinePool:
 
     def patience_s(self) -> float:
         """For how long no running call can become overdue."""
-        now = time.monotonic()
-        first = now  # what begins from now on
+        now, longest = time.monotonic(), 0.0  # what begins from now on has run for no time
         for worker in tuple(self._workers):
             if (ticket := worker.ticket) is not None:
-                first = min(first, ticket.started_s)
-        return min(max(0.0, first + self.timeout_s - now), threading.TIMEOUT_MAX)
+                longest = max(longest, now - ticket.started_s)
+        return min(max(0.0, self.timeout_s - longest), threading.TIMEOUT_MAX)
 
     def give_up_overdue(self) -> None:
         """Ends the waiting for calls that are past the limit, and puts a new thread in place of each of theirs."""

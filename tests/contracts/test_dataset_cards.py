@@ -13,7 +13,9 @@ from PIL import Image
 
 from dfd_core.datasets import DATASETS, CatalogueSource, published, shelf
 from dfd_core.datasets.acquire import acquire, is_acquired
+from dfd_core.datasets.cards import Archive, Part
 from dfd_core.datasets.downloading import FsspecOrigin
+from dfd_core.datasets.options import PublishedOptions
 from dfd_core.errors import DatasetError
 from dfd_core.manifests import SplitSpec, prepare
 from dfd_core.manifests.pairing import reals_of
@@ -34,6 +36,14 @@ FORENSYNTHS = [
 FORENSYNTHS = [path.replace("sitd/", "seeingdark/") for path in FORENSYNTHS]
 PROGAN = ["airplane/0_real/{}.png", "airplane/1_fake/{}.png", "tvmonitor/0_real/{}.png", "tvmonitor/1_fake/{}.png"]
 PROGAN_VALIDATION = ["cat/0_real/{}.png", "cat/1_fake/{}.png"]
+AIGC = [
+    f"test/{g}/{c}{label}/{{}}.png"
+    for g in ("ADM", "Glide", "Midjourney", "VQDM", "stable_diffusion_v_1_4", "stable_diffusion_v_1_5", "wukong",
+              "DALLE2", "sd_xl", "progan", "stylegan", "stylegan2", "biggan", "cyclegan", "stargan", "gaugan",
+              "whichfaceisreal")
+    for c in (("horse/",) if g == "cyclegan" else ("",)) for label in ("0_real", "1_fake")
+]  # fmt: skip
+SYNTHBUSTER = [f"synthbuster/{g}/r0{{}}t.png" for g in DATASETS["synthbuster"].generators]
 LAYOUTS = {
     "ufd_diffusion": {"diffusion_datasets": UFD},
     "ufd_guided": {"diffusion_datasets": UFD},
@@ -52,22 +62,32 @@ LAYOUTS = {
         for g in ("Midjourney", "stable_diffusion_v_1_4", "imagenet_ai_0424_sdv5", "ADM", "glide", "wukong", "VQDM",
                   "BigGAN")
         for s in ("train", "val") for c in ("ai", "nature")]},
-    "aigc_detect_benchmark": {"by_hand": [
-        f"test/{g}/{c}{label}/{{}}.png"
-        for g in ("ADM", "Glide", "Midjourney", "VQDM", "stable_diffusion_v_1_4", "stable_diffusion_v_1_5", "wukong",
-                  "DALLE2", "sd_xl", "progan", "stylegan", "stylegan2", "biggan", "cyclegan", "stargan", "gaugan",
-                  "whichfaceisreal")
-        for c in (("horse/",) if g == "cyclegan" else ("",)) for label in ("0_real", "1_fake")]},
-    "synthbuster": {
-        "synthbuster": [f"synthbuster/{g}/r0{{}}t.png" for g in DATASETS["synthbuster"].generators],
-        "by_hand": ["RAISE-1k/r0{}t.TIF"],
-    },
-    "community_forensics_small": {"small": [("0", "real", "")]
-                                  + [("1", a, f"org/{a}-model") for a in ("LatDiff", "PixDiff", "GAN", "other")]},
+    "aigc_detect_benchmark": {"test_set": AIGC},
+    "synthbuster": {"synthbuster": SYNTHBUSTER, "by_hand": ["RAISE-1k/r0{}t.TIF"]},
+    "community_forensics_small": {"small": [("0", "real", "", source) for source in ("FFHQ", "COCO")]
+                                  + [("1", a, f"org/{a}-model", None) for a in ("LatDiff", "PixDiff", "GAN", "other")]},
     "openfake": {name: [("real", "real"), *(("fake", g) for g in DATASETS["openfake"].generators)]
                  for name in ("train", "test")},
+    "openfake_v2": {name: [*(("real", r) for r in DATASETS["openfake_v2"].reals),
+                           *(("fake", g) for g in DATASETS["openfake_v2"].generators)]
+                    for name in ("train", "validation", "test")},
 }  # fmt: skip
+UNPACKED = {
+    "aigc_detect_benchmark": [
+        [f"{folder}{path.removeprefix('test/')}" for path in AIGC]
+        for folder in ("", "test/", "test_set/test/", "AIGCDetectionBenchMark/test/", "a/AIGCDetectionBenchMark/test/")
+    ],
+    "synthbuster": [
+        [f"{folder}/r0{{}}t.{suffix}"]
+        for folder, suffix in (
+            ("RAISE-1k", "TIF"), ("RAISE_1k/TIFF", "TIF"),
+            ("real_RAISE_1k", "png"), ("synthbuster/real_RAISE_1k", "png"),
+        )
+    ],
+}  # fmt: skip
+"""The places where people have what they put there by hand."""
 COUNT = 5
+ANY = (Part(address="https://somewhere"),)
 OWN_FAKES = {"celeba": {"stargan": "gan", "attgan": "gan"}}
 """Fakes that a person brings, for cards that have none."""
 
@@ -93,7 +113,7 @@ def packed(archive, patterns):
         rows = [(row, i) for row in patterns for i in range(COUNT)]
         names = archive.rows.columns
         columns = {name: [row[k] for row, _ in rows] for k, name in enumerate(names)}
-        data = [picture("/".join((archive.name, *row)), i) for row, i in rows]
+        data = [picture("/".join(map(str, (archive.name, *row))), i) for row, i in rows]
         structured = archive.rows.image == "image"
         columns[archive.rows.image] = [{"bytes": one, "path": None} for one in data] if structured else data
         file = io.BytesIO()
@@ -121,12 +141,11 @@ def packed(archive, patterns):
     return file.getvalue()
 
 
-def of_any_size(card):
-    """The card without the sizes that its publisher states: the archives here are small."""
+def of_any_content(card):
+    """The card without the sizes and digests that its publisher states: the archives here are small."""
+    unknown = dict.fromkeys(("size_bytes", "sha256", "md5"))
     archives = [
-        archive.model_copy(
-            update={"parts": tuple(part.model_copy(update={"size_bytes": None}) for part in archive.parts)}
-        )
+        archive.model_copy(update={"parts": tuple(part.model_copy(update=unknown) for part in archive.parts)})
         for archive in card.archives
     ]
     return card.model_copy(update={"archives": tuple(archives)})
@@ -139,7 +158,7 @@ def publishers(tmp_path, monkeypatch):
     opened = []
 
     def put(card, store):
-        monkeypatch.setitem(DATASETS._entries, card.name, of_any_size(card))
+        monkeypatch.setitem(DATASETS._entries, card.name, of_any_content(card))
         for archive in card.archives:
             data = packed(archive, LAYOUTS[card.name][archive.name])
             step = -(-len(data) // len(archive.parts))
@@ -195,7 +214,46 @@ def is_drawn(frame):
     return any(len(set(splits)) > 1 for _, splits in frame.groupby(kinds)["split"])
 
 
-@pytest.mark.parametrize("name", [name for name in PUBLISHED if DATASETS[name].by_hand])
+@pytest.mark.parametrize(("name", "layout"), [(name, layout) for name in UNPACKED for layout in UNPACKED[name]])
+@pytest.mark.parametrize("in_a_zip", [False, True])
+def test_what_is_put_there_is_found_wherever_people_have_it(name, layout, in_a_zip, publishers, tmp_path, monkeypatch):
+    card, store = DATASETS[name], Store(tmp_path / "store")
+    monkeypatch.setitem(LAYOUTS[name], "by_hand", [] if in_a_zip else layout)
+    publishers(card, store)
+    if in_a_zip:
+        store.write_bytes(f"by_hand/{name}/some.zip", packed(Archive(name="a", kind="zip", parts=ANY), layout))
+    frame = prepare(CatalogueSource(catalogue=name, name=name), SplitSpec(), store).frame
+    assert dict(frame[frame["label"] == 0]["source"].value_counts()) == dict.fromkeys(card.reals, COUNT)
+    assert dict(frame[frame["label"] == 1]["generator"].value_counts()) == dict.fromkeys(card.generators, COUNT)
+    assert any(address.startswith("https://") for address in publishers.opened) != card.by_hand.instead
+
+
+def test_what_is_put_there_later_takes_the_place_of_the_download(publishers, tmp_path):
+    name = "aigc_detect_benchmark"
+    store, source = Store(tmp_path / "store"), CatalogueSource(catalogue=name, name=name)
+    publishers(DATASETS[name], store)
+    card, options = DATASETS[name], PublishedOptions(max_bytes=10**9)
+    assert [archive.name for archive in published.to_fetch(card, PublishedOptions(), store)] == ["test_set"]
+    with pytest.raises(DatasetError, match="more than --max-bytes"):
+        published.to_fetch(card, options, store)
+    assert prepare(source, SplitSpec(), store).frame["path"].str.startswith("images/test_set/").all()
+    store.write_bytes(f"by_hand/{name}/test/ADM/0_real/1.png", picture("lone", 1))
+    with pytest.raises(DatasetError, match="has real images alone"):
+        published.to_fetch(card, options, store)
+    for path, data in files_of(AIGC).items():
+        store.write_bytes(f"by_hand/{name}/{path}", data)
+    assert published.to_fetch(card, options, store) == []
+    assert not is_acquired(source, store)
+    frame = prepare(source, SplitSpec(), store).frame
+    assert not frame["path"].str.contains("test_set").any()
+    assert is_acquired(source, store)
+    assert len(publishers.opened) == 1
+
+
+MUST = [name for name in PUBLISHED if DATASETS[name].by_hand and not DATASETS[name].by_hand.instead]
+
+
+@pytest.mark.parametrize("name", MUST)
 def test_what_a_person_must_do_is_said(name, publishers, tmp_path):
     card, store = DATASETS[name], Store(tmp_path / "store")
     with pytest.raises(DatasetError) as error:

@@ -79,7 +79,7 @@ def test_one_table_of_the_actors_is_moved_in_place(engine, first):
     (table,) = [a for a in tables if f"Extracted {images} of {images} images" in a["description"]]
     assert table["updated"] > table["created"]
     everything, *actors = json.loads(table["data"])
-    assert (everything["actor"], everything["left"]) == ("all", "0 images, 0 s")
+    assert (everything["actor"], everything["left"]) == ("all", "0 images")
     assert f"{everything['images']:,}" == images
     assert everything["images"] == sum(actor["images"] for actor in actors)
 

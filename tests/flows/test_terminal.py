@@ -1,5 +1,10 @@
+import re
+
+import yaml
+
+from dfd_core.datasets import DATASETS
 from dfd_core.datasets.cards import Bytes
-from flows.terminal import Line, format_table
+from flows.terminal import Line, format_facts, format_table, plain
 
 ROWS = [{"name": "a", "n": 1234, "share": 0.5}, {"name": "longer", "n": None, "share": 12.25}]
 
@@ -38,3 +43,13 @@ def test_progress_is_a_line_that_moves_now_and_then_on_a_terminal_only(capsys, m
     assert len(shown) < 1000
     assert shown[1].startswith("  0 %  1 of 5,000")
     assert any(text.startswith("100 %  5,000 of 5,000") and text.endswith("\n") for text in shown)
+
+
+def test_what_is_known_of_a_card_reads_well_and_is_yaml():
+    for _, card in DATASETS.items():
+        text = format_facts(plain(card))
+        facts = yaml.safe_load(text)
+        assert facts["traps"] == list(card.traps)
+        assert facts["description"] == card.description
+        assert "''" not in text
+        assert not re.search(r": (null|\{\}|\[\])$", text, re.MULTILINE)

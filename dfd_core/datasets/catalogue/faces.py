@@ -16,7 +16,8 @@ CARDS = (
             "CVPR. arXiv:1812.04948",
             "xhlulu 2020: 140k real and fake faces. Kaggle",
         ),
-        licence="not stated on Kaggle; FFHQ is CC BY-NC-SA 4.0, single photographs have terms of their own",
+        licence="of the Kaggle page not verified; FFHQ is CC BY-NC-SA 4.0, single photographs have terms of their own; "
+        "the million faces that the fakes are said to be drawn from are CC BY-NC 4.0",
         size_hint="140,000 images, about 4 GB",
         size_bytes=4_000_000_000,
         generators={"stylegan": "gan"},

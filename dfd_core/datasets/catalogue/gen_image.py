@@ -37,15 +37,21 @@ CARDS = (
         formats=Formats(real=("JPEG",), fake=("PNG",)),
         traps=(
             "Reals are JPEG and fakes PNG: the format alone tells them apart.",
-            "Fakes of one generator have one size, reals many: so does the size.",
-            "Some published files are broken; the page lists them. They stay rows with a status.",
+            "Fakes of one generator have one size, BigGAN's 128 x 128, reals many: so does the size.",
+            "Some published files are empty or broken, thousands in the training reals of Stable Diffusion 1.5; the "
+            "repository lists them in data/corrupted_files, and PNG files with a wrong header in "
+            "data/improper_png_header. They stay rows with a status.",
+            "The archive of Stable Diffusion 1.5 is refused by unzip as one of overlapping members (a possible zip "
+            "bomb), though its MD5 is right. Where it is refused here too, unpack it with another program (7-Zip) and "
+            "put the folder there instead.",
             "Its `val` is what papers test on. Give `splits:` to use it so.",
         ),
         revision=1,
         options=PublishedOptions,
         by_hand=ByHand(
             page="https://drive.google.com/drive/folders/1jGt10bwTbhEZuGXLyvrCuxOI0cBqQ1FS",
-            accept="Download the folders of the generators that you want (linked from the repository).",
+            accept="Download the folders of the generators that you want (linked from the repository, whose "
+            "data/checksums.csv has the MD5 of each file, and data/check_md5_from_csv.sh checks them).",
             files="them as they are, each with all its parts (.z01, ..., .zip), or unpacked as "
             "<generator>/{train,val}/{ai,nature},",
         ),

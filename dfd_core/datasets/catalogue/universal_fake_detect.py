@@ -16,7 +16,7 @@ _SOURCES = (
     "arXiv:2302.10174",
     "Schuhmann et al. 2021: LAION-400M. arXiv:2111.02114",
 )
-_LICENCE = "not stated by the publisher; the reals keep their photographers' rights"
+_LICENCE = "of the images not stated by the publisher (the code is MIT); reals keep their photographers' rights"
 _TRAPS = (
     "Fakes are PNG and reals JPEG in the published files: the format alone tells them apart.",
     "1,000 images a class, where the paper reports 10,000: its numbers can't be reproduced exactly.",
@@ -40,7 +40,11 @@ CARDS = (
         pairing="all",
         splits="published for tests alone; 80/10/10 is drawn by file name",
         formats=Formats(real=("JPEG",), fake=("PNG",)),
-        traps=(*_TRAPS, "The settings of one model share prompts and file names: images of one name are one group."),
+        traps=(
+            *_TRAPS,
+            "All folders share one list of file names. Whether images of one name share a prompt is not stated; to be "
+            "on the safe side they are one group.",
+        ),
         revision=2,
         options=PublishedOptions,
         archives=(_ARCHIVE,),

@@ -102,7 +102,7 @@ class _Run:
         sha256 = expected.sha256 or facts.sha256
         _check_size(self.origin, facts, expected)
         # without a mark of the version and a digest nothing would show that parts are of two versions
-        told_apart = facts.stamp is not None or sha256 is not None
+        told_apart = facts.stamp is not None or sha256 is not None or expected.md5 is not None
         if facts.ranges and facts.size is not None and told_apart:
             self._fetch_parts(facts)
         else:
@@ -117,12 +117,11 @@ class _Run:
             self.forget()
             raise DownloadError(f"{self.origin.address} gave {size} bytes instead of {facts.size}. Try again later.")
         if sha256 is not None and digest != sha256:
-            self.forget()
-            raise DownloadError(
-                f"{self.origin.address} has the SHA-256 {digest}, and should have {sha256}: it was replaced, or "
-                "damaged on the way. What was fetched is removed. If the new file is to be trusted, `dfd datasets "
-                "remove NAME --archives --forget` drops the dataset's recorded digests."
-            )
+            raise self._another("SHA-256", digest, sha256)
+        if expected.md5 is not None:
+            md5 = digest_of(self.partial, self.checkpoint, "md5")
+            if md5 != expected.md5:
+                raise self._another("MD5", md5, expected.md5)
         with self.partial.open("rb+") as file:
             os.fsync(file.fileno())
         self.partial.replace(self.target)
@@ -132,6 +131,15 @@ class _Run:
     def forget(self) -> None:
         self.partial.unlink(missing_ok=True)
         self.journal_path.unlink(missing_ok=True)
+
+    def _another(self, kind: str, found: str, expected: str) -> DownloadError:
+        """Removes what was fetched; the error for a file with another digest than it should have."""
+        self.forget()
+        return DownloadError(
+            f"{self.origin.address} has the {kind} {found}, and should have {expected}: it was replaced, or damaged on "
+            "the way. What was fetched is removed. If the new file is to be trusted, `dfd datasets remove NAME "
+            "--archives --forget` drops the dataset's recorded digests."
+        )
 
     def _facts(self) -> Facts:
         return self._watched(lambda crew: self._patiently(self.origin.facts, crew), lambda: 0, 0)
@@ -261,9 +269,9 @@ class _Run:
             )
 
 
-def digest_of(path: Path | str, checkpoint: Checkpoint | None = None) -> str:
-    """SHA-256 of a local file, or of one at any fsspec URL, in hexadecimal."""
-    digest, last = hashlib.sha256(), time.monotonic()
+def digest_of(path: Path | str, checkpoint: Checkpoint | None = None, kind: str = "sha256") -> str:
+    """The digest of a local file, or of one at any fsspec URL, in hexadecimal."""
+    digest, last = hashlib.new(kind, usedforsecurity=kind != "md5"), time.monotonic()
     with fsspec.open(str(path), "rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)

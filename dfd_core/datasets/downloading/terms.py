@@ -40,6 +40,7 @@ class Expected(NamedTuple):
 
     size: int | None = None
     sha256: str | None = None
+    md5: str | None = None
 
 
 class Downloaded(NamedTuple):

@@ -1,5 +1,6 @@
 """Cards whose archives come from a server of this machine: what may be fetched, and what is recorded of it."""
 
+import hashlib
 import io
 import random
 import tarfile
@@ -143,6 +144,40 @@ def test_what_came_cut_short_is_not_what_later_ones_are_measured_by(kind, serve,
     assert make(one, store) == 40
 
 
+def with_md5(one, md5):
+    (archive,) = one.archives
+    part = archive.parts[0].model_copy(update={"md5": md5})
+    return one.model_copy(update={"archives": (archive.model_copy(update={"parts": (part,)}),)})
+
+
+@pytest.mark.parametrize("stamp", ['"1"', None])
+def test_an_archive_whose_publisher_states_its_md5_is_held_to_it(stamp, serve, tmp_path):
+    content = packed("zip", images())
+    address, _ = serve(content, stamp=stamp)
+    store, right = Store(tmp_path), hashlib.md5(content, usedforsecurity=False).hexdigest()
+    with pytest.raises(DownloadError, match=f"the MD5 {right}, and should have {'0' * 32}"):
+        make(with_md5(card(address), "0" * 32), store)
+    assert not list((tmp_path / "archives").rglob("file"))
+    assert make(with_md5(card(address), right), store) == 40
+
+
+def test_an_archive_that_somebody_put_on_the_shelf_is_held_to_its_md5(serve, tmp_path):
+    content = packed("zip", images())
+    address, server = serve(content)
+    store = Store(tmp_path)
+    one = with_md5(card(address), hashlib.md5(content, usedforsecurity=False).hexdigest())
+    (part,) = one.archives[0].parts
+    path = shelf.local_path(part, store)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(packed("zip", images(size=9_000)))
+    with pytest.raises(DownloadError, match="has the MD5 .* and should have"):
+        make(one, store)
+    assert not shelf.is_there(one.archives[0], store)
+    path.write_bytes(content)
+    assert make(one, store) == 40
+    assert server.sent == 0
+
+
 @pytest.mark.parametrize("folder", ["core", "data"])
 def test_openfake_has_had_two_layouts(folder, monkeypatch):
     names = ["README.md", "reddit/test-0.parquet", *(f"{folder}/{split}-{i}.parquet" for split in ("test", "train")
@@ -151,7 +186,7 @@ def test_openfake_has_had_two_layouts(folder, monkeypatch):
     archives = published.archives_of(DATASETS["openfake"])
     assert [archive.name for archive in archives] == ["test-00000", "test-00001", "train-00000", "train-00001"]
     found = [archive.parts[0].address for archive in archives]
-    assert found == [f"hf://datasets/ComplexDataLab/OpenFake/{name}" for name in names[2:]]
+    assert found == [f"hf://datasets/ComplexDataLab/OpenFake@v1.0/{name}" for name in names[2:]]
     assert all(providers._parsed(address) for address in found)
 
 

@@ -1,5 +1,6 @@
 import io
 import random
+import struct
 import tarfile
 import zipfile
 
@@ -74,6 +75,21 @@ def test_flipped_bytes_are_found(kind):
     data[9000:9004] = b"oops"
     with pytest.raises(ArchiveError, match="damaged"):
         read_all(io.BytesIO(bytes(data)), kind)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_members_of_a_zip_that_overlap_are_refused_before_any_is_read(method):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name in ("a.png", "b.png", "c.png"):
+            archive.writestr(name, random.Random(name).randbytes(1000))
+        second = archive.getinfo("b.png").header_offset
+    data = bytearray(file.getvalue())
+    entry = data.rindex(b"PK\1\2")  # that of the third
+    data[entry + 42 : entry + 46] = struct.pack("<I", second + 40)
+    overlapping = pytest.raises(ArchiveError, match="'c.png': it overlaps 'b.png'.*unpack it yourself")
+    with open_container("x", io.BytesIO(bytes(data)), "zip") as container, overlapping:
+        container.members()
 
 
 def test_who_stops_reading_a_7z_early_waits_for_nobody():
