@@ -53,7 +53,7 @@ bench: $(STAMP)  ## speed against references, an hour on two cores; PARTS="bare 
 
 lock: $(STAMP)  ## pin the newest versions that pyproject.toml admits
 	$(BIN)/uv pip compile --quiet --universal --upgrade --no-header --no-annotate --python-version 3.11 \
-		--extra openvino --extra s3 --extra gs --extra archives --extra providers --extra fast --extra dev pyproject.toml --output-file requirements.lock
+		--extra openvino --extra s3 --extra gs --extra archives --extra providers --extra fast --extra webdav --extra dev pyproject.toml --output-file requirements.lock
 	grep -vE '^(torch|torchvision|triton|nvidia-[a-z0-9-]+|cuda-[a-z0-9-]+)==' requirements.lock > constraints.txt
 
 clean:  ## remove the environment and caches, never a store

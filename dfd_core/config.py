@@ -25,11 +25,12 @@ from dfd_core.evaluation.protocols import MATCHED
 from dfd_core.evaluation.published import BenchmarkSpec
 from dfd_core.features.importing_sources import ImportSource
 from dfd_core.features.spec import ExtractionSpec
+from dfd_core.filesystems import why_no_store
 from dfd_core.manifests import SplitSpec
 from dfd_core.reducers import ReducerSpec
 from dfd_core.reports import ReportSpec
 from dfd_core.specs import Location, Spec
-from dfd_core.storage import Store, why_no_store
+from dfd_core.storage import Store
 
 Many = Field(min_length=1)
 

@@ -42,19 +42,29 @@ def _from_the_configs_folder(location: str, info: ValidationInfo) -> str:
     return str((Path(base) / Path(location).expanduser()).resolve())
 
 
-def _without_secrets(location: str) -> str:
-    """Locations are written into cards, manifests and reports, and printed; the message must not have the secret."""
+def without_secrets(location: str) -> str:
+    """A location as it is; they are written into cards, manifests and reports, and printed.
+
+    Raises:
+        ValueError: It has a name, password, signature or token in it, which the message has not.
+    """
     signed = _SIGNED.search(location)
     if is_url(location) and (signed or _LOGIN.search(location)):
         what = f"a signature or token (`{signed[1]}`)" if signed else "a name or password before `@`"
         raise ValueError(
             f"the address has {what} in it, which would be kept and printed. Leave it out, and log in the way that "
-            "the provider's own client does: by its environment variables or its configuration file"
+            "the provider's own client does: by its environment variables or its configuration file (~/.netrc for web "
+            "servers)"
         )
     return location
 
 
-Location = Annotated[str, AfterValidator(_without_secrets), AfterValidator(_from_the_configs_folder)]
+def without_login(location: str) -> str:
+    """A location for messages: without what stands before `@` where that may be a name and password."""
+    return re.sub(r"://[^/?#]*@", "://***@", location)
+
+
+Location = Annotated[str, AfterValidator(without_secrets), AfterValidator(_from_the_configs_folder)]
 """A local path or fsspec URL, without secrets. In a configuration file a relative path starts at the file's folder."""
 
 

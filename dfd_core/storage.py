@@ -19,19 +19,14 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from dfd_core.errors import StoreError, StoreFullError, StoreRefusedError
+from dfd_core.filesystems import PARTIAL, missing_client, open_store, why_no_store
+from dfd_core.specs import without_login
 
 PROVENANCE_KEY = b"dfd"
-_PARTIAL = ".partial-"
 _ABANDONED_AFTER_S = 3600.0
 _READ_AHEAD = 2**16  # Arrow asks for whole columns at once; with 5 MB, as is usual, two columns cost the whole file
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
-_EXTRAS = {"gs": "gs", "gcs": "gs", "s3": "s3", "s3a": "s3"}
-_READ_ONLY = {
-    "hf": "a repository of the hub takes a commit for each file, and few an hour",
-    "http": "a web server takes no files",
-    "https": "a web server takes no files",
-}
 
 
 class Store:
@@ -43,17 +38,17 @@ class Store:
             is gone, and what is written would land on another.
 
     Raises:
-        StoreError: The URL's protocol is unknown or its package is missing.
+        StoreError: The URL's protocol is unknown, its package is missing, or it has a login in it.
     """
 
     def __init__(self, url: str | os.PathLike[str], root_exists: bool = False) -> None:
         self.fs: fsspec.AbstractFileSystem
         try:
-            # a cached listing would hide what other processes have written since
-            self.fs, root = fsspec.core.url_to_fs(os.fspath(url), use_listings_cache=False)
+            self.fs, root = open_store(os.fspath(url))
         except (ValueError, ImportError) as error:
             reason = missing_client(os.fspath(url)) if isinstance(error, ImportError) else None
-            raise StoreError(f"The store {os.fspath(url)!r} can't be opened: {reason or error}") from error
+            place = without_login(os.fspath(url))
+            raise StoreError(f"The store {place!r} can't be opened: {reason or error}") from error
         self.root = root.rstrip("/") or "/"
         self.root_exists = root_exists
         self.is_local = isinstance(self.fs, LocalFileSystem)
@@ -89,7 +84,7 @@ class Store:
             except FileNotFoundError:
                 return []
         names = (str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries)
-        return sorted(name for name in names if name.endswith(suffix) and not name.startswith(_PARTIAL))
+        return sorted(name for name in names if name.endswith(suffix) and not name.startswith(PARTIAL))
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Bytes of all files below a folder, by their paths in it; empty where there is no folder.
@@ -127,7 +122,8 @@ class Store:
     def write_bytes(self, path: str, data: bytes, flush: bool = True) -> str:
         """Writes a file under its final name only once all of it is there.
 
-        Local disks get a temporary name, a flush and a rename; object stores make a PUT visible as a whole.
+        Local disks get a temporary name, a flush and a rename, web servers a temporary name and a MOVE; object stores
+        make a PUT visible as a whole.
 
         Args:
             path: Where, relative to the store.
@@ -167,23 +163,33 @@ class Store:
             self.fs.rm_file(self._full(path))
 
     def sweep(self, folder: str) -> int:
-        """Removes what a killed process left of a file that it was writing to a local disk; object stores hide it.
+        """Removes what a killed process left of a file that it was writing; object stores hide it.
 
         Files younger than an hour stay: somebody may still be writing them. Nobody reads them meanwhile.
 
         Returns:
             How many were removed.
         """
-        if not self.is_local:
-            return 0
         removed = 0
         with self._errors("clean", folder):
-            for partial in Path(self._full(folder)).glob(f"{_PARTIAL}*"):
-                with contextlib.suppress(FileNotFoundError):
-                    if time.time() - partial.stat().st_mtime > _ABANDONED_AFTER_S:
-                        partial.unlink()
+            for partial, changed_s in self._partials(folder):
+                if time.time() - changed_s > _ABANDONED_AFTER_S:
+                    with contextlib.suppress(FileNotFoundError):
+                        self.fs.rm_file(partial)
                         removed += 1
         return removed
+
+    def _partials(self, folder: str) -> Iterator[tuple[str, float]]:
+        full = self._full(folder)
+        if self.is_local:
+            for partial in Path(full).glob(f"{PARTIAL}*"):
+                with contextlib.suppress(FileNotFoundError):
+                    yield str(partial), partial.stat().st_mtime
+        elif getattr(self.fs, "leaves_partials", False):
+            with contextlib.suppress(FileNotFoundError):
+                for entry in self.fs.ls(full):
+                    if entry["name"].rpartition("/")[2].startswith(PARTIAL) and entry["mtime"] is not None:
+                        yield entry["name"], entry["mtime"]
 
     def read_json(self, path: str) -> Any:
         """A JSON file's value."""
@@ -268,23 +274,6 @@ class Store:
             raise StoreError(f"Could not {verb} {self.url(path)}: {type(error).__name__}: {error}") from error
 
 
-def why_no_store(url: str) -> str | None:
-    """Why nothing can be stored at an address and what to take; `None` where its kind of place can be written."""
-    protocol = url.rsplit("::", maxsplit=1)[-1].partition("://")[0]
-    if "://" not in url or protocol not in _READ_ONLY:
-        return None
-    return (
-        f"{url} can't be a store: {_READ_ONLY[protocol]}. Take a local folder, s3:// or gs://; datasets can be read "
-        f"from {protocol}://."
-    )
-
-
-def missing_client(url: str) -> str | None:
-    """What brings the client of a bucket; `None` where nothing of ours does."""
-    extra = _EXTRAS.get(url.rsplit("::", maxsplit=1)[-1].partition("://")[0])
-    return None if extra is None else f"`pip install dfd[{extra}]` brings what reads it."
-
-
 def fault_of(error: OSError, verb: str, place: str) -> StoreError:
     """The error of a store for one of the system's."""
     if error.errno in _FULL:
@@ -303,7 +292,7 @@ def fault_of(error: OSError, verb: str, place: str) -> StoreError:
 
 def _write_local(target: Path, data: bytes, flush: bool) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f"{_PARTIAL}{uuid.uuid4().hex}")
+    partial = target.with_name(f"{PARTIAL}{uuid.uuid4().hex}")
     try:
         with partial.open("wb") as file:
             file.write(data)

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
-import fsspec
 from filelock import FileLock, Timeout
 
 from dfd_core.datasets.archives import spanned
@@ -23,6 +22,7 @@ from dfd_core.datasets.downloading import Checkpoint, Expected, Fetching, downlo
 from dfd_core.datasets.downloading.engine import digest_of
 from dfd_core.datasets.downloading.origins import TransientFault
 from dfd_core.errors import ArchiveError, DownloadError, WholeOnlyError
+from dfd_core.filesystems import open_url
 from dfd_core.provenance import provenance
 from dfd_core.specs import content_hash, is_url
 from dfd_core.storage import Store, fault_of
@@ -178,7 +178,8 @@ def verify_part(part: Part, store: Store, read: Callable[[int], object] | None =
         if "sha256" not in known:
             return f"{copy} has no record"
         digest = hashlib.sha256()
-        with fsspec.open(copy, "rb") as file:
+        fs, path = open_url(copy)
+        with fs.open(path, "rb") as file:
             while block := file.read(_BLOCK):
                 digest.update(block)
                 if read is not None:

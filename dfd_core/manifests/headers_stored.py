@@ -6,13 +6,13 @@ import errno
 import hashlib
 from pathlib import Path
 
-import fsspec
 import PIL
 import pyarrow as pa
 import pyarrow.compute as pc
 from fsspec.implementations.local import LocalFileSystem
 
 from dfd_core.datasets.cards import Progress
+from dfd_core.filesystems import open_url
 from dfd_core.manifests.headers import CHANGED, MISSING, SCHEMA, Header, read_header, to_table
 from dfd_core.manifests.manifest import Manifest
 from dfd_core.manifests.remembered import Remembered
@@ -80,7 +80,7 @@ def read_file(url: str) -> bytes:
     Raises:
         OSError: It can't be read, or is a pipe or something else that is no file.
     """
-    fs, path = fsspec.core.url_to_fs(url) if is_url(url) else (None, url)
+    fs, path = open_url(url) if is_url(url) else (None, url)
     if (fs is None or isinstance(fs, LocalFileSystem)) and (instead := instead_of_a_file(path)) is not None:
         raise FileNotFoundError(errno.ENOENT, instead, path)
     return Path(path).read_bytes() if fs is None else bytes(fs.cat_file(path))

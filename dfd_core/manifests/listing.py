@@ -17,16 +17,17 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 import dfd_core.datasets.archives.slices  # noqa: F401 - makes fsspec know slice://
-from dfd_core.errors import ManifestError
+from dfd_core import filesystems
+from dfd_core.errors import ManifestError, StoreError
 from dfd_core.manifests.schema import some
-from dfd_core.storage import missing_client
 
 IMAGE_SUFFIXES = frozenset(
     {".apng", ".avif", ".avifs", ".bmp", ".dib", ".gif", ".heic", ".heif", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc"}
     | {".jpe", ".jpeg", ".jpf", ".jpg", ".jpx", ".jxl", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".qoi", ".sgi"}
     | {".tga", ".tif", ".tiff", ".webp"}
 )
-_STAMPS = ("ETag", "etag", "md5Hash", "checksum", "CRC", "sha", "blob_id", "mtime", "LastModified", "last_modified")
+_DIGESTS = ("xet_hash", "ETag", "etag", "md5Hash", "checksum", "CRC", "sha", "blob_id")
+_STAMPS = (*_DIGESTS, "mtime", "LastModified", "last_modified")
 _LATER_STAMPS = ("modified", "updated", "created")
 _FEW = 16
 _MISSING, _NO_FILE = -1, -2
@@ -106,9 +107,9 @@ def open_url(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
         ManifestError: The protocol is unknown, its package is missing, or the place can't be reached.
     """
     try:
-        fs, root = fsspec.core.url_to_fs(url)
+        fs, root = filesystems.open_url(url)
     except (ImportError, ValueError, OSError) as error:
-        reason = missing_client(url) if isinstance(error, ImportError) else None
+        reason = filesystems.missing_client(url) if isinstance(error, ImportError) else None
         raise ManifestError(f"{url} can't be opened: {reason or error}") from error
     return fs, root if root == "/" else root.rstrip("/")
 
@@ -142,11 +143,9 @@ def list_folder(url: str) -> Files:
         ManifestError: There is no such folder, it can't be listed, or a name is not valid Unicode.
     """
     fs, root = open_url(url)
-    if "http" in fs.protocol:
-        raise ManifestError(
-            f"{url} can't be listed: web servers have no folders, and their pages tell neither sizes nor times. Name "
-            "the images in a table (`table:`), or download the folder."
-        )
+    by_webdav = "http" in fs.protocol
+    if by_webdav:
+        fs, root = _folder_of_the_web(url)
     try:
         if isinstance(fs, LocalFileSystem):
             _check_folder(url, Path(root).exists(), Path(root).is_dir())
@@ -169,7 +168,26 @@ def list_folder(url: str) -> Files:
     base = join_url(url, "")
     addresses = [base + path for path in paths] if "::" not in url else [join_url(url, path) for path in paths]
     locations = [posixpath.join(root, path) if root else path for path in paths]
+    if by_webdav:
+        addresses = [fs.unstrip_protocol(location) for location in locations]  # in the web names are quoted
     return Files(paths, addresses, [fs] * len(rows), locations, [r[1] for r in rows], [r[2] for r in rows])
+
+
+def _folder_of_the_web(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    """The client of a web server that lists its folders, and the path in it."""
+    try:
+        fs, root = filesystems.open_store(url)
+        fs.exists(root)
+    except (ImportError, ValueError, StoreError) as error:
+        brings = filesystems.missing_client(url) if isinstance(error, ImportError) else None
+        raise ManifestError(
+            f"{url} can't be listed: web servers have no folders, and their pages tell neither sizes nor times. Name "
+            "the images in a table (`table:`), take a folder of a server that speaks WebDAV, or download the folder."
+            + (f" {brings}" if brings else "")
+        ) from error
+    except Exception as error:  # the client has errors of its own
+        raise ManifestError(f"The folder {url} can't be listed: {error}") from error
+    return fs, root
 
 
 def list_images(url: str) -> tuple[Files, list[str]]:

@@ -19,6 +19,7 @@ from dfd_core.config import RunConfig, make_config
 from dfd_core.datasets.sources import FolderSource, TableSource
 from dfd_core.errors import ConfigError, ManifestError, StoreError
 from dfd_core.features.reading import read_original
+from dfd_core.filesystems import why_no_store
 from dfd_core.manifests import SplitSpec, prepare
 from dfd_core.storage import Store
 
@@ -176,13 +177,23 @@ def test_a_hub_out_of_reach_is_no_fault_of_the_images(hub, tmp_path, monkeypatch
         prepare(FolderSource(name="mine", folders="hf://datasets/o/n/images"), SplitSpec(), Store(tmp_path))
 
 
-@pytest.mark.parametrize("place", ["hf://datasets/o/n", "https://host/folder", "http://host/folder"])
-def test_what_can_only_be_read_is_refused_as_a_store(place):
-    with pytest.raises(ConfigError, match=f"{place} can't be a store: .*Take a local folder, s3:// or gs://"):
+@pytest.mark.parametrize(
+    ("place", "advice"),
+    {
+        "hf://datasets/o/n": "Take a bucket of the hub, hf://buckets/OWNER/NAME",
+        "hf://o/n/folder": "Take a bucket of the hub, hf://buckets/OWNER/NAME",
+        "hf://buckets/o": "Write hf://buckets/OWNER/NAME",
+    }.items(),
+)
+def test_what_can_only_be_read_is_refused_as_a_store(place, advice):
+    with pytest.raises(ConfigError, match=f"{re.escape(place)} can't be a store: .*{advice}"):
         make_config({"store": place}, "a configuration")
     with pytest.raises(StoreError, match=f"{re.escape(place)}.* can't be a store"):
         Store(place).write_bytes("a", b"1")
-    assert RunConfig(store="memory://x").store == "memory://x"
+    assert "Take the folder that it is in" in why_no_store("zip://a::https://host/a.zip")
+    for possible in ("memory://x", "https://host/folder", "hf://buckets/o/n", "hf://buckets/o/n/folder"):
+        assert why_no_store(possible) is None
+        assert RunConfig(store=possible).store == possible
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import runpy
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tasks.settings import apply_defaults
 apply_defaults()  # before anything imports Ray
 
 DRIVER = Path(__file__).with_name("extraction_driver.py")
+WEBDAV = Path(__file__).parent.parent / "dfd_core" / "webdav_site.py"
 BUCKET = "dfd-tests"
 NODE = {
     "include_dashboard": False,
@@ -112,6 +114,17 @@ def s3(tmp_path_factory):
     finally:
         server.kill()
         server.wait()
+
+
+@pytest.fixture(scope="session")
+def webdav(tmp_path_factory):
+    """A WebDAV server behind a way that can be cut, and the address of a folder on it."""
+    site = runpy.run_path(str(WEBDAV))["Site"](tmp_path_factory.mktemp("webdav"))
+    forwarder = Forwarder(site.server.server_port)
+    forwarder.url = f"http://127.0.0.1:{forwarder.port}/dav"
+    yield forwarder
+    forwarder.cut()
+    site.close()
 
 
 def _await_port(port, server):
@@ -246,14 +259,15 @@ def configure(images):
 
 
 @pytest.fixture
-def new_extraction(cluster, configure, tmp_path):
-    """Makes an extraction of 96 images in shards of 4 for two feature sets, on local disk or in the bucket."""
+def new_extraction(cluster, webdav, configure, tmp_path):
+    """Makes an extraction of 96 images in shards of 4 for two feature sets, on disk, in the bucket or by WebDAV."""
     made = []
 
     def make(name, on="disk", pace_s=0.1):
         folder = tmp_path / name
         folder.mkdir()
-        store = str(folder / "store") if on == "disk" else f"s3://{BUCKET}/{tmp_path.name}-{name}"
+        bucket, site = f"s3://{BUCKET}/{tmp_path.name}-{name}", f"{webdav.url}/{tmp_path.name}-{name}"
+        store = {"disk": str(folder / "store"), "s3": bucket, "webdav": site}[on]
         made.append(Extraction(configure(store, 4), folder, cluster.address, pace_s))
         return made[-1]
 

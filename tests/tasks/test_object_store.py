@@ -43,7 +43,7 @@ def away(extraction, forwarder):
             yield
         finally:
             mount(store, "-o", "remount,rw")
-    elif extraction.config.store.startswith("s3://"):
+    elif "://" in extraction.config.store:
         forwarder.cut()
         try:
             yield
@@ -56,17 +56,17 @@ def away(extraction, forwarder):
         store.with_name("elsewhere").rename(store)
 
 
-@pytest.mark.parametrize("on", ["disk", "read-only disk", "s3"])
+@pytest.mark.parametrize("on", ["disk", "read-only disk", "s3", "webdav"])
 def test_a_store_that_goes_away_ends_the_run_with_its_name_and_the_same_command_goes_on(
-    on, cluster, s3, new_extraction, disk
+    on, cluster, s3, webdav, new_extraction, disk
 ):
     cluster.ensure(2)
-    extraction = new_extraction("run", "s3" if on == "s3" else "disk", pace_s=0.3)
+    extraction = new_extraction("run", on if on in {"s3", "webdav"} else "disk", pace_s=0.3)
     if on == "read-only disk":
         disk(extraction.folder / "store")
     extraction.start()
     extraction.await_events("report", 4)
-    with away(extraction, s3):
+    with away(extraction, webdav if on == "webdav" else s3):
         assert extraction.finish(120) == 3
         kind = "StoreRefusedError" if on == "read-only disk" else "StoreError"
         assert f"{kind}: " in extraction.output()
@@ -94,14 +94,16 @@ def test_a_store_that_goes_away_ends_the_run_with_its_name_and_the_same_command_
         assert begun_anew == read_statuses(store, folder).keys() - before[folder].keys()
 
 
-def test_a_short_outage_of_the_bucket_is_waited_out(cluster, s3, new_extraction):
+@pytest.mark.parametrize("on", ["s3", "webdav"])
+def test_a_short_outage_is_waited_out(on, cluster, s3, webdav, new_extraction):
     cluster.ensure(2)
-    extraction = new_extraction("run", "s3", pace_s=0.3)
+    way = {"s3": s3, "webdav": webdav}[on]
+    extraction = new_extraction("run", on, pace_s=0.3)
     extraction.start()
     extraction.await_events("report", 4)
-    s3.cut()
+    way.cut()
     time.sleep(0.5)
-    s3.start()
+    way.start()
     assert extraction.finish() == 0, extraction.output()
     folders = {target for event in extraction.events("start") for target in event["targets"]}
     for folder in folders:

@@ -11,6 +11,8 @@ from typing import Any
 import fsspec
 from fsspec.spec import AbstractFileSystem
 
+from dfd_core.filesystems import open_url
+
 _PATH = re.compile(r"(?:slice://)?(\d+),(\d+)@(.+)", re.DOTALL)
 
 
@@ -43,7 +45,7 @@ class SliceFileSystem(AbstractFileSystem):  # type: ignore[misc]
         """Size of the part, and whatever tells a changed archive."""
         _offset, length, url = _parsed(path)
         if url not in self.seen:
-            fs, inner = fsspec.core.url_to_fs(url)
+            fs, inner = open_url(url)
             self.seen[url] = dict(fs.info(inner))
         found = self.seen[url]
         return {**found, "name": self._strip_protocol(path), "size": length, "type": "file"}
@@ -57,7 +59,7 @@ class SliceFileSystem(AbstractFileSystem):  # type: ignore[misc]
         """Bytes of the part; fewer where the file ends before."""
         offset, length, url = _parsed(path)
         first, last, _step = slice(start, end).indices(length)
-        fs, inner = fsspec.core.url_to_fs(url)
+        fs, inner = open_url(url)
         return bytes(fs.cat_file(inner, start=offset + first, end=offset + max(first, last)))
 
     def _open(self, path: str, mode: str = "rb", **_: Any) -> Any:

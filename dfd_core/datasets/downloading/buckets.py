@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import fsspec
-
 from dfd_core.datasets.downloading.origins import Facts, TransientFault
-from dfd_core.errors import DownloadError
-from dfd_core.storage import missing_client
+from dfd_core.errors import DownloadError, StoreError
+from dfd_core.filesystems import missing_client, open_url
 
 _PIECE = 2**20
-_STAMPS = ("ETag", "etag", "md5Hash", "checksum", "sha", "blob_id", "mtime", "LastModified", "last_modified")
+_DIGESTS = ("xet_hash", "ETag", "etag", "md5Hash", "checksum", "sha", "blob_id")
+_STAMPS = (*_DIGESTS, "mtime", "LastModified", "last_modified")
 _LASTING_CODES = {400, 401, 403, 404, 405, 410}
 _LASTING_KINDS = {"DefaultCredentialsError", "NoCredentialsError", "RefreshError", "ValueError"}
 
@@ -31,7 +30,7 @@ class FsspecOrigin:
     def __init__(self, url: str) -> None:
         self.address = url
         try:
-            self.fs, self.path = fsspec.core.url_to_fs(url)
+            self.fs, self.path = open_url(url)
         except ImportError as error:
             raise DownloadError(f"{url} can't be opened: {missing_client(url) or error}") from error
         except ValueError as error:
@@ -69,6 +68,8 @@ class _faults:  # noqa: N801 - used like a function
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if not isinstance(error, Exception):
             return
+        if isinstance(error, StoreError):
+            raise DownloadError(f"{self.address} can't be read: {error}") from error
         if isinstance(error, FileNotFoundError | PermissionError):
             reason = "there is no such file" if isinstance(error, FileNotFoundError) else "it does not let us"
             raise DownloadError(f"{self.address} can't be read: {reason}. Check the address and the login.") from error

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 import httpx
 
 from dfd_core.errors import DownloadError, RefusedError
+from dfd_core.filesystems.netrc_logins import netrc_login
 
 TIMEOUT_S = 60.0
 PASSING = {408, 425, 429, 500, 502, 503, 504, 509, 520, 521, 522, 523, 524, 529}
@@ -111,6 +112,7 @@ class HttpOrigin:
         # bytes must come as they are stored: an encoding on the way would make lengths and ranges meaningless
         self.client = httpx.Client(
             headers={"User-Agent": "dfd", **(headers or {}), "Accept-Encoding": "identity"},
+            auth=None if "authorization" in {name.lower() for name in headers or ()} else netrc_login(),
             cookies=cookies,
             follow_redirects=True,
             timeout=httpx.Timeout(timeout_s, pool=None),

@@ -6,6 +6,7 @@ address                             where the bytes come from, and the login
 `https://...`                       the server itself
 `hf://datasets/OWNER/NAME/PATH`     the Hugging Face hub, by huggingface_hub: `hf auth login` or `HF_TOKEN`; with
                                     `@REVISION` after NAME a fixed one. The hub tells size and SHA-256
+`hf://buckets/OWNER/NAME/PATH`      a bucket of the hub, with the same login
 `gdrive://ID`                       a file of Google Drive, by gdown and with its cookies file
 `kaggle://OWNER/NAME`               Kaggle, by kagglehub and with its login (`KAGGLE_API_TOKEN`, `kaggle.json`, ...):
                                     the version that is current at first, with `/versions/N` that one
@@ -36,7 +37,7 @@ def open_origin(address: str) -> Origin:
     """
     if address.startswith(("http://", "https://")):
         return HttpOrigin(address)
-    if address.startswith("hf://"):
+    if address.startswith("hf://") and not address.startswith("hf://buckets/"):
         return _hub(address)
     if address.startswith("gdrive://"):
         from dfd_core.datasets.downloading.google_drive import drive_origin
