@@ -13,10 +13,11 @@ release the lock while they work. For the rest, a process of its own is needed: 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Generic, ParamSpec, TypeVar
 
@@ -130,8 +131,9 @@ class DeadlinePool:
             self._closed = True
             workers = list(self._workers)
         dropped = []
-        while not self._waiting.empty():
-            dropped.append(self._waiting.get())
+        with contextlib.suppress(Empty):  # a worker may take the last one at any moment
+            while True:
+                dropped.append(self._waiting.get_nowait())
         for ticket in dropped:
             if ticket is not None:
                 ticket.settle(None, RuntimeError("the pool was closed before this call began"))
