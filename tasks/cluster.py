@@ -68,9 +68,13 @@ def actor_resources(settings: EngineSettings) -> dict[str, float]:
 
 
 def _cpus_beside(gpus: float) -> float:
-    """An actor's share of the CPUs of the GPU node that has the fewest for each GPU; decoding needs them all."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU", 0) >= gpus]
-    shares = [have.get("CPU", 0) * gpus / have["GPU"] for have in nodes]
+    """An actor's share of the CPUs of the GPU node that has the fewest for each GPU; decoding needs them all.
+
+    A node that gives Ray no CPU at all can hold no actor, so it decides nothing.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    usable = [have for have in nodes if have.get("GPU", 0) >= gpus and have.get("CPU", 0) > 0]
+    shares = [have["CPU"] * gpus / have["GPU"] for have in usable]
     least = min(shares, default=1.0)
     return float(int(least)) if least >= 1 else least
 
