@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 Result = TypeVar("Result")
@@ -23,3 +23,9 @@ class Engine(Protocol):
 
     def map(self, work: Work[Result], shared: Any, jobs: Sequence[Any], on_result: OnResult[Result]) -> Errors:
         """Calls `work(shared, job)` for every job; returns the errors of those that failed."""
+
+
+def raise_first(errors: Mapping[int, Exception]) -> None:
+    """Raises the error of the first job that failed, if any did."""
+    for _, error in sorted(errors.items()):
+        raise error
