@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,6 +30,7 @@ from dfd_core.features.sets import FeatureSet
 from dfd_core.features.spec import ExtractionSpec
 from dfd_core.features.stages import SharedClock, Stages
 from dfd_core.features.statuses import NON_FINITE, OK
+from dfd_core.features.threads import DeadlinePool, Ticket
 from dfd_core.provenance import provenance
 from dfd_core.storage import Store
 
@@ -166,8 +167,8 @@ class Extractor:
         """
         line: deque[Preparer] = deque()
         upcoming = iter(shards)
-        writing: Future[ShardReport] | None = None
-        with ThreadPoolExecutor(1, "write") as writer:
+        writing: Ticket[ShardReport] | None = None
+        with DeadlinePool(1, math.inf, "write") as writer:  # which a store that hangs keeps from nothing
             try:
                 while True:
                     line.extend(map(self.prefetch, itertools.islice(upcoming, 2 - len(line))))

@@ -15,7 +15,6 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -29,6 +28,7 @@ from dfd_core.errors import StoreError
 from dfd_core.features.ids import IdIndex, best_of_each, fixed_width
 from dfd_core.features.sets import SUFFIX, attempt_of
 from dfd_core.features.statuses import OK
+from dfd_core.manifests.side_by_side import side_by_side
 from dfd_core.storage import PROVENANCE_KEY, Store
 
 SCHEMA = pa.schema([("sample_id", pa.string()), ("status", pa.string()), ("error", pa.string())])
@@ -197,6 +197,11 @@ def ledger_pieces(store: Store, folder: str, keep: bool = False) -> Iterator[Led
     yield load_ledger(store, folder, keep)
 
 
+def readers(store: Store) -> int:
+    """How many of a store's files are read at once."""
+    return min(4, os.cpu_count() or 1) if store.is_local else REMOTE_READERS
+
+
 def _consolidated(store: Store, path: str) -> tuple[Ledger, bool]:
     """The consolidated ledger, an empty one where there is none, and whether what stands there is unusable."""
     if not store.exists(path):
@@ -248,5 +253,4 @@ def _read_rows(store: Store, paths: Sequence[str]) -> list[pa.Table]:
     def read(path: str) -> pa.Table:
         return store.read_table(path, columns=SCHEMA.names).replace_schema_metadata().cast(SCHEMA)
 
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1) if store.is_local else REMOTE_READERS) as pool:
-        return list(pool.map(read, paths))
+    return list(side_by_side(read, paths, threads=readers(store)))
