@@ -37,6 +37,8 @@ from dfd_core.storage import Store
 __all__ = ["Computed", "Extractor", "ShardReport", "extract_here", "find_report", "write_off"]
 
 PRECISION_SAMPLES = 16
+_LAST_WRITE_S = 5.0
+"""For what is computed when somebody stops; a store that hangs must not hold up the end."""
 Finish = Callable[[], None]
 
 
@@ -168,22 +170,23 @@ class Extractor:
         line: deque[Preparer] = deque()
         upcoming = iter(shards)
         writing: Ticket[ShardReport] | None = None
-        with DeadlinePool(1, math.inf, "write") as writer:  # which a store that hangs keeps from nothing
-            try:
-                while True:
-                    line.extend(map(self.prefetch, itertools.islice(upcoming, 2 - len(line))))
-                    if not line:
-                        break
-                    computed = self.compute(line[0])
-                    line.popleft()
-                    before, writing = writing, writer.submit(computed.write)
-                    if before is not None:
-                        yield before.result()
-                if writing is not None:
-                    yield writing.result()
-            finally:
-                for prepared in line:
-                    prepared.close()
+        writer = DeadlinePool(1, math.inf, "write")
+        try:
+            while True:
+                line.extend(map(self.prefetch, itertools.islice(upcoming, 2 - len(line))))
+                if not line:
+                    break
+                computed = self.compute(line[0])
+                line.popleft()
+                before, writing = writing, writer.submit(computed.write)
+                if before is not None:
+                    yield before.result()
+            if writing is not None:
+                yield writing.result()
+        finally:
+            for prepared in line:
+                prepared.close()
+            writer.close(finish_within_s=_LAST_WRITE_S)
 
     def prefetch(self, shard: Shard, careful: bool = False) -> Preparer:
         """Begins to read and decode a shard that will be computed soon: its first images, and no more than a chunk.
