@@ -53,7 +53,7 @@ def find_or_start(first_port: int, log: Callable[[str], None]) -> Server:
 
     Args:
         first_port: The first port to look at; up to 20 are tried.
-        log: Told what happens.
+        log: Called with a line on what happens.
 
     Raises:
         EngineError: The named server does not answer, a new one does not come up, or another start does not end.
@@ -67,7 +67,7 @@ def find_or_start(first_port: int, log: Callable[[str], None]) -> Server:
     except Timeout as error:
         raise EngineError(
             f"Another process has held {lock} for {START_TIMEOUT_S} s, as if it were still starting a Prefect server. "
-            "Look at its log beside the lock, end that process if it hangs, and give the same command again."
+            "Look at its log beside the lock, end that process if it hangs, and run the same command again."
         ) from error
 
 

@@ -200,7 +200,7 @@ def tabulate_results(config: RunConfig, inputs: RunInputs) -> str:
 @task(**task_options(), task_run_name="write report")
 @cancellable_task
 def write_report(config: RunConfig, inputs: RunInputs) -> str:
-    """Writes tables, pictures and the report; returns the report's folder in the store."""
+    """Writes tables, figures and the report; returns the report's folder in the store."""
     logger = get_run_logger()
     logger.info("Writing the report, unless it is there: tables, heat maps, and maps of the features")
     made = pipeline.report(config, inputs)

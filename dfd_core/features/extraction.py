@@ -119,8 +119,7 @@ class Computed:
             runtime=self.extractor.backbones[target.backbone.key()].facts(),
             n=len(self.shard),
             failures=failures,
-            # how long writing takes is not known before
-            seconds_of_shard={name: s for name, s in vars(stages).items() if name not in ("images", "write_s")},
+            seconds_of_shard=_as_recorded(stages),
         )
 
 
@@ -238,6 +237,12 @@ class Extractor:
                 write_precision_check(self.store, target, agreement, backbone.facts())
 
 
+def _as_recorded(stages: Stages) -> dict[str, float]:
+    """Seconds of a shard as a file's provenance has them; how long writing takes is not known before."""
+    seconds = {name: s for name, s in vars(stages).items() if name not in ("images", "write_s")}
+    return {"seconds": seconds.pop("wall_s"), **seconds}  # the name that files had from the start
+
+
 def _timed(chunks: Iterator[Chunk]) -> Iterator[tuple[float, Chunk]]:
     """The chunks, each with the seconds that it was waited for."""
     while True:
@@ -265,7 +270,7 @@ def extract_here(
         device: Where the backbones run, for torch.
 
     Returns:
-        What `on_shard` was told.
+        What `on_shard` got.
 
     Raises:
         StoreError: The store, or where the images are, can't be reached or is full.

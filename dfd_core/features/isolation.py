@@ -146,7 +146,7 @@ class _Child:
             self._complaints.close()
             raise ExtractionError(
                 f"No process for decoding could be started: {error}. Free some memory, or raise the limit of processes "
-                "(`ulimit -u`), and give the same command again."
+                "(`ulimit -u`), and run the same command again."
             ) from error
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -3,7 +3,7 @@
 The feature files are the truth. Reading some columns of each at every planning is dear where there are thousands, so
 the rows of files that were read once are kept in one file, the consolidated ledger, beside the names of the files that
 it covers. It is a cache. Files that it does not cover are read, rows of files that are gone do not count, and one that
-is missing or damaged is built anew. Feature files never change under a name, so what was read once stays right.
+is missing or damaged is rebuilt. Feature files never change under a name, so what was read once stays right.
 
 Of several rows of one sample `ok` counts before any failure, then the later attempt before the earlier one (`sets`).
 """
@@ -33,7 +33,7 @@ from dfd_core.storage import PROVENANCE_KEY, Store
 
 SCHEMA = pa.schema([("sample_id", pa.string()), ("status", pa.string()), ("error", pa.string())])
 VERSION = 1
-"""Of the consolidated ledger's format; one of another version is built anew."""
+"""Of the consolidated ledger's format; one of another version is rebuilt."""
 FEW_FILES = 16
 """Fewer uncovered files than this are read again rather than consolidated, and so is less than a 64th of all."""
 PIECE_ROWS = 2**16
@@ -182,7 +182,7 @@ def ledger_pieces(store: Store, folder: str, keep: bool = False) -> Iterator[Led
     """
     path = ledger_path(folder)
     if store.exists(path):
-        # what is wrong with it is said by `load_ledger`, which meets the same and builds it anew
+        # what is wrong with it is said by `load_ledger`, which meets the same and rebuilds it
         with contextlib.suppress(StoreError, KeyError, TypeError, ValueError), store.open_table(path) as file:
             files, counts = _covered(file.schema_arrow, file.metadata.num_rows)
             names = store.names(folder, SUFFIX)
@@ -211,7 +211,7 @@ def _consolidated(store: Store, path: str) -> tuple[Ledger, bool]:
         files, counts = _covered(table.schema, len(table))
         rows = table.select(SCHEMA.names).replace_schema_metadata().cast(SCHEMA)
     except (StoreError, KeyError, TypeError, ValueError) as error:
-        logger.warning("The ledger %s can't be used and is built anew from the feature files: %s", path, error)
+        logger.warning("The ledger %s can't be used and is rebuilt from the feature files: %s", path, error)
         return _nothing(), True
     return Ledger(files, counts, rows), False
 

@@ -87,7 +87,7 @@ def train(
         inputs: What it starts from.
         jobs: All of its detectors.
         engine: What carries it out.
-        on_detectors: Told how many more are finished.
+        on_detectors: Called with how many more are finished.
 
     Returns:
         What became of them. A detector that failed has scores that say why.
@@ -133,7 +133,7 @@ def train_hierarchies(
         inputs: What it starts from.
         jobs: All of its hierarchies.
         engine: What carries it out.
-        on_hierarchies: Told how many more are finished, those among them that can't be fitted.
+        on_hierarchies: Called with how many more are finished, those among them that can't be fitted.
 
     Returns:
         How many there were, those among them that can't be fitted: the report says why.

@@ -9,7 +9,7 @@ Result = TypeVar("Result")
 Work = Callable[[Any, Any], Result]
 """What is called with the facts that all jobs share, and a job."""
 OnResult = Callable[[int, Result], None]
-"""Is told each job's index and result as it comes."""
+"""Called with each job's index and result as it comes."""
 Errors = dict[int, Exception]
 """Of the jobs that failed, by index."""
 

@@ -72,7 +72,7 @@ def tabulate(
         inputs: What it starts from.
         plan: What is there and what is missing.
         engine: What carries it out; not asked for anything where no detector misses its rows.
-        on_detectors: Told how many more have their rows.
+        on_detectors: Called with how many more have their rows.
 
     Returns:
         Its path in the store.
