@@ -100,8 +100,12 @@ def _connect(settings: EngineSettings) -> None:
             else:
                 ray.init("local", include_dashboard=False, **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
-            advice = "See whether RAY_ADDRESS is right and its cluster is up, or unset it to use this machine alone."
-            advice = advice if settings.ray_address else "Its log is below /tmp/ray; a full /tmp or memory is usual."
+            advice = "Check that RAY_ADDRESS is right and its cluster is up, or unset it to use this machine alone."
+            advice = (
+                advice
+                if settings.ray_address
+                else "Its log is below /tmp/ray; the usual cause is a full /tmp or memory."
+            )
             raise EngineError(
                 f"Ray did not start or answer ({settings.ray_address or 'local'}): {error}. {advice}"
             ) from error

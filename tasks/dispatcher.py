@@ -98,7 +98,7 @@ class ShardDispatcher:
         Whatever ends it, no actor outlives it. Finished shards are in the store then.
 
         Raises:
-            EngineError: The cluster has no room for an actor, or actors die before they are ready or don't get ready.
+            EngineError: The cluster has no room for an actor, or actors die before they are ready or never become so.
             RunCancelledError: Somebody asked the run to stop.
             StoreError: The store, or where the images are, can't be reached or is full.
         """
@@ -141,8 +141,9 @@ class ShardDispatcher:
             self.last_ready_s = time.monotonic()
         elif time.monotonic() - self.last_ready_s > READY_WITHIN_S:
             raise EngineError(
-                f"For {READY_WITHIN_S:.0f} s no extraction actor got ready ({len(self.workers)} wait): the cluster's "
-                "nodes are gone or busy with other work. What is finished is kept; the same command goes on from there."
+                f"For {READY_WITHIN_S:.0f} s no extraction actor became ready ({len(self.workers)} are waiting): the "
+                "cluster's nodes are gone or busy with other work. What is finished is kept; run the same command "
+                "again to continue."
             )
 
     def _assign(self) -> None:
@@ -216,7 +217,7 @@ class ShardDispatcher:
             self._bury(worker, error)
             return
         if ref == worker.probe:
-            self._bury(worker, ActorUnavailableError("the way to the actor was broken", None))
+            self._bury(worker, ActorUnavailableError("the connection to the actor was lost", None))
             return
         if ref == worker.ready:
             del self.worker_of[ref]
@@ -235,7 +236,7 @@ class ShardDispatcher:
             self._dismiss(worker)
 
     def _probe(self, worker: Worker, ref: Any) -> None:
-        """Ray lost the way to an actor and does not say whether it died, or its node: another call will tell."""
+        """Ray lost the connection to an actor and does not say whether it died, or its node: another call will tell."""
         del self.worker_of[ref]
         if worker.probe is None:
             worker.probe = worker.actor.alive.remote()

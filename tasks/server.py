@@ -106,7 +106,7 @@ def stop() -> str | None:
         Its address, or `None` where none runs.
 
     Raises:
-        EngineError: It does not end.
+        EngineError: It does not stop.
     """
     try:
         record = json.loads(_record_path().read_text())
@@ -125,7 +125,7 @@ def stop() -> str | None:
             one.terminate()
     _, alive = psutil.wait_procs([process], timeout=20)
     if alive:
-        raise EngineError(f"The Prefect server of process {pid} does not end. Its log is in {_home()}.")
+        raise EngineError(f"The Prefect server of process {pid} does not stop. Its log is in {_home()}.")
     _record_path().unlink(missing_ok=True)
     return api_url
 

@@ -204,7 +204,7 @@ class _Child:
             found = self.end(_LAST_WORDS_S)
             raise ExtractionError(
                 f"The process for decoding was not ready within {_START_S:g} s: {found}. If the machine is too busy, "
-                "free it; what is finished is kept, and the same command goes on from there."
+                "free it; what is finished is kept; run the same command again to continue."
             ) from error
         except BaseException:
             self.end()

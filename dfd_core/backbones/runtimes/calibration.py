@@ -93,7 +93,7 @@ def calibrated(work: Workload, wanted: str, batch_size: int | None, folder: Path
         forward, found, may_pass = _measure(work, wanted, batch_size, folder)
         if may_pass:
             logger.warning(
-                "Batches of more than %d images do not fit into what is free of the memory of %s now; the next process "
+                "Batches of more than %d images do not fit into the free memory of %s now; the next process "
                 "looks again.",
                 found.batch_size,
                 work.device,
