@@ -47,7 +47,7 @@ def measure(folder: Path) -> list[Measurement]:
 
 
 def _files(folder: Path) -> Path:
-    """Few pictures, many files: each copy differs in its last byte."""
+    """Few images, many files: each copy differs in its last byte."""
     contents = [path.read_bytes() for path in make_images(folder.with_name("audit-pictures"), DISTINCT)]
     for number in range(FILES):
         path = folder / ("cam/real", "gan/fake")[number % 2] / f"{number:05}.jpg"
