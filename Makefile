@@ -7,6 +7,8 @@ STAMP  := $(VENV)/.installed
 # uv brings certificates of its own; where the system has some, they are used, so that a company's own authority is known
 export UV_SYSTEM_CERTS ?= $(if $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt),true,false)
 QUIET  := PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 RAY_USAGE_STATS_ENABLED=0
+# pytest that hears Ctrl-C, which the shell makes processes in the background ignore
+BESIDE := $(BIN)/python -c 'import signal, sys, pytest; signal.signal(signal.SIGINT, signal.default_int_handler); sys.exit(pytest.main(sys.argv[1:]))' -p no:cacheprovider
 
 .PHONY: help env demo test lint type unit faults bench lock clean
 
@@ -36,10 +38,12 @@ lint: $(STAMP)
 type: $(STAMP)
 	$(BIN)/mypy
 
-unit: $(STAMP)  # three rooms side by side, since engines mostly wait; the tests of cancelling have limits of seconds, so alone
-	@export $(QUIET) OMP_NUM_THREADS=1; \
-	$(BIN)/python -m pytest -p no:cacheprovider tests/tasks > .unit-tasks.log 2>&1 & tasks=$$!; \
-	$(BIN)/python -m pytest -p no:cacheprovider tests/flows --ignore tests/flows/test_cancelling.py > .unit-flows.log 2>&1 & flows=$$!; \
+# three rooms side by side, since engines mostly wait; the tests of cancelling have limits of seconds, so alone
+unit: $(STAMP)
+	@export $(QUIET) OMP_NUM_THREADS=1; trap 'echo "Stopping all parts"; wait; exit 130' INT; \
+	$(BESIDE) tests/tasks > .unit-tasks.log 2>&1 & tasks=$$!; \
+	$(BESIDE) tests/flows --ignore tests/flows/test_cancelling.py > .unit-flows.log 2>&1 & flows=$$!; \
+	echo "Beside these: tests/flows and tests/tasks. What they say comes afterwards, until then in .unit-flows.log and .unit-tasks.log"; \
 	$(BIN)/python -m pytest --ignore tests/tasks --ignore tests/flows; core=$$?; \
 	wait $$flows; commands=$$?; cat .unit-flows.log; \
 	wait $$tasks; engines=$$?; cat .unit-tasks.log; \
@@ -53,7 +57,7 @@ bench: $(STAMP)  ## speed against references, an hour on two cores; PARTS="bare 
 
 lock: $(STAMP)  ## pin the newest versions that pyproject.toml admits
 	$(BIN)/uv pip compile --quiet --universal --upgrade --no-header --no-annotate --python-version 3.11 \
-		--extra openvino --extra s3 --extra gs --extra archives --extra providers --extra fast --extra webdav --extra dev pyproject.toml --output-file requirements.lock
+		--all-extras pyproject.toml --output-file requirements.lock
 	grep -vE '^(torch|torchvision|triton|nvidia-[a-z0-9-]+|cuda-[a-z0-9-]+)==' requirements.lock > constraints.txt
 
 clean:  ## remove the environment and caches, never a store

@@ -17,6 +17,7 @@ from dfd_core import pipeline
 from dfd_core.config import RunConfig
 from dfd_core.errors import DfdError
 from dfd_core.evaluation.grid import missing_jobs
+from dfd_core.evaluation.hierarchy_jobs import missing_hierarchies
 from dfd_core.features.extraction import extract_here
 from dfd_core.pipeline import RunInputs
 from dfd_core.pipeline.engine import Errors, OnResult, Result, Work
@@ -102,14 +103,17 @@ def train_and_evaluate(config: RunConfig, inputs: RunInputs) -> str:
     manifests, feature_sets = inputs.open(config)
     pipeline.check_features(config, manifests, feature_sets)
     jobs = pipeline.plan_training(config, inputs)
-    engine, retry = LocalEngine(), config.extraction.retry_failed
-    progress = _Lines("Fitted {done} of {total} detectors", len(missing_jobs(Store(config.store), jobs, retry)))
+    engine, store, retry = LocalEngine(), Store(config.store), config.extraction.retry_failed
+    progress = _Lines("Fitted {done} of {total} detectors", len(missing_jobs(store, jobs, retry)))
     for name, error in pipeline.train(config, inputs, jobs, engine, progress.add).failed:
         logger.warning("%s failed: %s", name, error)
     if config.hierarchies:
-        pipeline.train_hierarchies(config, inputs, engine)
-    progress = _Lines("Evaluated {done} of {total} detectors", len(jobs))
-    return pipeline.tabulate(config, inputs, engine, progress.add)
+        hierarchies = pipeline.plan_run_hierarchies(config, inputs)
+        progress = _Lines("Fitted {done} of {total} hierarchies", len(missing_hierarchies(store, hierarchies, retry)))
+        pipeline.train_hierarchies(config, inputs, hierarchies, engine, progress.add)
+    plan = pipeline.plan_results(config, inputs)
+    progress = _Lines("Evaluated {done} of {total} detectors", len(plan.missing))
+    return pipeline.tabulate(config, inputs, plan, engine, progress.add)
 
 
 def _device() -> str:
@@ -123,16 +127,16 @@ class _Lines:
 
     def __init__(self, template: str, total: int) -> None:
         self.template, self.done, self.total = template, 0, total
-        self.began = self.last = time.monotonic()
+        self.began_s = self.last_s = time.monotonic()
         if not total:
             logger.info("%s: nothing to do", template.format(done=0, total=0))
 
     def add(self, n: int) -> None:
         self.done += n
         now = time.monotonic()
-        if now - self.last >= EVERY_S or self.done == self.total:
-            a_second = self.done / max(now - self.began, 1e-9)
+        if now - self.last_s >= EVERY_S or self.done == self.total:
+            a_second = self.done / max(now - self.began_s, 1e-9)
             rest = f", about {(self.total - self.done) / a_second:,.0f} s left" if self.done < self.total else ""
             line = self.template.format(done=self.done, total=self.total)
             logger.info("%s (%s a second%s)", line, f"{a_second:,.3g}" if a_second < 100 else f"{a_second:,.0f}", rest)
-            self.last = now
+            self.last_s = now

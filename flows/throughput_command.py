@@ -16,14 +16,16 @@ def throughput(
     backbone: Annotated[
         list[str] | None, typer.Option("--backbone", metavar="NAME", help="Instead of the configuration's; repeatable.")
     ] = None,
-    images: Annotated[int, typer.Option("--images", min=8, help="How many.")] = 64,
+    images: Annotated[int | None, typer.Option("--images", min=8, help="How many; 128 by default.")] = None,
     folder: Annotated[
         Path | None, typer.Option("--folder", help="Of one's own images; by default 256-px JPEG files are made.")
     ] = None,
-    device: Annotated[str, typer.Option("--device", help="In torch's words: cpu, cuda, cuda:1.")] = "cpu",
-    log: Annotated[Path, typer.Option("--log", help="Where the same is added as JSON lines.")] = Path(
-        "benchmarks.jsonl"
-    ),
+    device: Annotated[
+        str | None, typer.Option("--device", help="In torch's words: cpu, cuda, cuda:1; the CPU by default.")
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option("--log", help="Where the same is added as JSON lines; by default benchmarks.jsonl.")
+    ] = None,
 ) -> None:
     """Measures extraction on this machine.
 
@@ -42,5 +44,4 @@ def throughput(
     if not networks:
         raise UsageError("There is no network among the backbones, and only networks have a forward pass to measure.")
     log_plainly("dfd_core")
-    measure_and_tell(networks, (folder, images), run.extraction, device, log)
-    print(log)
+    print(measure_and_tell(networks, (folder, images), run.extraction, device, log))

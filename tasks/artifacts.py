@@ -1,4 +1,4 @@
-"""Tables and pictures in the Prefect dashboard."""
+"""Tables and images in the Prefect dashboard."""
 
 from __future__ import annotations
 

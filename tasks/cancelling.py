@@ -23,7 +23,7 @@ from types import FrameType
 
 from dfd_core.errors import RunCancelledError
 
-MESSAGE = "The run was cancelled. What is finished is kept; the same command goes on from there."
+MESSAGE = "The run was cancelled. What is finished is kept; run the same command again to continue."
 STOPPING = "dfd: stopping. What is finished is kept. The same signal once more ends at once.\n"
 INTERRUPT_AFTER_S = 3.0
 END_AFTER_S = 6.0

@@ -68,9 +68,13 @@ def actor_resources(settings: EngineSettings) -> dict[str, float]:
 
 
 def _cpus_beside(gpus: float) -> float:
-    """An actor's share of the CPUs of the GPU node that has the fewest for each GPU; decoding needs them all."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU", 0) >= gpus]
-    shares = [have.get("CPU", 0) * gpus / have["GPU"] for have in nodes]
+    """An actor's share of the CPUs of the GPU node that has the fewest for each GPU; decoding needs them all.
+
+    A node that gives Ray no CPU at all can hold no actor, so it decides nothing.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    usable = [have for have in nodes if have.get("GPU", 0) >= gpus and have.get("CPU", 0) > 0]
+    shares = [have["CPU"] * gpus / have["GPU"] for have in usable]
     least = min(shares, default=1.0)
     return float(int(least)) if least >= 1 else least
 
@@ -96,8 +100,12 @@ def _connect(settings: EngineSettings) -> None:
             else:
                 ray.init("local", include_dashboard=False, **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
-            advice = "See whether RAY_ADDRESS is right and its cluster is up, or unset it to use this machine alone."
-            advice = advice if settings.ray_address else "Its log is below /tmp/ray; a full /tmp or memory is usual."
+            advice = "Check that RAY_ADDRESS is right and its cluster is up, or unset it to use this machine alone."
+            advice = (
+                advice
+                if settings.ray_address
+                else "Its log is below /tmp/ray; the usual cause is a full /tmp or memory."
+            )
             raise EngineError(
                 f"Ray did not start or answer ({settings.ray_address or 'local'}): {error}. {advice}"
             ) from error

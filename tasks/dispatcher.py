@@ -61,7 +61,7 @@ class ShardDispatcher:
         spec: How to extract.
         settings: Actors and their resources.
         on_shard: Called with each report as it comes.
-        logger: Told of every fault when it happens.
+        logger: Gets a line on every fault when it happens.
     """
 
     actor_class: type = ExtractionActor
@@ -84,7 +84,7 @@ class ShardDispatcher:
         self.worker_of: dict[Any, Worker] = {}
         self.in_flight = 0
         self.actor_failures = 0
-        self.last_ready = self.grow_at = time.monotonic()
+        self.last_ready_s = self.grow_at_s = time.monotonic()
         self.reports: list[ShardReport] = []
 
     @property
@@ -98,7 +98,7 @@ class ShardDispatcher:
         Whatever ends it, no actor outlives it. Finished shards are in the store then.
 
         Raises:
-            EngineError: The cluster has no room for an actor, or actors die before they are ready or don't get ready.
+            EngineError: The cluster has no room for an actor, or actors die before they are ready or never become so.
             RunCancelledError: Somebody asked the run to stop.
             StoreError: The store, or where the images are, can't be reached or is full.
         """
@@ -109,9 +109,9 @@ class ShardDispatcher:
             while self.todo or self.in_flight:
                 checkpoint()
                 self._assign()
-                if time.monotonic() >= self.grow_at or not self.workers:
+                if time.monotonic() >= self.grow_at_s or not self.workers:
                     self._grow(resources)
-                    self.grow_at = time.monotonic() + GROW_EVERY_S
+                    self.grow_at_s = time.monotonic() + GROW_EVERY_S
                     self._see_that_somebody_works()
                 for ref in self._answered():
                     self._collect(ref)
@@ -138,11 +138,12 @@ class ShardDispatcher:
 
     def _see_that_somebody_works(self) -> None:
         if any(worker.is_ready for worker in self.workers):
-            self.last_ready = time.monotonic()
-        elif time.monotonic() - self.last_ready > READY_WITHIN_S:
+            self.last_ready_s = time.monotonic()
+        elif time.monotonic() - self.last_ready_s > READY_WITHIN_S:
             raise EngineError(
-                f"For {READY_WITHIN_S:.0f} s no extraction actor got ready ({len(self.workers)} wait): the cluster's "
-                "nodes are gone or busy with other work. What is finished is kept; the same command goes on from there."
+                f"For {READY_WITHIN_S:.0f} s no extraction actor became ready ({len(self.workers)} are waiting): the "
+                "cluster's nodes are gone or busy with other work. What is finished is kept; run the same command "
+                "again to continue."
             )
 
     def _assign(self) -> None:
@@ -173,7 +174,7 @@ class ShardDispatcher:
             self.faults.comes_carefully(job)
         ref = worker.actor.extract.remote(job.shard, job.careful)
         if not worker.given:
-            worker.since = time.monotonic()
+            worker.since_s = time.monotonic()
         worker.given[ref] = job
         self.worker_of[ref] = worker
         self.in_flight += 1
@@ -216,7 +217,7 @@ class ShardDispatcher:
             self._bury(worker, error)
             return
         if ref == worker.probe:
-            self._bury(worker, ActorUnavailableError("the way to the actor was broken", None))
+            self._bury(worker, ActorUnavailableError("the connection to the actor was lost", None))
             return
         if ref == worker.ready:
             del self.worker_of[ref]
@@ -235,7 +236,7 @@ class ShardDispatcher:
             self._dismiss(worker)
 
     def _probe(self, worker: Worker, ref: Any) -> None:
-        """Ray lost the way to an actor and does not say whether it died, or its node: another call will tell."""
+        """Ray lost the connection to an actor and does not say whether it died, or its node: another call will tell."""
         del self.worker_of[ref]
         if worker.probe is None:
             worker.probe = worker.actor.alive.remote()
@@ -243,20 +244,20 @@ class ShardDispatcher:
 
     def _see_that_nobody_hangs(self) -> None:
         limit = self.settings.shard_timeout_s
-        for worker in [one for one in self.workers if one.given and time.monotonic() - one.since > limit]:
+        for worker in [one for one in self.workers if one.given and time.monotonic() - one.since_s > limit]:
             error = _ShardTimeoutError(f"no answer within {limit:g} s, which is DFD_SHARD_TIMEOUT_S")
             self._bury(worker, error)
 
     def _take_back(self, worker: Worker, ref: Any) -> Job:
         self.worker_of.pop(ref, None)
         self.in_flight -= 1
-        worker.since = time.monotonic()
+        worker.since_s = time.monotonic()
         return worker.given.pop(ref)
 
     def _dismiss(self, worker: Worker) -> list[Job]:
         """Ends an actor; returns the shards that it had."""
         self.workers.remove(worker)
-        self.grow_at = 0.0
+        self.grow_at_s = 0.0
         for ref in (worker.ready, worker.probe):
             self.worker_of.pop(ref, None)
         jobs = [self._take_back(worker, ref) for ref in list(worker.given)]
@@ -269,7 +270,7 @@ class ShardDispatcher:
         self.returned.extendleft(reversed(self._unfinished(self._dismiss(worker))))
 
     def _bury(self, worker: Worker, error: Exception) -> None:
-        """An actor died or hangs: the first shard that it has not finished counts an attempt, others do not."""
+        """An actor died or stopped responding: the first shard that it has not finished counts an attempt, no other."""
         lost = _is_loss_of_node(error)
         jobs = self._unfinished(self._dismiss(worker))
         self.faults.actor_lost(worker, jobs, error, with_node=lost)

@@ -30,7 +30,7 @@ class FaultLog:
         more = job.failures < self.attempts
         self._warn(
             f"{job.shard.name}: attempt {job.failures} of {self.attempts} failed, it "
-            + ("comes again" if more else "is given up and its images are quarantined"),
+            + ("will be tried again" if more else "is given up and its images are quarantined"),
             error,
         )
 
@@ -39,15 +39,15 @@ class FaultLog:
         more = job.store_failures < self.attempts
         self._warn(
             f"{job.shard.name} met a store out of reach, attempt {job.store_failures} of {self.attempts}; "
-            + ("it comes again at once" if more else "the extraction ends"),
+            + ("it is tried again at once" if more else "the extraction ends"),
             error,
         )
 
     def actor_lost(self, worker: Worker, jobs: Sequence[Job], error: Exception, with_node: bool) -> None:
-        """An actor died or hangs, or its node is gone."""
-        what = "is lost with its node" if with_node else "died or hangs"
+        """An actor died or stopped responding, or its node is gone."""
+        what = "is lost with its node" if with_node else "died or stopped responding"
         names = ", ".join(job.shard.name for job in jobs)
-        follows = f"to be computed again: {names}" if jobs else "nothing that it had is lost"
+        follows = f"these shards will be recomputed: {names}" if jobs else "nothing it had is lost"
         self._warn(f"The actor {worker.name} {what}; {follows}", error)
 
     def comes_carefully(self, job: Job) -> None:

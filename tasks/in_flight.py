@@ -39,7 +39,7 @@ class Worker:
         leaving: Whether it finishes what it has and gets no more.
         probe: A second call that tells whether an actor that Ray calls unavailable is dead, and of what.
         given: Its shards by their calls, in the order in which it got them.
-        since: When the first of them became the oldest, in seconds of the monotonic clock.
+        since_s: When the first of them became the oldest, in seconds of the monotonic clock.
     """
 
     actor: Any
@@ -49,7 +49,7 @@ class Worker:
     leaving: bool = False
     probe: Any = None
     given: dict[Any, Job] = field(default_factory=dict)
-    since: float = 0.0
+    since_s: float = 0.0
 
     def takes(self, most: int) -> bool:
         """Whether it may get another shard, if it is to have so many at most."""

@@ -27,7 +27,7 @@ def run_jobs(work: Work[Result], shared: Any, jobs: Sequence[Any], on_result: On
         work: What to call; importable in a worker.
         shared: The first argument of each call.
         jobs: The second.
-        on_result: Told each job's index and result as it comes.
+        on_result: Called with each job's index and result as it comes.
 
     Returns:
         The errors of jobs that failed, by index.

@@ -51,7 +51,7 @@ class ExtractionProgress:
         self.changed: set[str] = set()
         self.lock = threading.Lock()
         self.over = threading.Event()
-        self.logged, self.last_line = 0, time.monotonic()
+        self.logged, self.last_line_s = 0, time.monotonic()
         self.reached = True
         self.thread = threading.Thread(
             target=contextvars.copy_context().run, args=(self._tell,), name="dfd-progress", daemon=True
@@ -137,13 +137,13 @@ class ExtractionProgress:
 
     def _log_now_and_then(self) -> None:
         now = time.monotonic()
-        if self.rates.handled != self.logged or now - self.last_line >= QUIET_S:
+        if self.rates.handled != self.logged or now - self.last_line_s >= QUIET_S:
             self._log()
 
     def _log(self) -> None:
         with self.lock:
             line, self.logged = self.rates.line(), self.rates.handled
-        self.last_line = time.monotonic()
+        self.last_line_s = time.monotonic()
         self.logger.info(line)
 
 
@@ -161,8 +161,9 @@ class CountProgress:
         self.title, self.unit, self.logger, self.total = title, unit, logger, total
         self.done = 0
         self.artifact: UUID | None = None
-        self.last_update = self.last_line = time.monotonic()
-        self.began: tuple[float, int] | None = None  # when the first bytes were told, and how many were there then
+        self.last_update_s = self.last_line_s = time.monotonic()
+        self.began_s: float | None = None  # when bytes were first reported
+        self.there = 0  # how many there were then
 
     def __enter__(self) -> CountProgress:
         return self
@@ -186,11 +187,11 @@ class CountProgress:
         cancelling.checkpoint()
         self.done, self.total = done, total
         now = time.monotonic()
-        if not isinstance(total, Bytes) or (self.began is not None and done < self.began[1]):
-            self.began = None
-        elif self.began is None:
-            self.began = now, done
-        if now - self.last_update >= EVERY_S:
+        if not isinstance(total, Bytes) or done < self.there:
+            self.began_s, self.there = None, 0
+        elif self.began_s is None:
+            self.began_s, self.there = now, done
+        if now - self.last_update_s >= EVERY_S:
             self._write(now, final=False)
 
     def _write(self, now: float, final: bool) -> None:
@@ -200,17 +201,17 @@ class CountProgress:
             self.artifact = start_progress(self.title, percent, line)
         else:
             update_progress_artifact(self.artifact, percent, line)
-        if final or now - self.last_line >= LOG_EVERY_S:
+        if final or now - self.last_line_s >= LOG_EVERY_S:
             self.logger.info(line)
-            self.last_line = now
-        self.last_update = now
+            self.last_line_s = now
+        self.last_update_s = now
 
     def _line(self, now: float) -> str:
         if not isinstance(self.total, Bytes):
             return f"{self.title}: {self.done:,} of {self.total:,} {self.unit}"
         line = f"{self.title}: {Bytes(self.done)} of {self.total}"
-        if self.began is None or self.done == self.began[1] or now == self.began[0]:
+        if self.began_s is None or self.done == self.there or now == self.began_s:
             return line
-        rate = (self.done - self.began[1]) / (now - self.began[0])
+        rate = (self.done - self.there) / (now - self.began_s)
         left = f", about {duration((self.total - self.done) / rate)} left" if self.done < self.total else ""
         return f"{line}, {Bytes(int(rate))}/s{left}"

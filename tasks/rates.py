@@ -33,13 +33,13 @@ class ActorRate:
     """What one actor did, measured from the start of its own earliest shard, which need not be the first to come in.
 
     Attributes:
-        started: When that was, in seconds of the monotonic clock.
+        started_s: When that was, in seconds of the monotonic clock.
     """
 
-    started: float
+    started_s: float
     failed: int = 0
     stages: Stages = field(default_factory=Stages)
-    last: float = 0.0
+    last_s: float = 0.0
     recent: deque[tuple[float, float, int]] = field(default_factory=deque)
     """(when it came in, seconds, images) of the shards of the last half minute, but at least of the last."""
 
@@ -47,13 +47,13 @@ class ActorRate:
         """Counts a shard that came in now."""
         self.failed += report.failed
         self.stages += report.stages
-        self.last = now
-        self.started = min(self.started, now - report.stages.seconds)
-        self.recent.append((now, report.stages.seconds, report.samples))
+        self.last_s = now
+        self.started_s = min(self.started_s, now - report.stages.wall_s)
+        self.recent.append((now, report.stages.wall_s, report.samples))
 
     def mean(self) -> float:
         """Images a second up to its last shard."""
-        return self.stages.images / max(self.last - self.started, self.stages.seconds, 1e-9)
+        return self.stages.images / max(self.last_s - self.started_s, self.stages.wall_s, 1e-9)
 
     def current(self, now: float) -> float:
         """Images a second over the last half minute, or over its last shard where that took longer; 0 when silent."""
@@ -63,12 +63,12 @@ class ActorRate:
             return 0.0
         began = min(end - seconds for end, seconds, _ in self.recent)
         worked_s = sum(seconds for _, seconds, _ in self.recent)  # of one thread; several may come in at one time
-        return sum(images for *_, images in self.recent) / max(self.last - began, worked_s, 1e-9)
+        return sum(images for *_, images in self.recent) / max(self.last_s - began, worked_s, 1e-9)
 
     def is_silent(self, now: float) -> bool:
         """Whether it is quiet for longer than its shards explain."""
         longest = max((seconds for _, seconds, _ in self.recent), default=0.0)
-        return now - self.last > max(WINDOW_S, 3 * longest)
+        return now - self.last_s > max(WINDOW_S, 3 * longest)
 
 
 class Rates:
@@ -93,10 +93,10 @@ class Rates:
         self.failed_by_status += failed_by_status(report)
         if any(QUARANTINED in counts for counts in report.failures.values()):
             self.quarantined += report.samples
-        elif not report.stages.seconds:
+        elif not report.stages.wall_s:
             self.found += report.samples
         else:
-            actor = self.actors.setdefault(report.worker, ActorRate(now - report.stages.seconds))
+            actor = self.actors.setdefault(report.worker, ActorRate(now - report.stages.wall_s))
             actor.add(report, now)
 
     @property
@@ -113,8 +113,8 @@ class Rates:
         """Images a second of all actors from the first shard to the last."""
         if not self.actors:
             return 0.0
-        seconds = max(a.last for a in self.actors.values()) - min(a.started for a in self.actors.values())
-        seconds = max(seconds, *(actor.stages.seconds for actor in self.actors.values()), 1e-9)
+        seconds = max(a.last_s for a in self.actors.values()) - min(a.started_s for a in self.actors.values())
+        seconds = max(seconds, *(actor.stages.wall_s for actor in self.actors.values()), 1e-9)
         return sum(actor.stages.images for actor in self.actors.values()) / seconds
 
     def seconds_left(self) -> float | None:
@@ -178,11 +178,11 @@ class Rates:
                 row["cores to keep it busy"] = _rounded(stages.cores_per_device)
         elif timed:
             row |= {
-                "waits for images": _share(stages.wait_s, stages.seconds),
-                "in networks": _share(stages.forward_s, stages.seconds),
+                "waits for images": _share(stages.wait_s, stages.wall_s),
+                "in networks": _share(stages.forward_s, stages.wall_s),
             }
         if not final:
-            row["silent for"] = duration(now - actor.last) if actor.is_silent(now) else ""
+            row["silent for"] = duration(now - actor.last_s) if actor.is_silent(now) else ""
         return row
 
     def _actors(self) -> str:
@@ -191,13 +191,13 @@ class Rates:
         if not rates:
             return "no actor has finished a shard yet"
         if len(rates) <= FEW_ACTORS:
-            told = " + ".join(figure(rate) for rate in rates)
+            spread = " + ".join(figure(rate) for rate in rates)
         else:
-            told = f"{figure(min(rates))} to {figure(max(rates))}, median {figure(statistics.median(rates))}"
+            spread = f"{figure(min(rates))} to {figure(max(rates))}, median {figure(statistics.median(rates))}"
         silent = [name for name, actor in sorted(self.actors.items()) if actor.is_silent(now)]
         more = f" and {len(silent) - FEW_ACTORS} more" if len(silent) > FEW_ACTORS else ""
         quiet = f"; silent for long: {', '.join(silent[:FEW_ACTORS])}{more}" if silent else ""
-        return f"{len(rates)} actor{'s' * (len(rates) > 1)}: {told} images/s{quiet}"
+        return f"{len(rates)} actor{'s' * (len(rates) > 1)}: {spread} images/s{quiet}"
 
 
 def duration(seconds: float) -> str:
@@ -219,11 +219,11 @@ def counted(n: int, one: str) -> str:
 
 
 def _together(actors: Sequence[ActorRate]) -> ActorRate:
-    whole = ActorRate(min((actor.started for actor in actors), default=0.0))
+    whole = ActorRate(min((actor.started_s for actor in actors), default=0.0))
     for actor in actors:
         whole.failed += actor.failed
         whole.stages += actor.stages
-        whole.last = max(whole.last, actor.last)
+        whole.last_s = max(whole.last_s, actor.last_s)
     return whole
 
 

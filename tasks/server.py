@@ -53,7 +53,7 @@ def find_or_start(first_port: int, log: Callable[[str], None]) -> Server:
 
     Args:
         first_port: The first port to look at; up to 20 are tried.
-        log: Told what happens.
+        log: Called with a line on what happens.
 
     Raises:
         EngineError: The named server does not answer, a new one does not come up, or another start does not end.
@@ -67,7 +67,7 @@ def find_or_start(first_port: int, log: Callable[[str], None]) -> Server:
     except Timeout as error:
         raise EngineError(
             f"Another process has held {lock} for {START_TIMEOUT_S} s, as if it were still starting a Prefect server. "
-            "Look at its log beside the lock, end that process if it hangs, and give the same command again."
+            "Look at its log beside the lock, end that process if it hangs, and run the same command again."
         ) from error
 
 
@@ -106,7 +106,7 @@ def stop() -> str | None:
         Its address, or `None` where none runs.
 
     Raises:
-        EngineError: It does not end.
+        EngineError: It does not stop.
     """
     try:
         record = json.loads(_record_path().read_text())
@@ -125,7 +125,7 @@ def stop() -> str | None:
             one.terminate()
     _, alive = psutil.wait_procs([process], timeout=20)
     if alive:
-        raise EngineError(f"The Prefect server of process {pid} does not end. Its log is in {_home()}.")
+        raise EngineError(f"The Prefect server of process {pid} does not stop. Its log is in {_home()}.")
     _record_path().unlink(missing_ok=True)
     return api_url
 

@@ -56,7 +56,7 @@ class EngineSettings(Spec):
         """Reads the table's variables.
 
         Raises:
-            ConfigError: A variable's value makes no sense.
+            ConfigError: A variable's value is invalid.
         """
         values = {name: os.environ.get(f"DFD_{name.upper()}") for name in cls.model_fields}
         values["ray_address"] = os.environ.get("RAY_ADDRESS")
@@ -64,7 +64,7 @@ class EngineSettings(Spec):
             return cls.model_validate({name: value for name, value in values.items() if value})
         except ValidationError as error:
             problems = "; ".join(f"DFD_{str(p['loc'][0]).upper()}: {p['msg']}" for p in error.errors())
-            raise ConfigError(f"The environment has a setting that makes no sense: {problems}") from error
+            raise ConfigError(f"An environment variable has an invalid value: {problems}") from error
 
 
 def apply_defaults() -> None:

@@ -15,6 +15,7 @@ from dfd_core.backbones import BackboneSpec, ResolvedBackbone, resolve
 from dfd_core.config import RunConfig
 from dfd_core.datasets.sources import DatasetSource
 from dfd_core.evaluation.grid import missing_jobs
+from dfd_core.evaluation.hierarchy_jobs import missing_hierarchies
 from dfd_core.manifests import prepare
 from dfd_core.pipeline import RunInputs
 from dfd_core.pipeline.engine import Errors, OnResult, Result, Work
@@ -172,27 +173,34 @@ def fit_detectors(config: RunConfig, inputs: RunInputs) -> None:
 def fit_hierarchies(config: RunConfig, inputs: RunInputs) -> None:
     """Fits and measures every hierarchy that has no results yet, in parallel."""
     logger = get_run_logger()
+    jobs = pipeline.plan_run_hierarchies(config, inputs)
+    missing = len(missing_hierarchies(Store(config.store), jobs, config.extraction.retry_failed))
+    if not missing:
+        logger.info("All %d hierarchies have results in the store already", len(jobs))
+        return
+    logger.info("Fitting %d of %d hierarchies", missing, len(jobs))
     settings = EngineSettings.from_environment()
-    total = len(pipeline.plan_run_hierarchies(config, inputs))
-    with ray_session(settings), CountProgress("hierarchies", "hierarchies", logger, total) as progress:
-        fitted = pipeline.train_hierarchies(config, inputs, RayEngine(), progress.advance)
-    logger.info("Fitted %d of %d hierarchies; the others were in the store", fitted, total)
+    with ray_session(settings), CountProgress("hierarchies", "hierarchies", logger, missing) as progress:
+        pipeline.train_hierarchies(config, inputs, jobs, RayEngine(), progress.advance)
 
 
 @task(**task_options(), task_run_name="tabulate results")
 @cancellable_task
 def tabulate_results(config: RunConfig, inputs: RunInputs) -> str:
     """Computes every metric from the stored scores; returns the path of the results in the store."""
+    logger, plan = get_run_logger(), pipeline.plan_results(config, inputs)
+    if not plan.missing:
+        logger.info("The metrics of all %d detectors are in the store already", len(plan.parts))
+        return pipeline.tabulate(config, inputs, plan, RayEngine())
     settings = EngineSettings.from_environment()
-    total = len(pipeline.plan_training(config, inputs))
-    with ray_session(settings), CountProgress("results", "detectors", get_run_logger(), total) as progress:
-        return pipeline.tabulate(config, inputs, RayEngine(), progress.advance)
+    with ray_session(settings), CountProgress("results", "detectors", logger, len(plan.missing)) as progress:
+        return pipeline.tabulate(config, inputs, plan, RayEngine(), progress.advance)
 
 
 @task(**task_options(), task_run_name="write report")
 @cancellable_task
 def write_report(config: RunConfig, inputs: RunInputs) -> str:
-    """Writes tables, pictures and the report; returns the report's folder in the store."""
+    """Writes tables, figures and the report; returns the report's folder in the store."""
     logger = get_run_logger()
     logger.info("Writing the report, unless it is there: tables, heat maps, and maps of the features")
     made = pipeline.report(config, inputs)

@@ -40,7 +40,7 @@ def read_tensors(path: Path, prefix: str = "") -> dict[str, torch.Tensor]:
         ) from error
     others = [name for name, value in tensors.items() if not isinstance(value, torch.Tensor)]
     if others or not tensors:
-        what = f"entries that are no tensors ({_some(others)})" if others else "no tensors"
+        what = f"entries that are not tensors ({_some(others)})" if others else "no tensors"
         raise WeightsError(f"{path} is not a checkpoint of one network: it has {what}.")
     return tensors
 

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from dfd_core.backbones.runtimes import RUNTIMES
-from dfd_core.backbones.runtimes.calibration import REFERENCE, calibrated, lowest_cosine
+from dfd_core.backbones.runtimes.calibration import REFERENCE, calibrated
+from dfd_core.backbones.runtimes.cosines import cosines
 from dfd_core.backbones.runtimes.workload import Workload
 from dfd_core.backbones.specs import Agreement, Busy, ResolvedBackbone
 from dfd_core.backbones.transforms import SplitTransform, Transform
@@ -55,6 +56,9 @@ class FrozenNetwork:
         transform: The library's own: one RGB image to (3, H, W).
         where: Where and how it runs.
 
+    Attributes:
+        work: The torch network and how it is run; `None` once only a compiled form with weights of its own is needed.
+
     Raises:
         UsageError: There is no such device, or the runtime can't run this network.
     """
@@ -66,17 +70,14 @@ class FrozenNetwork:
         self.busy = Busy()
         self._copy_stream: torch.cuda.Stream | None = None
         module = module.eval().requires_grad_(False).to(self.device)
-        self._work = Workload(module, resolved.spec.precision, self.split.side, self.device)
+        work = Workload(module, resolved.spec.precision, self.split.side, self.device)
         built_by = type(module).__module__.partition(".")[0]
         version = importlib.metadata.version({"open_clip": "open_clip_torch"}.get(built_by, built_by))
         folder = cache_folder().parent / "runtimes" / resolved.key() / f"{built_by}-{version}"
-        self._forward, self.calibration = calibrated(self._work, where.runtime, where.batch_size, folder)
+        self._forward, self.calibration = calibrated(work, where.runtime, where.batch_size, folder)
         self.batch_size = self.calibration.batch_size
-        if self.calibration.runtime == REFERENCE or resolved.spec.precision != "float32":
-            self._module: torch.nn.Module | None = module
-        else:
-            self._module = None
-            del self._work  # the compiled form has weights of its own
+        is_used = self.calibration.runtime == REFERENCE or resolved.spec.precision != "float32"
+        self.work: Workload | None = work if is_used else None
 
     @property
     def dimension(self) -> int:
@@ -94,6 +95,10 @@ class FrozenNetwork:
     def transform(self, image: Image) -> np.ndarray:
         """One RGB image resized and cropped as the network needs it: (H, W, 3) uint8."""
         return self.split.pixels(image)
+
+    def scaled(self, inputs: Sequence[np.ndarray]) -> torch.Tensor:
+        """Transformed images as the network takes them: (B, 3, H, W) float32 on its device."""
+        return self.split.scaling.scaled(torch.from_numpy(np.stack(inputs)).to(self.device))
 
     def embed(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """Transformed images as features: (B, D) float32."""
@@ -136,19 +141,15 @@ class FrozenNetwork:
 
         The comparison is made once; then the float32 weights are let go.
         """
-        if self.resolved.spec.precision == "float32" or self._module is None or len(inputs) < 2:
+        if self.resolved.spec.precision == "float32" or self.work is None or len(inputs) < 2:
             return None
-        exact = RUNTIMES[REFERENCE].prepare(self._module, "float32", self.split.side, None)
-        batch = self.split.scaling.scaled(torch.from_numpy(np.stack(inputs)).to(self.device))
+        exact = RUNTIMES[REFERENCE].prepare(self.work.module, "float32", self.work.image_size, None)
+        batch = self.scaled(inputs)
         expected = torch.cat([exact(batch[i : i + 8]).cpu() for i in range(0, len(batch), 8)])
-        found = torch.from_numpy(self.embed(inputs))
-        mean = expected.mean(dim=0)
+        cosine, centred = cosines(torch.from_numpy(self.embed(inputs)), expected)
         if self.calibration.runtime != REFERENCE:
-            self._module = None
-            del self._work
-        return Agreement(
-            n=len(inputs), cosine=lowest_cosine(found, expected), centred=lowest_cosine(found - mean, expected - mean)
-        )
+            self.work = None
+        return Agreement(n=len(inputs), cosine=cosine, centred=centred)
 
     def _on_cpu(self, inputs: Sequence[np.ndarray]) -> Callable[[], np.ndarray]:
         busy, started = self.busy, time.perf_counter()

@@ -72,7 +72,7 @@ def load(
 ) -> LoadedBackbone:
     """Puts a backbone into memory.
 
-    Weights that are not at the resolved path, as on another machine, are looked for anew.
+    Weights that are not at the resolved path, as on another machine, are looked for again.
 
     Args:
         resolved: Which one.

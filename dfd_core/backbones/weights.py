@@ -136,7 +136,7 @@ def from_hub(files: HubFiles, fetch: bool = True) -> WeightsFile:
             continue
         except GatedRepoError as error:
             raise WeightsError(
-                f"Could not get {wanted}: one has to accept its conditions first, then set HF_TOKEN or give "
+                f"Could not get {wanted}: accept its conditions on the hub first, then set HF_TOKEN or run "
                 f"`hf auth login`. {OWN_FILE}"
             ) from error
         except Exception as error:

@@ -127,6 +127,11 @@ def failure_of(store: Store, job: HierarchyJob) -> str | None:
     return str(store.read_json(path)["error"]) if store.exists(path) and not job.is_done(store) else None
 
 
+def missing_hierarchies(store: Store, jobs: Sequence[HierarchyJob], retry_failed: bool = False) -> list[HierarchyJob]:
+    """The jobs that have no results yet; on request those that failed too."""
+    return [job for job in jobs if not job.is_done(store) and (retry_failed or failure_of(store, job) is None)]
+
+
 def _sides(spec: RunHierarchySpec, samples: Samples) -> tuple[tuple[Generator, ...], tuple[Generator, ...]]:
     known = {generator for _, generator in samples.families}
     unknown = sorted(set(spec.leave_out) - known)

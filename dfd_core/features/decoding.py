@@ -184,8 +184,8 @@ def _open(source: _Source, prefix: bytes) -> ImageFile.ImageFile:
             return factory(source, "")
     for pattern, name in _KNOWN_BUT_NOT_READ:
         if re.match(pattern.encode("latin-1"), prefix, re.DOTALL):
-            raise ImageError(UNSUPPORTED, f"the file is {name}; read are {', '.join(FORMATS)}")
-    raise ImageError(UNDECODABLE, f"no image starts with {prefix!r}; read are {', '.join(FORMATS)}")
+            raise ImageError(UNSUPPORTED, f"the file is {name}; formats that are read: {', '.join(FORMATS)}")
+    raise ImageError(UNDECODABLE, f"no image starts with {prefix!r}; formats that are read: {', '.join(FORMATS)}")
 
 
 def _check_size(image: Image.Image, policy: DecodePolicy) -> None:

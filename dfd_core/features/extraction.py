@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,12 +30,15 @@ from dfd_core.features.sets import FeatureSet
 from dfd_core.features.spec import ExtractionSpec
 from dfd_core.features.stages import SharedClock, Stages
 from dfd_core.features.statuses import NON_FINITE, OK
+from dfd_core.features.threads import DeadlinePool, Ticket
 from dfd_core.provenance import provenance
 from dfd_core.storage import Store
 
 __all__ = ["Computed", "Extractor", "ShardReport", "extract_here", "find_report", "write_off"]
 
 PRECISION_SAMPLES = 16
+_LAST_WRITE_S = 5.0
+"""For what is computed when somebody stops; a store that hangs must not hold up the end."""
 Finish = Callable[[], None]
 
 
@@ -116,8 +119,7 @@ class Computed:
             runtime=self.extractor.backbones[target.backbone.key()].facts(),
             n=len(self.shard),
             failures=failures,
-            # how long writing takes is not known before
-            seconds_of_shard={name: s for name, s in vars(stages).items() if name not in ("images", "write_s")},
+            seconds_of_shard=_as_recorded(stages),
         )
 
 
@@ -166,23 +168,24 @@ class Extractor:
         """
         line: deque[Preparer] = deque()
         upcoming = iter(shards)
-        writing: Future[ShardReport] | None = None
-        with ThreadPoolExecutor(1, "write") as writer:
-            try:
-                while True:
-                    line.extend(map(self.prefetch, itertools.islice(upcoming, 2 - len(line))))
-                    if not line:
-                        break
-                    computed = self.compute(line[0])
-                    line.popleft()
-                    before, writing = writing, writer.submit(computed.write)
-                    if before is not None:
-                        yield before.result()
-                if writing is not None:
-                    yield writing.result()
-            finally:
-                for prepared in line:
-                    prepared.close()
+        writing: Ticket[ShardReport] | None = None
+        writer = DeadlinePool(1, math.inf, "write")
+        try:
+            while True:
+                line.extend(map(self.prefetch, itertools.islice(upcoming, 2 - len(line))))
+                if not line:
+                    break
+                computed = self.compute(line[0])
+                line.popleft()
+                before, writing = writing, writer.submit(computed.write)
+                if before is not None:
+                    yield before.result()
+            if writing is not None:
+                yield writing.result()
+        finally:
+            for prepared in line:
+                prepared.close()
+            writer.close(finish_within_s=_LAST_WRITE_S)
 
     def prefetch(self, shard: Shard, careful: bool = False) -> Preparer:
         """Begins to read and decode a shard that will be computed soon: its first images, and no more than a chunk.
@@ -234,6 +237,12 @@ class Extractor:
                 write_precision_check(self.store, target, agreement, backbone.facts())
 
 
+def _as_recorded(stages: Stages) -> dict[str, float]:
+    """Seconds of a shard as a file's provenance has them; how long writing takes is not known before."""
+    seconds = {name: s for name, s in vars(stages).items() if name not in ("images", "write_s")}
+    return {"seconds": seconds.pop("wall_s"), **seconds}  # the name that files had from the start
+
+
 def _timed(chunks: Iterator[Chunk]) -> Iterator[tuple[float, Chunk]]:
     """The chunks, each with the seconds that it was waited for."""
     while True:
@@ -261,7 +270,7 @@ def extract_here(
         device: Where the backbones run, for torch.
 
     Returns:
-        What `on_shard` was told.
+        What `on_shard` got.
 
     Raises:
         StoreError: The store, or where the images are, can't be reached or is full.

@@ -9,19 +9,18 @@ A file is written once and never changes; see `sets` for its name.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from dfd_core.errors import StoreError
-from dfd_core.features.ledger import REMOTE_READERS, load_ledger
+from dfd_core.features.ledger import load_ledger, readers
 from dfd_core.features.pages import read_vectors, read_width
 from dfd_core.features.statuses import OK
 from dfd_core.features.table import FeatureTable
+from dfd_core.manifests.side_by_side import side_by_side
 from dfd_core.storage import Store
 
 _ONE_PAGE = 2**30
@@ -123,8 +122,7 @@ def read_features(store: Store, folder: str) -> FeatureTable:
                 X[own[here]] = vectors[here]
         return int(vectors.shape[1])
 
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1) if store.is_local else REMOTE_READERS) as pool:
-        widths = set(pool.map(fill, parts))
+    widths = set(side_by_side(fill, parts, threads=readers(store)))
     if len(widths) > 1:
         raise StoreError(f"{store.url(folder)} mixes vectors of widths {sorted(widths)}; delete it and extract again.")
     failures = ledger.failures()

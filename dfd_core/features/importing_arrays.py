@@ -111,8 +111,8 @@ def _read_numpy(fs: Any, location: str) -> Any:
         if "pickle" not in str(error):
             raise
         raise DatasetError(
-            f"{location} is no array, or holds Python objects, which would have to be unpickled, and a pickle can run "
-            "any code. Save numbers as arrays of numbers and names as arrays of text (dtype 'U')."
+            f"{location} is not an array, or holds Python objects, which would have to be unpickled, and a pickle can "
+            "run any code. Save numbers as arrays of numbers and names as arrays of text (dtype 'U')."
         ) from error
 
 

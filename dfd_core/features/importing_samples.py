@@ -97,7 +97,7 @@ def check_agreement(rows: pa.Table, samples: Samples, opened: Sequence[Opened]) 
         if differs.any():
             row = int(np.flatnonzero(differs)[0])
             before = int(samples.first[samples.number[row]])
-            what = f"the id {str(rows['id'][row])!r}" if samples.stated[row] else "the same vector, so the same picture"
+            what = f"the id {str(rows['id'][row])!r}" if samples.stated[row] else "the same vector, so the same image"
             raise DatasetError(
                 f"Rows of {what} have different values of `{name}`: {str(rows[name][before])!r} in "
                 f"{where(rows, opened, _only(before, len(rows)))} and {str(rows[name][row])!r} in "

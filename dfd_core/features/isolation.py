@@ -146,7 +146,7 @@ class _Child:
             self._complaints.close()
             raise ExtractionError(
                 f"No process for decoding could be started: {error}. Free some memory, or raise the limit of processes "
-                "(`ulimit -u`), and give the same command again."
+                "(`ulimit -u`), and run the same command again."
             ) from error
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -204,7 +204,7 @@ class _Child:
             found = self.end(_LAST_WORDS_S)
             raise ExtractionError(
                 f"The process for decoding was not ready within {_START_S:g} s: {found}. If the machine is too busy, "
-                "free it; what is finished is kept, and the same command goes on from there."
+                "free it; what is finished is kept; run the same command again to continue."
             ) from error
         except BaseException:
             self.end()

@@ -3,7 +3,7 @@
 The feature files are the truth. Reading some columns of each at every planning is dear where there are thousands, so
 the rows of files that were read once are kept in one file, the consolidated ledger, beside the names of the files that
 it covers. It is a cache. Files that it does not cover are read, rows of files that are gone do not count, and one that
-is missing or damaged is built anew. Feature files never change under a name, so what was read once stays right.
+is missing or damaged is rebuilt. Feature files never change under a name, so what was read once stays right.
 
 Of several rows of one sample `ok` counts before any failure, then the later attempt before the earlier one (`sets`).
 """
@@ -15,7 +15,6 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -29,11 +28,12 @@ from dfd_core.errors import StoreError
 from dfd_core.features.ids import IdIndex, best_of_each, fixed_width
 from dfd_core.features.sets import SUFFIX, attempt_of
 from dfd_core.features.statuses import OK
+from dfd_core.manifests.side_by_side import side_by_side
 from dfd_core.storage import PROVENANCE_KEY, Store
 
 SCHEMA = pa.schema([("sample_id", pa.string()), ("status", pa.string()), ("error", pa.string())])
 VERSION = 1
-"""Of the consolidated ledger's format; one of another version is built anew."""
+"""Of the consolidated ledger's format; one of another version is rebuilt."""
 FEW_FILES = 16
 """Fewer uncovered files than this are read again rather than consolidated, and so is less than a 64th of all."""
 PIECE_ROWS = 2**16
@@ -182,7 +182,7 @@ def ledger_pieces(store: Store, folder: str, keep: bool = False) -> Iterator[Led
     """
     path = ledger_path(folder)
     if store.exists(path):
-        # what is wrong with it is said by `load_ledger`, which meets the same and builds it anew
+        # what is wrong with it is said by `load_ledger`, which meets the same and rebuilds it
         with contextlib.suppress(StoreError, KeyError, TypeError, ValueError), store.open_table(path) as file:
             files, counts = _covered(file.schema_arrow, file.metadata.num_rows)
             names = store.names(folder, SUFFIX)
@@ -197,6 +197,11 @@ def ledger_pieces(store: Store, folder: str, keep: bool = False) -> Iterator[Led
     yield load_ledger(store, folder, keep)
 
 
+def readers(store: Store) -> int:
+    """How many of a store's files are read at once."""
+    return min(4, os.cpu_count() or 1) if store.is_local else REMOTE_READERS
+
+
 def _consolidated(store: Store, path: str) -> tuple[Ledger, bool]:
     """The consolidated ledger, an empty one where there is none, and whether what stands there is unusable."""
     if not store.exists(path):
@@ -206,7 +211,7 @@ def _consolidated(store: Store, path: str) -> tuple[Ledger, bool]:
         files, counts = _covered(table.schema, len(table))
         rows = table.select(SCHEMA.names).replace_schema_metadata().cast(SCHEMA)
     except (StoreError, KeyError, TypeError, ValueError) as error:
-        logger.warning("The ledger %s can't be used and is built anew from the feature files: %s", path, error)
+        logger.warning("The ledger %s can't be used and is rebuilt from the feature files: %s", path, error)
         return _nothing(), True
     return Ledger(files, counts, rows), False
 
@@ -248,5 +253,4 @@ def _read_rows(store: Store, paths: Sequence[str]) -> list[pa.Table]:
     def read(path: str) -> pa.Table:
         return store.read_table(path, columns=SCHEMA.names).replace_schema_metadata().cast(SCHEMA)
 
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1) if store.is_local else REMOTE_READERS) as pool:
-        return list(pool.map(read, paths))
+    return list(side_by_side(read, paths, threads=readers(store)))

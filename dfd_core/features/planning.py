@@ -164,7 +164,7 @@ def plan_extraction(
         The shards that are missing, and how many samples are not.
 
     Raises:
-        StoreError: The store or a feature file can't be read, or a ledger that is wrong can't be written anew.
+        StoreError: The store or a feature file can't be read, or a ledger that is wrong can't be rewritten.
     """
     groups: list[Group] = []
     done: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""What a reduced precision costs, measured while features are extracted and told in the report."""
+"""What a reduced precision costs, measured while features are extracted and stated in the report."""
 
 from __future__ import annotations
 

@@ -102,8 +102,8 @@ class Preparer:
         except ImageError as error:
             if error.status == TIMED_OUT and sample_id in self._being_read:
                 raise StoreError(
-                    f"Could not read {url}: no answer in {self.pool.timeout_s:g} s. See whether its place can be "
-                    "reached, or give it longer with `decode_timeout_s`; what is finished is kept."
+                    f"Could not read {url}: no answer in {self.pool.timeout_s:g} s. Check that its place can be "
+                    "reached, or allow more time with `decode_timeout_s`; what is finished is kept."
                 ) from error
             return [error] * len(self.shard.targets)
 

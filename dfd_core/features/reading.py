@@ -29,7 +29,7 @@ def read_original(url: str, sample_id: str) -> bytes:
         folder = folder_gone(error)
         if folder is not None and sample_id != made_up_id(url):  # else it was not there in the first place
             raise StoreError(
-                f"Could not read {url}: its folder {folder} is gone. Mount or restore it, then give the same command "
+                f"Could not read {url}: its folder {folder} is gone. Mount or restore it, then run the same command "
                 "again: what is finished is kept."
             ) from None  # its cause would say that no other attempt is worth it
         if is_lasting(error):
@@ -39,7 +39,7 @@ def read_original(url: str, sample_id: str) -> bytes:
             raise
         # clients of URLs have errors of their own, which are no fault of the image either
         raise StoreError(
-            f"Could not read {url}: {type(error).__name__}: {error}. See whether its place can be reached, and give "
+            f"Could not read {url}: {type(error).__name__}: {error}. Check that its place can be reached, and run "
             "the same command again: what is finished is kept."
         ) from error
     digest = hashlib.sha256(data).hexdigest()

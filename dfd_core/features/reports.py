@@ -1,4 +1,4 @@
-"""What became of a shard: told by who computed it, read from its files, or written off."""
+"""What became of a shard: reported by whoever computed it, read from its files, or written off."""
 
 from __future__ import annotations
 

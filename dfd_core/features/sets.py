@@ -40,7 +40,7 @@ def attempt_of(name: str) -> int:
 class FeatureSet(Spec):
     """Everything that decides what the vectors are, and nothing else.
 
-    Labels, splits and the sizes of shards and batches are not part of it: changing them computes nothing anew.
+    Labels, splits and the sizes of shards and batches are not part of it: changing them recomputes nothing.
 
     Attributes:
         dataset: The dataset's name.

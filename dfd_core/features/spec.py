@@ -22,7 +22,8 @@ class ExtractionSpec(Spec):
             float32 another runtime is taken only where its vectors have a cosine of at least 0.99999 to torch's.
         threads: Threads that read, decode, augment and transform, in each actor; by default as many as it
             has CPUs.
-        decode_timeout_s: An image that takes longer to read and prepare costs itself alone.
+        decode_timeout_s: Seconds for one image. Decoding that takes longer costs that image alone; reading that takes
+            longer counts as a store that does not answer.
         max_failed_fraction: The share of samples without a vector above which the run fails, in each feature set.
         retry_failed: Whether samples that failed in an earlier run are tried again.
     """

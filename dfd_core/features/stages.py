@@ -18,7 +18,7 @@ class Stages:
 
     Attributes:
         images: How many.
-        seconds: Wall seconds of the networks' thread, waiting included, so that those of several shards don't overlap;
+        wall_s: Wall seconds of the networks' thread, waiting included, so that those of several shards don't overlap;
             summed over processes.
         prepare_s: Thread-seconds of reading, decoding, augmenting and resizing.
         prepare_cpu_s: Of these, seconds on a CPU; the rest is waiting for files.
@@ -30,7 +30,7 @@ class Stages:
     """
 
     images: int = 0
-    seconds: float = 0.0
+    wall_s: float = 0.0
     prepare_s: float = 0.0
     prepare_cpu_s: float = 0.0
     wait_s: float = 0.0
@@ -45,15 +45,15 @@ class Stages:
     @property
     def idle_fraction(self) -> float:
         """The share of wall time in which the device computed nothing."""
-        wall_s = max(self.seconds, self.write_s)  # the networks' thread stands still where writing holds up all
-        return max(0.0, 1 - self.forward_s / wall_s) if wall_s else 0.0
+        whole_s = max(self.wall_s, self.write_s)  # the networks' thread stands still where writing holds up all
+        return max(0.0, 1 - self.forward_s / whole_s) if whole_s else 0.0
 
     @property
     def bottleneck(self) -> Stage:
         """The stage that would have to become faster: what the others wait for."""
-        if self.write_s > self.seconds:
+        if self.write_s > self.wall_s:
             return "write"
-        if self.wait_s > 0.1 * self.seconds or not self.forward_s:
+        if self.wait_s > 0.1 * self.wall_s or not self.forward_s:
             return "decode"
         return "transfer" if self.transfer_s > self.forward_s else "forward"
 
@@ -64,22 +64,22 @@ class Stages:
 
 
 class SharedClock:
-    """Seconds in which at least one of several threads was at work, each second told once."""
+    """Seconds in which at least one of several threads was at work, each second counted once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._at_work, self._told_until_s = 0, 0.0
+        self._at_work, self._counted_until_s = 0, 0.0
 
     def begin(self) -> None:
         """A thread starts."""
         with self._lock:
             if not self._at_work:
-                self._told_until_s = time.perf_counter()
+                self._counted_until_s = time.perf_counter()
             self._at_work += 1
 
     def end(self) -> float:
-        """A thread ends; the seconds that none before it has told."""
+        """A thread ends; the seconds that no other thread has counted."""
         with self._lock:
-            before_s, self._told_until_s = self._told_until_s, time.perf_counter()
+            before_s, self._counted_until_s = self._counted_until_s, time.perf_counter()
             self._at_work -= 1
-            return self._told_until_s - before_s
+            return self._counted_until_s - before_s

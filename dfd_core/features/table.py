@@ -33,7 +33,7 @@ class FeatureTable:
 
     @property
     def sample_ids(self) -> np.ndarray:
-        """The samples in the order of `X`, (N,) text; made anew each time."""
+        """The samples in the order of `X`, (N,) text; a new array each time."""
         return as_text(self._index.ids)
 
     def rows(self, sample_ids: Sequence[str] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,10 +13,11 @@ release the lock while they work. For the rest, a process of its own is needed: 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Generic, ParamSpec, TypeVar
 
@@ -124,20 +125,20 @@ class DeadlinePool:
         """Seconds of CPU time of the threads themselves, without what libraries start beside them; only ended calls."""
         return sum(worker.cpu_s for worker in self._all())
 
-    def close(self) -> None:
-        """Drops what has not begun, waits a second for what runs, and leaves the rest to end with the process."""
+    def close(self, finish_within_s: float | None = None) -> None:
+        """Drops what has not begun, waits a second for what runs, and leaves the rest to end with the process.
+
+        Args:
+            finish_within_s: Drops nothing, and waits so long for all of it instead.
+        """
         with self._lock:
             self._closed = True
             workers = list(self._workers)
-        dropped = []
-        while not self._waiting.empty():
-            dropped.append(self._waiting.get())
-        for ticket in dropped:
-            if ticket is not None:
-                ticket.settle(None, RuntimeError("the pool was closed before this call began"))
+        if finish_within_s is None:
+            self._drop_waiting()
         for _ in workers:
             self._waiting.put(None)
-        last = time.monotonic() + _LAST_CALLS_S
+        last = time.monotonic() + (_LAST_CALLS_S if finish_within_s is None else finish_within_s)
         for worker in workers:
             worker.thread.join(max(0.0, last - time.monotonic()))
 
@@ -189,6 +190,15 @@ class DeadlinePool:
                 worker.busy_s += time.monotonic() - ticket.started_s
                 ticket.settle(value, error)
             del ticket, value, error  # else they live until the next call
+
+    def _drop_waiting(self) -> None:
+        dropped = []
+        with contextlib.suppress(Empty):  # a worker may take the last one at any moment
+            while True:
+                dropped.append(self._waiting.get_nowait())
+        for ticket in dropped:
+            if ticket is not None:
+                ticket.settle(None, RuntimeError("the pool was closed before this call began"))
 
     def _add_worker(self) -> None:
         self._n_started += 1

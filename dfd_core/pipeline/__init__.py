@@ -8,8 +8,6 @@ from dfd_core.pipeline.detectors import (
     Trained,
     plan_run_hierarchies,
     plan_training,
-    results_path,
-    tabulate,
     train,
     train_hierarchies,
 )
@@ -18,11 +16,13 @@ from dfd_core.pipeline.features import Failure, check_features, plan_features
 from dfd_core.pipeline.inputs import RunInputs, all_rows, find_inputs, samples_of, with_imports
 from dfd_core.pipeline.metadata import read_metadata
 from dfd_core.pipeline.reporting import Report, catalogue_notes, report
+from dfd_core.pipeline.results import ResultsPlan, plan_results, results_path, tabulate
 
 __all__ = [
     "Engine",
     "Failure",
     "Report",
+    "ResultsPlan",
     "RunInputs",
     "Trained",
     "all_rows",
@@ -33,6 +33,7 @@ __all__ = [
     "find_inputs",
     "hold_to",
     "plan_features",
+    "plan_results",
     "plan_run_hierarchies",
     "plan_training",
     "read_metadata",

@@ -36,12 +36,13 @@ def audit(config: RunConfig, manifests: Manifests, progress: Progress | None = N
     """Audits a run's images, unless the store has their audit already; `hold_to` says whether the run may go on.
 
     Files that an earlier audit has examined are not read again, whatever it was asked. With `extraction.retry_failed`
-    an audit that could not read files is made anew, and looks for those again.
+    an audit that could not read files is made again, and looks for those files again.
 
     Args:
         config: The run.
         manifests: Its manifests; those that came as vectors have no images.
-        progress: Told how many files were read, then how many pictures were drawn, and of how many; may raise to stop.
+        progress: Called with how many files were read, then how many images were drawn, and of how many;
+            may raise to stop.
 
     Returns:
         What was found out; `None` where the run asks for no audit.
@@ -93,7 +94,7 @@ def read_audit(store: Store, folder: str) -> Audit | None:
 
 
 def audit_facts(config: RunConfig, manifests: Manifests) -> list[str] | None:
-    """What a report's key has of the audit: its place and what it found, since an audit can be made anew there."""
+    """What a report's key has of the audit: its place and what it found, since an audit can be remade there."""
     folder = audit_folder(config, manifests)
     found = None if folder is None else read_audit(Store(config.store), folder)
     return None if folder is None else [folder, "" if found is None else content_hash(found.model_dump(mode="json"))]

@@ -1,15 +1,12 @@
-"""Detectors fitted and scored, and every number made of their scores."""
+"""Detectors and hierarchies of detectors, fitted and scored."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-import pyarrow as pa
-
-from dfd_core.config import RunConfig, dump_config
+from dfd_core.config import RunConfig
 from dfd_core.errors import EvaluationError
-from dfd_core.evaluation import METRICS, Rules, evaluate
 from dfd_core.evaluation.banks import AnyFeatureSet, VectorSet, load_bank, vector_sets
 from dfd_core.evaluation.cells import (
     Bench,
@@ -23,20 +20,15 @@ from dfd_core.evaluation.cells import (
 from dfd_core.evaluation.grid import DetectorJob, GridSpec, missing_jobs, plan_detectors
 from dfd_core.evaluation.hierarchy_jobs import (
     HierarchyJob,
-    failure_of,
     fit_hierarchy,
     keep_failure,
+    missing_hierarchies,
     plan_hierarchies,
 )
-from dfd_core.pipeline.engine import Engine
+from dfd_core.pipeline.engine import Engine, raise_first
 from dfd_core.pipeline.inputs import RunInputs, samples_of
 from dfd_core.pipeline.metadata import metadata_sets
-from dfd_core.provenance import provenance
-from dfd_core.specs import content_hash, readable_key
 from dfd_core.storage import Store
-
-RESULTS_VERSION = 2
-"""Of the code that makes results of scores; raised when the same scores give other results."""
 
 
 def trainable(config: RunConfig, inputs: RunInputs) -> list[AnyFeatureSet]:
@@ -95,7 +87,7 @@ def train(
         inputs: What it starts from.
         jobs: All of its detectors.
         engine: What carries it out.
-        on_detectors: Told how many more are finished.
+        on_detectors: Called with how many more are finished.
 
     Returns:
         What became of them. A detector that failed has scores that say why.
@@ -110,9 +102,9 @@ def train(
         bench = Bench(store, samples, load_bank(store, own), config.protocol)
         # a reducer that can't be fitted fails again in its cells, where it becomes their rows
         shared = engine.map(fit_shared_reducer, bench, sharing_a_reducer(todo), lambda *_: None)
-        _raise_first({index: error for index, error in shared.items() if not isinstance(error, EvaluationError)})
+        raise_first({index: error for index, error in shared.items() if not isinstance(error, EvaluationError)})
         errors = engine.map(fit_and_score, bench, todo, _announcing(on_detectors, todo, failed))
-        _raise_first(errors)
+        raise_first(errors)
     return Trained(len(missing) - len(failed), tuple(failed))
 
 
@@ -128,31 +120,36 @@ def plan_run_hierarchies(config: RunConfig, inputs: RunInputs) -> list[Hierarchy
 
 
 def train_hierarchies(
-    config: RunConfig, inputs: RunInputs, engine: Engine, on_hierarchies: Callable[[int], None] = lambda _: None
+    config: RunConfig,
+    inputs: RunInputs,
+    jobs: Sequence[HierarchyJob],
+    engine: Engine,
+    on_hierarchies: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Fits and measures the hierarchies that have no results yet.
+
+    Args:
+        config: The run.
+        inputs: What it starts from.
+        jobs: All of its hierarchies.
+        engine: What carries it out.
+        on_hierarchies: Called with how many more are finished, those among them that can't be fitted.
 
     Returns:
         How many there were, those among them that can't be fitted: the report says why.
     """
     store, samples = Store(config.store), samples_of(config, inputs.open(config)[0])
-    retry = config.extraction.retry_failed
-    jobs_of_run = plan_run_hierarchies(config, inputs)
-    todo = [job for job in jobs_of_run if not job.is_done(store) and (retry or failure_of(store, job) is None)]
+    missing = missing_hierarchies(store, jobs, config.extraction.retry_failed)
     for label, own in vectors_of(config, inputs).items():
-        jobs = [job for job in todo if job.backbone == label]
-        if jobs:
+        todo = [job for job in missing if job.backbone == label]
+        if todo:
             bench = Bench(store, samples, load_bank(store, own), config.protocol)
-            errors = engine.map(fit_hierarchy, bench, jobs, lambda *_: on_hierarchies(1))
-            _raise_first({index: error for index, error in errors.items() if not isinstance(error, EvaluationError)})
+            errors = engine.map(fit_hierarchy, bench, todo, lambda *_: on_hierarchies(1))
+            raise_first({index: error for index, error in errors.items() if not isinstance(error, EvaluationError)})
             for index, error in errors.items():
-                keep_failure(store, jobs[index], error)
-    return len(todo)
-
-
-def _raise_first(errors: Mapping[int, Exception]) -> None:
-    for _, error in sorted(errors.items()):
-        raise error
+                keep_failure(store, todo[index], error)
+                on_hierarchies(1)
+    return len(missing)
 
 
 def _announcing(
@@ -163,61 +160,3 @@ def _announcing(
         on_detectors(len(todo[index]))
 
     return announce
-
-
-def results_path(config: RunConfig, jobs: Sequence[DetectorJob]) -> str:
-    """Where the results of these detectors stand in the store."""
-    facts = [_results_facts(config), sorted(job.key for job in jobs)]
-    return f"results/{readable_key(config.name, content_hash(facts))}.parquet"
-
-
-def tabulate(config: RunConfig, inputs: RunInputs, engine: Engine, on_detectors: Callable[[int], None]) -> str:
-    """Computes every metric from the stored scores and writes the long table of results.
-
-    The rows of each detector are kept under a key of their own, so one more detector costs its own metrics alone.
-
-    Returns:
-        Its path in the store.
-
-    Raises:
-        EvaluationError: All detectors failed.
-    """
-    store = Store(config.store)
-    manifests, _ = inputs.open(config)
-    jobs = plan_training(config, inputs)
-    path = results_path(config, jobs)
-    if store.exists(path):
-        return path
-    tested: dict[str, set[str]] = {}
-    for one in trainable(config, inputs):
-        tested.setdefault(one.dataset, set()).add(one.augmentation_name)
-    rules = Rules(
-        samples_of(config, manifests),
-        config.protocol,
-        config.evaluation,
-        {name: sorted(names) for name, names in tested.items()},
-    )
-    suffix = content_hash(_results_facts(config))
-    paths = {job.key: f"results/detectors/{job.key}-{suffix}.parquet" for job in jobs}
-    present = set(store.names("results/detectors", ".parquet"))
-    todo = [(job.scores_path, paths[job.key]) for job in jobs if paths[job.key].rsplit("/", 1)[1] not in present]
-    _raise_first(engine.map(evaluate_stored, (store, rules), todo, lambda *_: on_detectors(1)))
-    parts = [store.read_table(paths[job.key]).replace_schema_metadata() for job in jobs]
-    results = pa.concat_tables(parts)
-    if results["value"].null_count == len(results):
-        raise EvaluationError(f"All {len(jobs)} detectors failed. First: {parts[0]['note'][0]}")
-    results = results.set_column(0, "run", pa.array([config.name] * len(results)))
-    store.write_table(path, results, provenance(config=dump_config(config), detectors=len(jobs)))
-    return path
-
-
-def evaluate_stored(shared: tuple[Store, Rules], paths: tuple[str, str]) -> str:
-    """Computes the rows of one detector's results from its scores in the store and writes them."""
-    store, rules = shared
-    store.write_table(paths[1], evaluate(store.read_table(paths[0]), rules), provenance())
-    return paths[1]
-
-
-def _results_facts(config: RunConfig) -> list[Any]:
-    protocol = config.protocol.model_dump(mode="json")
-    return [RESULTS_VERSION, list(METRICS), config.evaluation.model_dump(mode="json"), protocol]

@@ -69,7 +69,7 @@ def read_metadata(config: RunConfig, manifests: Manifests, progress: Progress | 
     Args:
         config: The run.
         manifests: The manifests of its images.
-        progress: Told how many files were read, and of how many.
+        progress: Called with how many files were read, and of how many.
 
     Returns:
         How many vectors were missing.

@@ -14,9 +14,10 @@ from dfd_core.evaluation.published import published_rows
 from dfd_core.evaluation.samples import pairing_rows
 from dfd_core.features.precision import read_precision_checks
 from dfd_core.pipeline.auditing import audit_facts, report_section
-from dfd_core.pipeline.detectors import plan_run_hierarchies, plan_training, results_path
+from dfd_core.pipeline.detectors import plan_run_hierarchies, plan_training
 from dfd_core.pipeline.features import check_features
 from dfd_core.pipeline.inputs import Manifests, RunInputs, samples_of
+from dfd_core.pipeline.results import results_path
 from dfd_core.pipeline.stored import StoredCalibrators, StoredScores
 from dfd_core.provenance import provenance
 from dfd_core.reports import ReportInput, write_report

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,24 +18,24 @@ from PIL import Image
 
 from dfd_core.audit import AuditSpec, audit_places
 from dfd_core.audit.hashing import near_sets
-from dfd_core.throughput import make_images
+from dfd_core.throughput import Measurement, make_images
 
 DISTINCT, FILES, HASHES, PART = 200, 4000, 100_000, 10_000
 RADIUS = 24
 
 
-def measure(folder: Path) -> list[dict]:
-    """A row per comparison; seconds of processor time."""
+def measure(folder: Path) -> list[Measurement]:
+    """A line for each comparison; seconds of processor time."""
     files = _files(folder / "audit")
     audit_places([str(files)], AuditSpec())  # imports and the page cache
     pillow = _cpu_s(lambda: [_pillow(path) for path in files.rglob("*.jpg")])
-    rows = []
+    lines = []
     for near, goal in ((False, 0.1), (True, None)):
         spec = AuditSpec(near_duplicates=near)
         ours = _cpu_s(lambda spec=spec: audit_places([str(files)], spec))
         name = f"audit of {FILES:,} files of 256 px {'with' if near else 'without'} near duplicates (s)"
         details = {"images_per_s_and_core": FILES / ours}
-        rows.append({"name": name, "reference": pillow, "ours": ours, "ratio": pillow / ours, "goal": goal} | details)
+        lines.append(Measurement(name, pillow, ours, pillow / ours, goal, details=details))
     hashes = _hashes(HASHES)
     started = time.perf_counter()
     ours = _cpu_s(lambda: near_sets(hashes, RADIUS))
@@ -45,12 +43,11 @@ def measure(folder: Path) -> list[dict]:
     all_pairs = _cpu_s(lambda: _brute_force(hashes[:PART])) * (HASHES / PART) ** 2
     name = f"near duplicates among {HASHES:,} hashes (s)"
     details = {"wall_s": wall_s, "goal_wall_s": 60, "reference_hashes": PART}
-    rows.append({"name": name, "reference": all_pairs, "ours": ours, "ratio": all_pairs / ours, "goal": 10} | details)
-    return [{"cosine": None, **row} for row in rows]
+    return [*lines, Measurement(name, all_pairs, ours, all_pairs / ours, goal=10, details=details)]
 
 
 def _files(folder: Path) -> Path:
-    """Few pictures, many files: each copy differs in its last byte."""
+    """Few images, many files: each copy differs in its last byte."""
     contents = [path.read_bytes() for path in make_images(folder.with_name("audit-pictures"), DISTINCT)]
     for number in range(FILES):
         path = folder / ("cam/real", "gan/fake")[number % 2] / f"{number:05}.jpg"
@@ -88,5 +85,5 @@ def _cpu_s(work: Callable[[], object]) -> float:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
-        json.dump(measure(Path(scratch)), sys.stdout, indent=2)
-    print()
+        for one in measure(Path(scratch)):
+            print(one.as_json())

@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from dfd_core.throughput import Measurement, make_images, tell
 
@@ -71,7 +70,7 @@ def readback(_: Options) -> Iterable[Measurement]:
     import readback as module
 
     with tempfile.TemporaryDirectory() as folder:
-        yield from map(_as_measurement, module.measure(Path(folder)))
+        yield from module.measure(Path(folder))
 
 
 def ledger(_: Options) -> Iterable[Measurement]:
@@ -79,14 +78,14 @@ def ledger(_: Options) -> Iterable[Measurement]:
     import ledger as module
 
     with tempfile.TemporaryDirectory() as folder:
-        yield from map(_as_measurement, module.measure(Path(folder)))
+        yield from module.measure(Path(folder))
 
 
 def dispatching(_: Options) -> Iterable[Measurement]:
     """50,000 stub shards through the dispatcher."""
     import dispatching as module
 
-    yield from map(_as_measurement, module.measure())
+    yield from module.measure()
 
 
 def intervals(_: Options) -> Iterable[Measurement]:
@@ -100,21 +99,21 @@ def neighbours(_: Options) -> Iterable[Measurement]:
     """A bank of 200,000 x 768 against FAISS and a loop."""
     import neighbours as module
 
-    yield from map(_as_measurement, module.measure())
+    yield from module.measure()
 
 
 def fitting(_: Options) -> Iterable[Measurement]:
     """Whole grids of classifiers against each cell by itself."""
     import fitting as module
 
-    yield from map(_as_measurement, module.measure())
+    yield from module.measure()
 
 
 def auditing(options: Options) -> Iterable[Measurement]:
     """The audit of 256-px files, and near duplicates among 100,000 hashes."""
     import auditing as module
 
-    yield from map(_as_measurement, module.measure(options.folder))
+    yield from module.measure(options.folder)
 
 
 PARTS: Mapping[str, Callable[[Options], Iterable[Measurement]]] = {
@@ -170,11 +169,6 @@ def _against(options: Options, names: tuple[str, ...], counts: tuple[int, int], 
                         "ours_peak_rss_bytes": ours.speed.peak_rss_bytes,
                     },
                 )
-
-
-def _as_measurement(row: Mapping[str, Any]) -> Measurement:
-    known = {name: row[name] for name in ("name", "reference", "ours", "ratio", "goal", "cosine")}
-    return Measurement(**known, details={name: value for name, value in row.items() if name not in known})
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ from dfd_core.features.planning import ExtractionPlan, Shard  # noqa: E402
 from dfd_core.features.sets import FeatureSet  # noqa: E402
 from dfd_core.features.spec import ExtractionSpec  # noqa: E402
 from dfd_core.storage import Store  # noqa: E402
+from dfd_core.throughput import Measurement  # noqa: E402
 from tasks.actors import ExtractionActor  # noqa: E402
 from tasks.cluster import ray_session  # noqa: E402
 from tasks.dispatcher import IN_FLIGHT, ShardDispatcher  # noqa: E402
@@ -119,8 +120,8 @@ def _session() -> Iterator[Store]:
         yield Store(folder)
 
 
-def measure(shards: int = 50_000) -> list[dict[str, Any]]:
-    """Two rows: a shard against a plain loop, and a shard of many against a shard of a tenth as many.
+def measure(shards: int = 50_000) -> list[Measurement]:
+    """Two lines: a shard against a plain loop, and a shard of many against a shard of a tenth as many.
 
     `reference` and `ours` are CPU-milliseconds of the driver a shard, `ratio` is reference / ours.
     """
@@ -131,30 +132,23 @@ def measure(shards: int = 50_000) -> list[dict[str, Any]]:
 
     plain, many, few = both(plain_loop, shards // 10), both(dispatch, shards), both(dispatch, shards // 10)
     return [
-        _row("driver CPU-ms a shard: dispatcher / plain Ray loop", plain, few, 0.67),
-        _row(f"driver CPU-ms a shard: {shards:,} / {shards // 10:,} shards", few, many, 0.83),
+        _line("driver CPU-ms a shard: dispatcher / plain Ray loop", plain, few, 0.67),
+        _line(f"driver CPU-ms a shard: {shards:,} / {shards // 10:,} shards", few, many, 0.83),
     ]
 
 
-def _row(name: str, reference: Cost, ours: Cost, goal: float) -> dict[str, Any]:
-    return {
-        "name": name,
-        "reference": round(reference.cpu_ms, 3),
-        "ours": round(ours.cpu_ms, 3),
-        "ratio": round(reference.cpu_ms / ours.cpu_ms, 2),
-        "goal": goal,
-        "cosine": None,
-        "reference_wall_ms": round(reference.wall_ms, 3),
-        "ours_wall_ms": round(ours.wall_ms, 3),
-    }
+def _line(name: str, reference: Cost, ours: Cost, goal: float) -> Measurement:
+    details = {"reference_wall_ms": reference.wall_ms, "ours_wall_ms": ours.wall_ms}
+    ratio = reference.cpu_ms / ours.cpu_ms
+    return Measurement(name, reference.cpu_ms, ours.cpu_ms, ratio, goal, details=details)
 
 
 def main() -> None:
-    """Prints the rows."""
+    """Prints the lines."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shards", type=int, default=50_000)
-    for row in measure(parser.parse_args().shards):
-        print(", ".join(f"{key} {value}" for key, value in row.items()))
+    for one in measure(parser.parse_args().shards):
+        print(one.as_json())
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ is fitted anew in each cell.
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -30,6 +28,7 @@ from dfd_core.classifiers import CLASSIFIERS, ClassifierSpec
 from dfd_core.classifiers.sharing import fit_group, score_group, sharing_groups
 from dfd_core.classifiers.threads import threads_for
 from dfd_core.reducers import REDUCERS, ReducerSpec
+from dfd_core.throughput import Measurement
 
 FEATURES = Path(__file__).resolve().parents[3] / "shared" / "data" / "reference_features"
 AUGMENTATIONS = ("none", "blur", "jitter", "blur+jitter")
@@ -133,7 +132,7 @@ def our_cells(name: str, split: Split, reducers: tuple[str, ...]) -> Grid:
     return Grid(seconds, accuracy)
 
 
-def measure() -> Iterator[dict[str, Any]]:
+def measure() -> Iterator[Measurement]:
     """The grid on the reference features, where they are present, and one on 20,000 x 768."""
     _warm_up()
     if FEATURES.is_dir():
@@ -141,7 +140,7 @@ def measure() -> Iterator[dict[str, Any]]:
     yield _compared("12 classifiers, 20,000 x 768", {"large": large_split()}, ("none",), goal=4.0)
 
 
-def _compared(name: str, splits: Mapping[str, Split], reducers: tuple[str, ...], goal: float) -> dict[str, Any]:
+def _compared(name: str, splits: Mapping[str, Split], reducers: tuple[str, ...], goal: float) -> Measurement:
     reference, ours = Grid({}, {}), Grid({}, {})
     for augmentation, split in splits.items():
         for whole, cells in ((reference, plain_cells), (ours, our_cells)):
@@ -154,18 +153,13 @@ def _compared(name: str, splits: Mapping[str, Split], reducers: tuple[str, ...],
         for cell, value in reference.accuracy.items()
         if value != ours.accuracy[cell]
     }
-    return {
-        "name": f"fitting {name} (CPU s)",
-        "reference": total,
-        "ours": mine,
-        "ratio": total / mine,
-        "goal": goal,
-        "cosine": None,
+    details = {
         "cells": len(reference.accuracy),
         "accuracies_that_differ": differing,
         "reference_by_classifier": _by_classifier(reference),
         "ours_by_classifier": _by_classifier(ours),
     }
+    return Measurement(f"fitting {name} (CPU s)", total, mine, total / mine, goal, details=details)
 
 
 def _by_classifier(grid: Grid) -> dict[str, float]:
@@ -188,6 +182,5 @@ def _warm_up() -> None:
 
 
 if __name__ == "__main__":
-    for row in measure():
-        json.dump(row, sys.stdout, indent=2)
-        print(flush=True)
+    for one in measure():
+        print(one.as_json(), flush=True)

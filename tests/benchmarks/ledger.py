@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 import tracemalloc
@@ -28,6 +26,7 @@ from dfd_core.features.ledger import SCHEMA, Ledger, ledger_path, load_ledger, w
 from dfd_core.features.planning import plan_extraction
 from dfd_core.features.sets import FeatureSet
 from dfd_core.storage import Store
+from dfd_core.throughput import Measurement
 
 FILES, ROWS, RUNS = (1_000, 10_000, 50_000), 20, 3
 GROWTH = (10_000, 50_000, 200_000)
@@ -35,7 +34,7 @@ MILLION = 1_000_000
 DATASET = "benchmark"
 
 
-def measure(folder: Path) -> list[dict]:
+def measure(folder: Path) -> list[Measurement]:
     """Seconds to plan; `reference` reads every file, `ours` the ledger, and both find that nothing is missing."""
     backbone = resolve(BackboneSpec(name="spectrum"))
     feature_set = FeatureSet(dataset=DATASET, augmentation=AUGMENTATIONS["none"], backbone=backbone)
@@ -50,40 +49,40 @@ def measure(folder: Path) -> list[dict]:
         planning = _seconds(lambda manifest=manifest: _plan(store, manifest, feature_set))
         cpu = _seconds(lambda manifest=manifest: _plan(store, manifest, feature_set), time.process_time)
         found.append(
-            {
-                "name": f"plan {n:,} files of {ROWS} rows with their ledger, reference without it",
-                "reference": without,
-                "ours": planning,
-                "ratio": without / planning,
-                "goal": None,
-                "cosine": 1.0,
-                "listing": listing,
-                "reference_ms_per_file": 1e3 * without / n,
-                "ours_ms_per_file": 1e3 * planning / n,
-                "ours_cpu_ms_per_file": 1e3 * cpu / n,
-            }
+            Measurement(
+                f"plan {n:,} files of {ROWS} rows with their ledger, reference without it",
+                without,
+                planning,
+                without / planning,
+                cosine=1.0,
+                details={
+                    "listing_s": listing,
+                    "reference_ms_per_file": 1e3 * without / n,
+                    "ours_ms_per_file": 1e3 * planning / n,
+                    "ours_cpu_ms_per_file": 1e3 * cpu / n,
+                },
+            )
         )
         Path(store.url(ledger_path(feature_set.folder))).unlink()
     shutil.rmtree(folder / "store")
     return [*found, *_growth(found), *_with_a_ledger(store, feature_set), _a_million_rows(store, feature_set)]
 
 
-def _growth(found: list[dict]) -> list[dict]:
+def _growth(found: list[Measurement]) -> list[Measurement]:
     """What one file costs among the fewest and among the most; at least 1 is not worse than linear."""
     few, many = found[0], found[-1]
     lines = []
-    for what, seconds in (
-        ("listing", "listing"),
-        ("planning with the ledger", "ours"),
-        ("planning without", "reference"),
+    for what, few_s, many_s in (
+        ("listing", few.details["listing_s"], many.details["listing_s"]),
+        ("planning with the ledger", few.ours, many.ours),
+        ("planning without", few.reference, many.reference),
     ):
-        a, b = (1e3 * one[seconds] / n for one, n in ((few, FILES[0]), (many, FILES[-1])))
-        name = f"{what}, ms a file: {FILES[-1]:,} files / {FILES[0]:,} files"
-        lines.append({"name": name, "reference": a, "ours": b, "ratio": a / b, "goal": 1.0, "cosine": None})
+        a, b = 1e3 * few_s / FILES[0], 1e3 * many_s / FILES[-1]
+        lines.append(Measurement(f"{what}, ms a file: {FILES[-1]:,} files / {FILES[0]:,} files", a, b, a / b, goal=1.0))
     return lines
 
 
-def _with_a_ledger(store: Store, feature_set: FeatureSet) -> list[dict]:
+def _with_a_ledger(store: Store, feature_set: FeatureSet) -> list[Measurement]:
     """Microseconds and bytes of memory that a file costs in planning, among few and among many.
 
     Files come in the order of their names, which are digests, so each has its rows elsewhere in the manifest.
@@ -110,33 +109,18 @@ def _with_a_ledger(store: Store, feature_set: FeatureSet) -> list[dict]:
         )
     shutil.rmtree(store.root)
     first = lines[0]
-    return (
-        [
-            {
-                "name": f"planning with the ledger, CPU-us a file: {n:,} files / {GROWTH[0]:,} files",
-                "reference": first["cpu_us_per_file"],
-                "ours": line["cpu_us_per_file"],
-                "ratio": first["cpu_us_per_file"] / line["cpu_us_per_file"],
-                "goal": 0.65,  # 1 is linear; fresh memory and the processor's caches cost the rest
-                "cosine": None,
-                **line,
-            }
-            for n, line in zip(GROWTH[1:], lines[1:], strict=True)
-        ]
-        + [
-            {
-                "name": f"memory of planning, bytes a file: {GROWTH[-1]:,} files / {GROWTH[0]:,} files",
-                "reference": first["memory_bytes_per_file"],
-                "ours": lines[-1]["memory_bytes_per_file"],
-                "ratio": first["memory_bytes_per_file"] / lines[-1]["memory_bytes_per_file"],
-                "goal": 1.0,
-                "cosine": None,
-            }
-        ]
-    )
+    found = []
+    for n, line in zip(GROWTH[1:], lines[1:], strict=True):
+        a, b = first["cpu_us_per_file"], line["cpu_us_per_file"]
+        name = f"planning with the ledger, CPU-us a file: {n:,} files / {GROWTH[0]:,} files"
+        # 1 is linear; fresh memory and the processor's caches cost the rest
+        found.append(Measurement(name, a, b, a / b, goal=0.65, details=line))
+    a, b = first["memory_bytes_per_file"], lines[-1]["memory_bytes_per_file"]
+    name = f"memory of planning, bytes a file: {GROWTH[-1]:,} files / {GROWTH[0]:,} files"
+    return [*found, Measurement(name, a, b, a / b, goal=1.0)]
 
 
-def _a_million_rows(store: Store, feature_set: FeatureSet) -> dict:
+def _a_million_rows(store: Store, feature_set: FeatureSet) -> Measurement:
     """Bytes and seconds of a ledger of a million rows, one in a hundred of them failed, and of planning with it."""
     manifest, folder = _manifest(MILLION), feature_set.folder
     status = ["ok" if i % 100 else "missing" for i in range(MILLION)]
@@ -151,19 +135,15 @@ def _a_million_rows(store: Store, feature_set: FeatureSet) -> dict:
     writing = _seconds(lambda: write_ledger(store, folder, Ledger(tuple(names), counts, rows)))
     reading = _seconds(lambda: load_ledger(store, folder))
     planning = _seconds(lambda: _plan(store, manifest, feature_set))
-    return {
-        "name": "a ledger of 1,000,000 rows in 489 files, 1 % failed: planning, reference reading it",
-        "reference": reading,
-        "ours": planning,
-        "ratio": reading / planning,
-        "goal": None,
-        "cosine": 1.0,
-        "writing": writing,
-        "retry": _seconds(lambda: plan_extraction(store, {DATASET: manifest}, [feature_set], retry_failed=True)),
+    details = {
+        "writing_s": writing,
+        "retry_s": _seconds(lambda: plan_extraction(store, {DATASET: manifest}, [feature_set], retry_failed=True)),
         "size_bytes": Path(store.url(ledger_path(folder))).stat().st_size,
         "memory_bytes": load_ledger(store, folder).rows.nbytes,
         "memory_of_planning_bytes": _peak_bytes(lambda: _plan(store, manifest, feature_set)),
     }
+    name = "a ledger of 1,000,000 rows in 489 files, 1 % failed: planning, reference reading it"
+    return Measurement(name, reading, planning, reading / planning, cosine=1.0, details=details)
 
 
 def _plan(store: Store, manifest: pa.Table, feature_set: FeatureSet) -> None:
@@ -212,5 +192,5 @@ def _peak_bytes(call: Callable[[], object]) -> int:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
-        json.dump(measure(Path(scratch)), sys.stdout, indent=2)
-    print()
+        for one in measure(Path(scratch)):
+            print(one.as_json())

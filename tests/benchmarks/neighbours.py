@@ -6,10 +6,8 @@ it. FAISS ranks by float32 products, so a few near-ties come in another order; w
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,11 +17,12 @@ from sklearn.metrics.pairwise import cosine_similarity
 from threadpoolctl import threadpool_limits
 
 from dfd_core.classifiers.search import nearest, unit_rows
+from dfd_core.throughput import Measurement
 
 N, D, QUERIES, LOOPED, RUNS = 200_000, 768, 2000, 5, 5
 
 
-def measure() -> Iterator[dict[str, Any]]:
+def measure() -> Iterator[Measurement]:
     """Queries a second, by wall clock, medians; for one neighbour and for nine."""
     import faiss
     import torch
@@ -51,16 +50,14 @@ def measure() -> Iterator[dict[str, Any]]:
                 ("FAISS IndexFlatIP", flat, QUERIES, 1.0),
                 ("a loop of cosine_similarity", looped, LOOPED, 100.0),
             ):
-                yield {
-                    "name": f"{k} nearest of {N:,} x {D}, reference {name} (queries/s)",
-                    "reference": count / seconds,
-                    "ours": QUERIES / ours,
-                    "ratio": QUERIES / ours * seconds / count,
-                    "goal": goal,
-                    "cosine": None,
-                    "largest_difference_of_cosines": float(agreement),
-                    "threads": threads,
-                }
+                yield Measurement(
+                    f"{k} nearest of {N:,} x {D}, reference {name} (queries/s)",
+                    count / seconds,
+                    QUERIES / ours,
+                    QUERIES / ours * seconds / count,
+                    goal,
+                    details={"largest_difference_of_cosines": float(agreement), "threads": threads},
+                )
 
 
 def _in_turns(*searches: Callable[[], Any]) -> list[float]:
@@ -75,6 +72,5 @@ def _in_turns(*searches: Callable[[], Any]) -> list[float]:
 
 
 if __name__ == "__main__":
-    for row in measure():
-        json.dump(row, sys.stdout, indent=2)
-        print(flush=True)
+    for one in measure():
+        print(one.as_json(), flush=True)

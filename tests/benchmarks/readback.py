@@ -7,9 +7,7 @@ their names, into an array that is sorted by sample id, with the ledger that an 
 from __future__ import annotations
 
 import hashlib
-import json
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,12 +17,13 @@ import numpy as np
 from dfd_core.features.files import read_features, write_feature_file
 from dfd_core.features.ledger import ledger_path, load_ledger
 from dfd_core.storage import Store
+from dfd_core.throughput import Measurement
 
 N, D, SHARD, RUNS = 100_000, 768, 2048, 5
 FOLDER = "features/benchmark/none/vectors"
 
 
-def measure(folder: Path) -> list[dict]:
+def measure(folder: Path) -> list[Measurement]:
     """Seconds to read 100,000 x 768 float32, medians of runs in turn; `cosine` is 1.0 where the arrays are equal."""
     store = Store(folder / "store")
     X = np.random.default_rng(0).normal(size=(N, D)).astype(np.float32)
@@ -59,21 +58,20 @@ def measure(folder: Path) -> list[dict]:
     medians = {name: statistics.median(times[1:]) for name, times in seconds.items()}
     cpu = {name: statistics.median(times[1:]) for name, times in cpu_seconds.items()}
     return [
-        {
-            "name": f"read back {N:,} x {D} from {-(-N // SHARD)} feature files {name}, reference np.load",
-            "reference": medians["npy"],
-            "ours": medians[name],
-            "ratio": medians["npy"] / medians[name],
-            "goal": 0.7 if name == "with its ledger" else None,
-            "cosine": 1.0,
-            "reference_cpu": cpu["npy"],
-            "ours_cpu": cpu[name],
-        }
+        Measurement(
+            f"read back {N:,} x {D} from {-(-N // SHARD)} feature files {name}, reference np.load",
+            medians["npy"],
+            medians[name],
+            medians["npy"] / medians[name],
+            goal=0.7 if name == "with its ledger" else None,
+            cosine=1.0,
+            details={"reference_cpu_s": cpu["npy"], "ours_cpu_s": cpu[name]},
+        )
         for name in ("with its ledger", "without a ledger")
     ]
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
-        json.dump(measure(Path(scratch)), sys.stdout, indent=2)
-    print()
+        for one in measure(Path(scratch)):
+            print(one.as_json())

@@ -51,11 +51,6 @@ class Speed:
         start_s = getattr(self, f"start_{unit.lower()}_s")
         return float(getattr(self, f"{unit.lower()}_ms") + 1000 * start_s / images)
 
-    @property
-    def images_per_cpu_s(self) -> float:
-        """How many images a CPU second is enough for."""
-        return 1000 / self.cpu_ms
-
 
 @dataclass(frozen=True)
 class Measured:
@@ -160,13 +155,6 @@ def speed(pairs: Sequence[tuple[Usage, Usage]], counts: tuple[int, int]) -> Spee
     )
 
 
-def reference_usage(
-    name: str, folder: Path, checkpoint: Path, counts: tuple[int, int] = (256, 768), repeats: int = 3
-) -> Measured:
-    """Measures one rival alone; see `measure`, which does several by turns."""
-    return measure({name: RIVALS[name]}, folder, checkpoint, counts, repeats)[name]
-
-
 def plain_features(images: Path, checkpoint: Path) -> np.ndarray:
     """What open_clip itself gives, image by image in the order of the names: (N, D) float32."""
     import open_clip
@@ -183,7 +171,7 @@ def plain_features(images: Path, checkpoint: Path) -> np.ndarray:
 
 
 def agreement(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:
-    """The smallest cosine between two sets of features of the same images, as they are and about their mean.
+    """The lowest cosine between two sets of features of the same images, as they are and about their mean.
 
     Features of untrained weights all point nearly the same way; without their mean, a wrong order shows.
 
@@ -191,12 +179,12 @@ def agreement(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:
         ours: (N, D).
         theirs: (N, D), of any length.
     """
-    a, b = (x.astype(np.float64) / np.linalg.norm(x.astype(np.float64), axis=1, keepdims=True) for x in (ours, theirs))
-    return _smallest_cosine(a, b), _smallest_cosine(a - a.mean(axis=0), b - b.mean(axis=0))
+    import torch
 
+    from dfd_core.backbones.runtimes.cosines import cosines
 
-def _smallest_cosine(a: np.ndarray, b: np.ndarray) -> float:
-    return float(((a * b).sum(axis=1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))).min())
+    X, Y = (torch.nn.functional.normalize(torch.from_numpy(x).double()) for x in (ours, theirs))
+    return cosines(X, Y)
 
 
 def main() -> None:

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -56,6 +57,24 @@ def test_the_same_again_does_nothing(finished, monkeypatch):
     assert in_process.run(config) == folder
     after = {name: (p.stat().st_mtime_ns, p.stat().st_ino) for name, p in files(config).items()}
     assert after == before
+
+
+def test_metrics_of_detectors_that_have_them_are_not_counted_as_work(small_run, caplog, tmp_path):
+    in_process.run(small_run)
+    shutil.copytree(small_run.store, tmp_path / "store")
+    again = small_run.model_copy(update={"store": str(tmp_path / "store")})
+    inputs = pipeline.find_inputs(again)
+    plan = pipeline.plan_results(again, inputs)
+    assert not plan.missing
+    for path in [plan.path, *(rows for _, rows in plan.parts[:3])]:
+        Store(again.store).remove(path)
+    caplog.set_level("INFO", "dfd_core")
+    plan = pipeline.plan_results(again, inputs)
+    assert plan.missing == plan.parts[:3]
+    assert in_process.train_and_evaluate(again, inputs) == plan.path
+    assert any(message.startswith("Evaluated 3 of 3 detectors (") for message in caplog.messages)
+    in_process.train_and_evaluate(again, inputs)
+    assert caplog.messages[-1] == "Evaluated 0 of 0 detectors: nothing to do"
 
 
 def files(config):

@@ -19,7 +19,7 @@ from PIL import Image
 from dfd_core.storage import Store
 
 DFD = [sys.executable, "-c", "from flows.cli import main; main()"]
-MESSAGE = "dfd: The run was cancelled. What is finished is kept; the same command goes on from there."
+MESSAGE = "dfd: The run was cancelled. What is finished is kept; run the same command again to continue."
 DEPLOYMENTS = Path(__file__).resolve().parent.parent.parent / "deployments"
 WITHIN_S = 60
 SLOWLY = ("none", "blur_sigma_1", "blur_sigma_2", "blur_sigma_3", "jpeg_q75")

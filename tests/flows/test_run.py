@@ -93,12 +93,21 @@ def test_tables_and_pictures_stand_in_the_dashboard(engine, first):
 
 
 def test_the_same_again_does_nothing_anew_and_says_so(engine, first):
+    def bars():
+        found = engine.post("artifacts/filter", artifacts={"key": {"any_": ["detectors", "results"]}})
+        return sorted((bar["id"], bar["data"]) for bar in found)
+
     path, done = first
-    again = engine.dfd("run", path)
+    before = bars()
+    again = engine.dfd("run", path, RAY_ADDRESS="127.0.0.1:1")  # where no Ray is, so starting it would be an error
+    assert again.returncode == 0, again.stderr
     assert again.stdout.splitlines()[-1] == done.stdout.splitlines()[-1]
     assert "Every vector of the 6 feature sets is in the store already" in again.stderr
     assert re.search(r"All \d+ detectors have scores in the store already", again.stderr)
+    assert re.search(r"The metrics of all \d+ detectors are in the store already", again.stderr)
     assert "The report is in the store already" in again.stderr
+    assert bars() == before  # where nothing is to be done there is no bar
+    assert {percent for _, percent in before} == {100.0}
 
 
 def test_prefect_and_ray_give_the_numbers_of_one_process(engine, first, tmp_path):

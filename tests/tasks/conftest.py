@@ -313,13 +313,6 @@ def _no_actor_is_left():
     return True
 
 
-def _title(process):
-    try:
-        return " ".join(process.cmdline())
-    except (psutil.NoSuchProcess, psutil.ZombieProcess):
-        return ""
-
-
 def _extract(run, settings=None, extractor=None, monkeypatch=None):
     from dfd_core.storage import Store
     from tasks.dispatcher import ShardDispatcher

@@ -76,7 +76,7 @@ def test_work_in_a_thread_of_a_pool_is_interrupted_too(monkeypatch):
 ENDING = """
 import re, signal, sys, threading, time
 from tasks import cancelling
-cancelling.END_AFTER_S = 1.0
+cancelling.END_AFTER_S = float(sys.argv[1])
 with cancelling.guarded(lambda: print("told"), (signal.SIGINT,)):
     signal.pthread_sigmask(signal.SIG_BLOCK, {cancelling.INTERRUPT_SIGNAL})  # as deaf as work in a library can be
     print("ready", flush=True)
@@ -87,15 +87,22 @@ with cancelling.guarded(lambda: print("told"), (signal.SIGINT,)):
 
 @pytest.mark.parametrize("twice", [True, False])
 def test_a_second_signal_or_deaf_work_ends_the_process(twice):
-    with subprocess.Popen(
-        [sys.executable, "-c", ENDING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    command = [
+        sys.executable,
+        "-c",
+        ENDING,
+        "600" if twice else "1",
+    ]  # after 600 s only a second signal can have ended it
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
         if twice:
             time.sleep(0.3)
             process.send_signal(signal.SIGINT)
-        told, said = process.communicate(timeout=60)
+        try:
+            told, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 1
     assert told == "told\n"
     assert said.splitlines()[-1] == f"dfd: {cancelling.MESSAGE}"

@@ -48,12 +48,15 @@ def node(cpus, gpus=0, alive=True):
         ([node(2, 4)], 1, 0.5),
         ([node(16, 1), node(4, 2)], 2, 4),  # an actor of two GPUs fits on one of the nodes only
         ([node(16)], 1, 1),
+        ([node(0, 1), node(16, 2)], 1, 8),  # a node without CPUs holds no actor
+        ([node(0, 4), node(8)], 1, 1),
     ],
 )
 def test_an_actor_gets_its_share_of_the_cpus_beside_a_gpu(monkeypatch, nodes, gpus, expected):
     monkeypatch.setattr(cluster.ray, "nodes", lambda: nodes)
     assert cluster._cpus_beside(gpus) == expected
-    assert cluster.room_for({"num_cpus": expected, "num_gpus": gpus}) >= any(n["Resources"].get("GPU") for n in nodes)
+    usable = any(n["Resources"].get("GPU") and n["Resources"]["CPU"] for n in nodes)
+    assert cluster.room_for({"num_cpus": expected, "num_gpus": gpus}) >= usable
 
 
 def test_actors_of_a_gpu_node_fill_it(monkeypatch):

@@ -62,7 +62,7 @@ def test_counted_work_stops_when_it_is_asked_to():
 def test_bytes_are_told_with_their_rate_and_what_is_left():
     progress = CountProgress("archive x", "files", logger)
     progress.update(Bytes(10**9), Bytes(5 * 10**9))
-    began, there = progress.began
+    began, there = progress.began_s, progress.there
     assert there == 10**9
     progress.update(Bytes(2 * 10**9), Bytes(5 * 10**9))
     assert progress._line(began + 10) == "archive x: 2 GB of 5 GB, 100 MB/s, about 30 s left"

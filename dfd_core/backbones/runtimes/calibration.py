@@ -15,6 +15,7 @@ import torch
 from filelock import FileLock
 
 from dfd_core.backbones.caching import whole_or_absent, why_unusable
+from dfd_core.backbones.runtimes.cosines import lowest_cosine
 from dfd_core.backbones.runtimes.protocol import Forward, Runtime
 from dfd_core.backbones.runtimes.registry import RUNTIMES
 from dfd_core.backbones.runtimes.workload import (
@@ -88,11 +89,11 @@ def calibrated(work: Workload, wanted: str, batch_size: int | None, folder: Path
             try:
                 return _prepared(RUNTIMES[known.runtime], work, folder), known
             except (RuntimeError, KeyError) as error:
-                logger.warning("%s can't be prepared as it was before and is measured anew: %s", known.runtime, error)
+                logger.warning("%s can't be prepared as it was before and is measured again: %s", known.runtime, error)
         forward, found, may_pass = _measure(work, wanted, batch_size, folder)
         if may_pass:
             logger.warning(
-                "Batches of more than %d images do not fit into what is free of the memory of %s now; the next process "
+                "Batches of more than %d images do not fit into the free memory of %s now; the next process "
                 "looks again.",
                 found.batch_size,
                 work.device,
@@ -172,11 +173,6 @@ def _candidates(work: Workload, wanted: str) -> Iterator[Runtime]:
             yield runtime
 
 
-def lowest_cosine(X: torch.Tensor, Y: torch.Tensor) -> float:
-    """The lowest cosine between rows of two (N, D) arrays, computed in float64."""
-    return float(torch.nn.functional.cosine_similarity(X.double(), Y.double()).min())
-
-
 def _prepared(runtime: Runtime, work: Workload, folder: Path | None) -> Forward:
     if folder is not None:
         try:
@@ -197,7 +193,7 @@ def _keep(found: Calibration, path: Path) -> None:
 
 def _say_what_is_lost(reason: str) -> None:
     logger.warning(
-        "%s, so each process measures and compiles this network anew. Set XDG_CACHE_HOME to a folder that can be "
+        "%s, so each process measures and compiles this network again. Set XDG_CACHE_HOME to a folder that can be "
         "written.",
         reason,
     )
@@ -223,11 +219,11 @@ def _cpu_name() -> str:
 
 
 def _read(path: Path) -> Calibration | None:
-    """An earlier finding; one that can't be read is measured anew."""
+    """An earlier finding; one that can't be read is measured again."""
     try:
         return Calibration(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError) as error:
-        logger.warning("%s can't be read and is made anew: %s", path, error)
+        logger.warning("%s can't be read and is measured again: %s", path, error)
         return None

@@ -75,10 +75,10 @@ def test_half_precision_weights_run_in_float32(model, images, tmp_path):
 
 def test_only_the_image_tower_stays_in_memory(model, tmp_path):
     backbone = tiny(save(model.state_dict(), tmp_path / "whole.pt"))
-    kept = sum(parameter.numel() for parameter in backbone._module.parameters())
+    kept = sum(parameter.numel() for parameter in backbone.work.module.parameters())
     assert kept == sum(parameter.numel() for parameter in model.visual.parameters())
-    assert not any(parameter.requires_grad for parameter in backbone._module.parameters())
-    assert not any(module.training for module in backbone._module.modules())
+    assert not any(parameter.requires_grad for parameter in backbone.work.module.parameters())
+    assert not any(module.training for module in backbone.work.module.modules())
 
 
 def test_a_file_of_another_architecture_is_refused_by_names_and_shapes(model, tmp_path):

@@ -229,9 +229,9 @@ def test_what_is_not_read_has_its_status(data, status):
 
 
 def test_a_message_shows_how_the_file_starts():
-    with pytest.raises(ImageError, match=r"<!DOCTYPE html>.*read are JPEG, PNG"):
+    with pytest.raises(ImageError, match=r"<!DOCTYPE html>.*formats that are read: JPEG, PNG"):
         decode(b"<!DOCTYPE html><html></html>")
-    with pytest.raises(ImageError, match="the file is HEIC; read are JPEG, PNG"):
+    with pytest.raises(ImageError, match="the file is HEIC; formats that are read: JPEG, PNG"):
         decode(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
 
 

@@ -154,6 +154,6 @@ def test_what_is_said_twice_or_makes_no_sense_is_refused(store, table, tmp_path)
     (tmp_path / "x.csv").write_text("a\n1\n")
     (tmp_path / "x.parquet").write_text("no parquet")
     (tmp_path / "x.npy").write_text("no array")
-    for name, message in (("x.csv", "none of .parquet"), ("x.parquet", "can't be read"), ("x.npy", "is no array")):
+    for name, message in (("x.csv", "none of .parquet"), ("x.parquet", "can't be read"), ("x.npy", "is not an array")):
         with pytest.raises(DatasetError, match=message):
             import_table(store, [ImportSource(file=str(tmp_path / name))])

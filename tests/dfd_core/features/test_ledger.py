@@ -201,11 +201,11 @@ def test_a_damaged_ledger_is_reported_and_built_anew(tmp_path, caplog, how):
     expected = load_ledger(store, FOLDER, keep=True)
     damage(store, how)
     assert set(in_pieces(store)) == set(rows_of(expected))
-    assert "can't be used and is built anew" in caplog.text
+    assert "can't be used and is rebuilt" in caplog.text
     caplog.clear()
     with caplog.at_level(logging.WARNING):
         found = load_ledger(store, FOLDER, keep=True)
-    assert "can't be used and is built anew" in caplog.text
+    assert "can't be used and is rebuilt" in caplog.text
     assert found.rows.equals(expected.rows)
     caplog.clear()
     assert load_ledger(store, FOLDER).rows.equals(expected.rows)

@@ -98,7 +98,7 @@ def server():
 
 @pytest.mark.parametrize("status", [500, 503, 429])
 def test_neither_is_a_server_that_answers_with_an_error(server, status):
-    with pytest.raises(StoreError, match=rf"Could not read http.*{status}.* See whether its place can be reached"):
+    with pytest.raises(StoreError, match=rf"Could not read http.*{status}.* Check that its place can be reached"):
         read_original(f"{server}/{status}.jpg", SAMPLE_ID)
 
 

@@ -5,10 +5,12 @@ import sys
 import threading
 import time
 import weakref
+from queue import SimpleQueue
 
 import pytest
 
 from dfd_core.errors import ImageError
+from dfd_core.features import threads
 from dfd_core.features.threads import DeadlinePool
 
 # The real thing: a JPEG file of 2 MB over which libjpeg goes 200,000 times, which takes it a minute or more.
@@ -135,6 +137,20 @@ def test_closing_drops_what_waits_and_leaves_what_hangs(blocked):
         hanging.result()
     with pytest.raises(RuntimeError, match="closed"):
         pool.submit(abs, 1)
+
+
+def test_closing_does_not_wait_for_a_call_that_a_thread_took_first(monkeypatch):
+    class Overtaken(SimpleQueue):
+        def empty(self):
+            return False  # true when it was asked, and no longer when the answer is used
+
+    monkeypatch.setattr(threads, "SimpleQueue", Overtaken)
+    pool = DeadlinePool(1, 60)
+    closing = threading.Thread(target=pool.close, daemon=True)
+    closing.start()
+    closing.join(20)
+    assert not closing.is_alive()
+    assert pool.stuck == 0
 
 
 def test_closing_ends_the_threads():

@@ -80,7 +80,7 @@ def test_a_passing_shortage_of_memory_is_not_remembered(vit, tmp_path, monkeypat
         assert again == 4
     else:
         assert again >= 16
-        assert "more than 4 images do not fit into what is free of the memory of cpu now" in caplog.text
+        assert "more than 4 images do not fit into the free memory of cpu now" in caplog.text
 
 
 def test_a_network_that_does_not_fit_with_one_image_is_an_error_that_says_so(vit, tmp_path, monkeypatch):

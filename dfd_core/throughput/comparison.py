@@ -1,23 +1,12 @@
-"""How fast extraction is on this machine with a backbone of one's own, against the bare network.
-
-The reference is a plain loop of eager torch in float32 over tensors that are ready in memory, with the same threads of
-torch: no reading, no decoding, no resize, no writing. Ours goes from files to Parquet. Both are run by turns over the
-same number of images, and the median of the repeats counts. Needs neither Prefect nor Ray, so a GPU machine without
-them can run it::
-
-    python -m dfd_core.throughput clip_vit_b16 --device cuda --images 20000
-"""
+"""Extraction against the bare network: both run by turns over the same images, and their vectors are compared."""
 
 from __future__ import annotations
 
-import argparse
 import functools
 import hashlib
-import json
 import logging
 import resource
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -25,60 +14,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from dfd_core.augmentations import AUGMENTATIONS
 from dfd_core.backbones import BackboneSpec, resolve
-from dfd_core.bare_network import BareNetwork, cosines
-from dfd_core.errors import DfdError, UsageError
+from dfd_core.errors import UsageError
 from dfd_core.features.extraction import Extractor, ShardReport
 from dfd_core.features.files import read_failures, read_features
 from dfd_core.features.planning import plan_extraction
 from dfd_core.features.sets import FeatureSet
 from dfd_core.features.spec import ExtractionSpec
 from dfd_core.features.stages import Stages
-from dfd_core.manifests.listing import IMAGE_SUFFIXES
 from dfd_core.manifests.schema import some
 from dfd_core.storage import Store
+from dfd_core.throughput.bare_network import BareNetwork
+from dfd_core.throughput.measurement import Measurement
 
 logger = logging.getLogger(__name__)
-IMAGE_SIDE = 256
 _SAID_EVERY_S = 5.0
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One line of a benchmark.
-
-    Attributes:
-        name: What was compared, with the unit.
-        reference: The reference's figure.
-        ours: Ours.
-        ratio: How many times better ours is.
-        goal: The ratio that is wanted; `None` where none was set.
-        cosine: The lowest cosine between the two vectors of an image; `None` where there are no vectors.
-        details: Whatever else a reader wants to know.
-    """
-
-    name: str
-    reference: float
-    ours: float
-    ratio: float
-    goal: float | None = None
-    cosine: float | None = None
-    details: dict[str, Any] = field(default_factory=dict)
-
-    def as_json(self) -> str:
-        """One line."""
-        facts = {**vars(self), **self.details}
-        del facts["details"]
-        return json.dumps({name: _rounded(value) for name, value in facts.items()})
-
-    def __str__(self) -> str:
-        goal = "" if self.goal is None else f"  goal {self.goal:g} {'met' if self.ratio >= self.goal else 'MISSED'}"
-        cosine = "" if self.cosine is None else f"  cosine {self.cosine:.6f}"
-        return f"{self.name:<58} {self.reference:>10.4g} {self.ours:>10.4g}  ratio {self.ratio:>6.3g}{goal}{cosine}"
 
 
 @dataclass
@@ -123,6 +76,10 @@ def measure_backbone(
     Raises:
         UsageError: There are no images, one of them can't be used, or the backbone is no network.
     """
+    import torch
+
+    from dfd_core.backbones.runtimes.cosines import cosines
+
     if spec.card.library == "spectrum":
         raise UsageError("Throughput needs a backbone that is a network; the spectrum has no forward pass.")
     if not files:
@@ -147,7 +104,7 @@ def measure_backbone(
         found = read_features(extractor.store, feature_set.folder)
     rows, missing = found.rows(table["sample_id"].to_pylist()[: len(expected)])
     assert not missing.any(), "every image was extracted"
-    cosine, centred = cosines(found.X[rows], expected)
+    cosine, centred = cosines(torch.from_numpy(found.X[rows]), torch.from_numpy(expected))
     facts = extractor.backbones[feature_set.backbone.key()].facts()
     details = {**_stages(reports), **facts, "centred_cosine": centred, "images": len(table)}
     details |= {"torch_best_batch": bare.best_batch, "reference_holds": bare.held}
@@ -172,21 +129,6 @@ class _Said:
         if time.monotonic() - self.said_s >= _SAID_EVERY_S:
             self.said_s = time.monotonic()
             logger.info("%s: %s of %s images", self.what, f"{done:,}", f"{total:,}")
-
-
-def make_images(folder: Path, count: int, seed: int = 0) -> list[Path]:
-    """Writes JPEG files of 256 px with photographic content and camera noise; those that are there are kept."""
-    from dfd_core.datasets.simulation.camera import encode, expose
-    from dfd_core.datasets.simulation.contents import ContentKind, content
-
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{number:06d}.jpg" for number in range(count)]
-    for number, path in enumerate(paths):
-        if not path.exists():
-            rng = np.random.default_rng([seed, number])
-            kinds: tuple[ContentKind, ContentKind] = ("photographs", "dead_leaves")
-            path.write_bytes(encode(expose(content(kinds[number % 2], IMAGE_SIDE, rng), rng), 90))
-    return paths
 
 
 def _extract(extractor: Extractor, feature_set: FeatureSet, table: pa.Table, said: _Said) -> list[ShardReport]:
@@ -227,86 +169,3 @@ def _table(files: Sequence[Path]) -> pa.Table:
 def _cpu_s() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
-
-
-def _rounded(value: Any) -> Any:
-    return float(f"{value:.7g}") if isinstance(value, float) else value
-
-
-def tell(measurements: Iterable[Measurement], log: Path | None) -> None:
-    """Prints measurements and appends them to a file of JSON lines."""
-    for one in measurements:
-        print(one, flush=True)
-        if log is not None:
-            with log.open("a", encoding="utf-8") as file:
-                file.write(one.as_json() + "\n")
-
-
-def measure_and_tell(
-    specs: Sequence[BackboneSpec], images: tuple[Path | None, int], extraction: ExtractionSpec, device: str, log: Path
-) -> None:
-    """Measures backbones one after the other on a folder's images, or on ones made for the purpose.
-
-    Args:
-        specs: The backbones.
-        images: A folder, and how many of its images; without a folder, 256-px JPEG files are made.
-        extraction: How ours extracts.
-        device: In torch's words.
-        log: Where JSON lines are added.
-
-    Raises:
-        UsageError: There is no such folder, or an image or a backbone can't be used.
-    """
-    folder, count = images
-    with tempfile.TemporaryDirectory(prefix="dfd-images-") as made:
-        files = make_images(Path(made), count) if folder is None else _images_in(folder)[:count]
-        for number, spec in enumerate(specs):
-            lines = measure_backbone(spec, files, extraction, device)
-            if number == 0:
-                print(f"{'':<58} {'reference':>10} {'ours':>10}")
-            tell(lines, log)
-            facts = lines[0].details
-            print(
-                f"  {facts['runtime']} {facts['version']}, batch {facts['batch_size']} on {facts['device']}; "
-                f"bottleneck: {facts['bottleneck']}; device idle {100 * facts['device_idle']:.1f} %; an image takes "
-                f"{facts['prepare_cpu_ms']:.2f} ms of a core to prepare, {facts['transfer_ms']:.2f} ms of transfer, "
-                f"{facts['forward_ms']:.2f} ms of the network: {facts['cores_per_device']:.2f} cores keep one busy; "
-                f"the reference holds {facts['reference_holds']}"
-            )
-
-
-def _images_in(folder: Path) -> list[Path]:
-    """The images below a folder, by their extensions, sorted."""
-    if not folder.is_dir():
-        raise UsageError(f"There is no folder {folder}. Check `--folder`; without it, images are made.")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-    if not files:
-        raise UsageError(f"There is no image in the folder {folder}. Check `--folder`; without it, images are made.")
-    return files
-
-
-def main() -> None:
-    """Entry point of `python -m dfd_core.throughput`."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("backbones", nargs="+", help="names, as in `dfd backbones list`")
-    parser.add_argument("--weights", help="a weights file, for one backbone")
-    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "float16"])
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, help="that read and decode; as many as there are CPUs by default")
-    parser.add_argument("--images", type=int, default=128)
-    parser.add_argument("--folder", type=Path)
-    parser.add_argument("--log", type=Path, default=Path("benchmarks.jsonl"))
-    given = parser.parse_args()
-    logging.basicConfig(format="%(asctime)s | %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("dfd_core").setLevel(logging.INFO)
-    try:
-        specs = [BackboneSpec(name=name, weights=given.weights, precision=given.precision) for name in given.backbones]
-        extraction = ExtractionSpec(threads=given.threads, shard_size=max(64, given.images // 8))
-        measure_and_tell(specs, (given.folder, given.images), extraction, given.device, given.log)
-    except DfdError as error:
-        print(f"throughput: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-
-
-if __name__ == "__main__":
-    main()

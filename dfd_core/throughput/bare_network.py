@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -39,23 +38,25 @@ class BareNetwork:
     """
 
     def __init__(self, spec: BackboneSpec, device: str, table: pa.Table, policy: DecodePolicy) -> None:
-        import torch
-
+        from dfd_core.backbones.frozen import FrozenNetwork
         from dfd_core.backbones.runtimes import RUNTIMES
         from dfd_core.backbones.runtimes.workload import find_batch_size
 
         exact = spec.model_copy(update={"precision": "float32", "resize": "pillow"})
-        backbone: Any = load(resolve(exact), device, "torch", USUAL_BATCH)
+        backbone = load(resolve(exact), device, "torch", USUAL_BATCH)
+        assert isinstance(backbone, FrozenNetwork), "only networks are measured"
+        assert backbone.work is not None, "eager torch has the network itself"
+        work = backbone.work
         self.n = len(table)
-        self.forward = RUNTIMES["torch"].prepare(backbone._module, "float32", backbone.split.side, None)
+        self.forward = RUNTIMES["torch"].prepare(work.module, work.precision, work.image_size, None)
         self.usual_batch = min(USUAL_BATCH, self.n)
-        self.best_batch = find_batch_size(self.forward, backbone._work, at_most=self.n).size
+        self.best_batch = find_batch_size(self.forward, work, at_most=self.n).size
         urls = table["url"].to_pylist()[: max(LEAST_HELD, self.best_batch)]
         try:
             pixels = [backbone.transform(decode(Path(url).read_bytes(), policy)) for url in urls]
         except ImageError as error:
             raise UsageError(f"An image can't be used ({error}): give a folder of sound images.") from error
-        self.inputs = backbone.split.scaling.scaled(torch.from_numpy(np.stack(pixels)).to(backbone.device))
+        self.inputs = backbone.scaled(pixels)
 
     @property
     def held(self) -> str:
@@ -68,7 +69,7 @@ class BareNetwork:
 
         Args:
             batch: Images at a time.
-            progress: Told how many are done, and of how many.
+            progress: Called with how many are done, and of how many.
 
         Returns:
             The vectors of those that it holds, (K, D) float32.
@@ -83,13 +84,3 @@ class BareNetwork:
             progress(done, self.n)
         result: np.ndarray = torch.cat(parts)[: len(self.inputs)].cpu().numpy()
         return result
-
-
-def cosines(X: np.ndarray, Y: np.ndarray) -> tuple[float, float]:
-    """The lowest cosine between rows of two (N, D) arrays, as they are and after the mean of `Y` is taken off both."""
-    mean = Y.mean(axis=0, dtype=np.float64)
-    return _lowest_cosine(X.astype(np.float64), Y), _lowest_cosine(X - mean, Y - mean)
-
-
-def _lowest_cosine(X: np.ndarray, Y: np.ndarray) -> float:
-    return float(((X * Y).sum(axis=1) / np.linalg.norm(X, axis=1) / np.linalg.norm(Y, axis=1)).min())

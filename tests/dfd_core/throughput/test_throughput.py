@@ -8,14 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dfd_core import bare_network, throughput
 from dfd_core.backbones import BackboneSpec
 from dfd_core.backbones.runtimes import workload
-from dfd_core.bare_network import BareNetwork, cosines
 from dfd_core.errors import UsageError
 from dfd_core.features.decoding import DecodePolicy
 from dfd_core.features.spec import ExtractionSpec
-from dfd_core.throughput import Measurement, make_images, measure_and_tell, measure_backbone
+from dfd_core.throughput import Measurement, bare_network, comparison, make_images, measure_and_tell, measure_backbone
+from dfd_core.throughput.bare_network import BareNetwork
 
 KEYS = ["name", "reference", "ours", "ratio", "goal", "cosine"]
 
@@ -37,13 +36,13 @@ def test_images_are_jpeg_files_that_a_seed_decides(files, tmp_path):
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_ours_and_the_reference_are_timed_by_turns_on_the_same_images(files, precision, monkeypatch):
     turns = []
-    time = throughput._Runs.time
+    time = comparison._Runs.time
 
     def noted(self, function):
         turns.append(id(self))
         return time(self, function)
 
-    monkeypatch.setattr(throughput._Runs, "time", noted)
+    monkeypatch.setattr(comparison._Runs, "time", noted)
     spec = BackboneSpec(name="tiny_resnet", precision=precision)
     lines = measure_backbone(spec, files, ExtractionSpec(), repeats=2, goal=2.0)
     assert turns == turns[:3] * 2
@@ -66,14 +65,6 @@ def test_a_line_is_json_with_the_keys_that_were_agreed(files):
     assert "MISSED" in str(Measurement("a", 1.0, 1.0, 1.0, goal=1.5))
 
 
-def test_cosines_as_they_are_and_about_the_mean():
-    Y = np.array([[10.0, 1.0], [10.0, -1.0]])
-    X = np.array([[10.0, 1.0], [10.0, 1.0]])
-    plain, centred = cosines(X, Y)
-    assert plain == pytest.approx(99 / 101)
-    assert centred == pytest.approx(-1)
-
-
 def test_a_spectrum_has_no_forward_pass(files):
     with pytest.raises(UsageError, match="no forward pass"):
         measure_backbone(BackboneSpec(name="spectrum"), files, ExtractionSpec())
@@ -81,7 +72,7 @@ def test_a_spectrum_has_no_forward_pass(files):
 
 def test_an_image_that_can_not_be_used_is_an_error_before_anything_is_measured(files, tmp_path, monkeypatch):
     monkeypatch.setattr(bare_network, "LEAST_HELD", 4)
-    monkeypatch.setattr(throughput._Runs, "time", lambda *_: pytest.fail("something was measured"))
+    monkeypatch.setattr(comparison._Runs, "time", lambda *_: pytest.fail("something was measured"))
     broken = tmp_path / "z.jpg"
     broken.write_bytes(b"nothing")
     with pytest.raises(UsageError, match=r"1 of 9 images .*z\.jpg \(undecodable: .*a folder of sound images"):
@@ -134,7 +125,7 @@ def test_a_folder_without_images_is_named_before_the_tables_head(tmp_path, capsy
 
 
 def test_it_says_what_it_is_doing_and_how_far_it_is(files, caplog, monkeypatch):
-    monkeypatch.setattr(throughput, "_SAID_EVERY_S", 0)
+    monkeypatch.setattr(comparison, "_SAID_EVERY_S", 0)
     caplog.set_level("INFO", "dfd_core")
     measure_backbone(BackboneSpec(name="tiny_vit"), files, ExtractionSpec(), repeats=1)
     assert "tiny_vit: round 1 of 1, ours: 8 of 8 images" in caplog.messages
@@ -143,9 +134,9 @@ def test_it_says_what_it_is_doing_and_how_far_it_is(files, caplog, monkeypatch):
 
 def test_the_script_needs_neither_prefect_nor_ray(tmp_path):
     code = (
-        "import sys; sys.modules['prefect'] = sys.modules['ray'] = None; "
+        "import runpy, sys; sys.modules['prefect'] = sys.modules['ray'] = None; "
         "sys.argv = ['throughput', 'tiny_vit', '--images', '8', '--log', sys.argv[1]]; "
-        "from dfd_core.throughput import main; main()"
+        "runpy.run_module('dfd_core.throughput', run_name='__main__')"
     )
     log = tmp_path / "benchmarks.jsonl"
     done = subprocess.run([sys.executable, "-c", code, str(log)], capture_output=True, text=True, check=False)

@@ -1,0 +1,3 @@
+from dfd_core.throughput.command import main
+
+main()
