@@ -39,8 +39,8 @@ from dfd_core.features.sets import FeatureSet
 from dfd_core.features.spec import ExtractionSpec
 from dfd_core.features.stages import Stages
 from dfd_core.manifests.listing import IMAGE_SUFFIXES
-from dfd_core.manifests.schema import some
 from dfd_core.storage import Store
+from dfd_core.wording import some
 
 logger = logging.getLogger(__name__)
 IMAGE_SIDE = 256

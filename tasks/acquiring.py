@@ -10,14 +10,15 @@ from prefect import get_run_logger, task
 from dfd_core.config import RunConfig
 from dfd_core.datasets import published, shelf
 from dfd_core.datasets.acquire import is_acquired, resolve
-from dfd_core.datasets.cards import Archive, Bytes
+from dfd_core.datasets.cards import Archive
 from dfd_core.datasets.options import PublishedOptions
 from dfd_core.datasets.own_cards import own_card
 from dfd_core.datasets.sources import CatalogueSource, DatasetSource
+from dfd_core.progress import Bytes
 from dfd_core.storage import Store
+from dfd_core.wording import duration
 from tasks import cancelling
 from tasks.progress import CountProgress
-from tasks.rates import duration
 from tasks.retries import task_options
 from tasks.run_states import cancellable_task
 

@@ -11,7 +11,7 @@ import numpy as np
 from dfd_core.audit.findings import Finding, Severity, some_lines
 from dfd_core.audit.gathering import Evidence
 from dfd_core.audit.spec import AuditSpec
-from dfd_core.manifests.headers import CHANGED, EMPTY, MISSING, OK, UNDECODABLE
+from dfd_core.statuses import CHANGED, EMPTY, MISSING, OK, UNDECODABLE
 
 _SUFFIXES = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),

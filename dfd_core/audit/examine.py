@@ -13,11 +13,11 @@ from dfd_core.audit.findings import SEVERITIES, Audit, Finding
 from dfd_core.audit.gathering import Evidence, check_once, from_folders, from_manifest, located, places_of, with_groups
 from dfd_core.audit.reading import gathered, with_known
 from dfd_core.audit.spec import AuditSpec
-from dfd_core.datasets.cards import Progress
 from dfd_core.errors import DatasetError, ManifestError, UsageError
 from dfd_core.manifests.groups import group_expression
 from dfd_core.manifests.manifest import Manifest
 from dfd_core.manifests.schema import validate
+from dfd_core.progress import Progress
 from dfd_core.storage import Store
 
 Check = Callable[[Evidence, AuditSpec], Iterable[Finding]]

@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 from dfd_core.audit.findings import GENERATED, REAL, UNKNOWN
 from dfd_core.errors import ManifestError, UsageError
 from dfd_core.manifests.groups import join_groups, named_groups
-from dfd_core.manifests.headers import OK
 from dfd_core.manifests.layouts import detect, parse
 from dfd_core.manifests.listing import Files, list_images
 from dfd_core.specs import is_url
+from dfd_core.statuses import OK
 
 MOST_PIXELS = 100_000_000  # as many as extraction decodes by default
 

@@ -19,13 +19,15 @@ from PIL import Image
 
 from dfd_core.audit.gathering import MOST_PIXELS, Evidence
 from dfd_core.audit.hashing import WORDS, perceptual_hash, reduced_grey
-from dfd_core.datasets.cards import Progress
-from dfd_core.manifests.headers import CHANGED, MISSING, SCHEMA, Header, read_header, to_table
-from dfd_core.manifests.headers_stored import is_lasting, read_file, remembered_headers
+from dfd_core.manifests.addresses import read_file
+from dfd_core.manifests.headers import SCHEMA, Header, read_header, to_table
+from dfd_core.manifests.headers_stored import describes_content, remembered_headers
 from dfd_core.manifests.listing import Files
 from dfd_core.manifests.probe_cache import known_probes
 from dfd_core.manifests.remembered import Remembered
 from dfd_core.manifests.side_by_side import in_batches, threads_for
+from dfd_core.progress import Progress
+from dfd_core.statuses import CHANGED, MISSING
 from dfd_core.storage import Store
 
 REVISION = 1
@@ -204,7 +206,7 @@ class _Found:
         self.header_of[row], self.pixels_of[row] = self.headers.at[sample_id], self.pixels.at.get(sample_id, -1)
 
     def _remember(self, kept: _Kept, headers: pa.Table, pixels: pa.Table) -> None:
-        lasts = np.asarray(is_lasting(headers), dtype=bool)
+        lasts = np.asarray(describes_content(headers), dtype=bool)
         new = np.array([one not in self.headers.at for one in headers["sample_id"].to_pylist()], dtype=bool)
         kept.headers.add(headers.filter(pa.array(lasts & new)))
         if self.hashed:  # that memory did not suffice is no fault of a picture

@@ -14,8 +14,8 @@ from dfd_core.audit.broken import whole
 from dfd_core.audit.findings import REAL
 from dfd_core.audit.gathering import Evidence
 from dfd_core.audit.hashing import opened
-from dfd_core.datasets.cards import Progress
-from dfd_core.manifests.headers_stored import read_file
+from dfd_core.manifests.addresses import read_file
+from dfd_core.progress import Progress
 from dfd_core.specs import content_hash, readable_key
 
 SIDE, COLUMNS, MOST = 128, 8, 40

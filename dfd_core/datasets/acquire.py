@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 
-from dfd_core.datasets.cards import DatasetCard, Progress
+from dfd_core.datasets.cards import DatasetCard
 from dfd_core.datasets.catalogue import DATASETS
 from dfd_core.datasets.own_cards import own_card
 from dfd_core.datasets.sources import CatalogueSource, DatasetSource, FolderSource, TableSource
+from dfd_core.progress import Progress
 from dfd_core.provenance import provenance
 from dfd_core.specs import Spec
 from dfd_core.storage import Store

@@ -10,10 +10,11 @@ from typing import Any
 
 from dfd_core.datasets import by_hand, own_cards, shelf
 from dfd_core.datasets.acquire import MARKER, TABLE
-from dfd_core.datasets.cards import Bytes, Part, Progress
+from dfd_core.datasets.cards import Part
 from dfd_core.datasets.catalogue import DATASETS
 from dfd_core.datasets.own_cards import FOLDER as CARDS
 from dfd_core.errors import DatasetError
+from dfd_core.progress import Bytes, Progress
 from dfd_core.specs import is_url
 from dfd_core.storage import Store
 

@@ -16,11 +16,12 @@ from dfd_core.datasets import by_hand, shelf
 from dfd_core.datasets.archives.containers import Container, Member
 from dfd_core.datasets.archives.parquet_rows import suffix_of
 from dfd_core.datasets.archives.slices import slice_url
-from dfd_core.datasets.cards import Archive, DatasetCard, Part, Progress
+from dfd_core.datasets.cards import Archive, DatasetCard, Part
 from dfd_core.datasets.downloading import Fetching, expand
 from dfd_core.datasets.options import PublishedOptions
 from dfd_core.datasets.rules import Row, Sample, classify
 from dfd_core.errors import DamagedArchiveError, DatasetError, DownloadError, WholeOnlyError
+from dfd_core.progress import Progress
 from dfd_core.provenance import provenance
 from dfd_core.specs import is_url
 from dfd_core.storage import Store

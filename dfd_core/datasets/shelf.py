@@ -17,12 +17,13 @@ from dfd_core.datasets.archives.containers import Container, Member, kind_of, op
 from dfd_core.datasets.archives.gate import Limits
 from dfd_core.datasets.archives.joined import Joined, Window
 from dfd_core.datasets.archives.ranged import Ranged, Spent
-from dfd_core.datasets.cards import Archive, Bytes, Part, Progress
+from dfd_core.datasets.cards import Archive, Part
 from dfd_core.datasets.downloading import Checkpoint, Expected, Fetching, download, open_origin
 from dfd_core.datasets.downloading.engine import digest_of
 from dfd_core.datasets.downloading.origins import TransientFault
 from dfd_core.errors import ArchiveError, DownloadError, WholeOnlyError
 from dfd_core.filesystems import open_url
+from dfd_core.progress import Bytes, Progress
 from dfd_core.provenance import provenance
 from dfd_core.specs import content_hash, is_url
 from dfd_core.storage import Store, fault_of

@@ -20,8 +20,8 @@ import pyarrow as pa
 from dfd_core.errors import StoreError
 from dfd_core.features.ledger import REMOTE_READERS, load_ledger
 from dfd_core.features.pages import read_vectors, read_width
-from dfd_core.features.statuses import OK
 from dfd_core.features.table import FeatureTable
+from dfd_core.statuses import OK
 from dfd_core.storage import Store
 
 _ONE_PAGE = 2**30

@@ -8,7 +8,7 @@ import os
 import posixpath
 import stat
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-import dfd_core.datasets.archives.slices  # noqa: F401 - makes fsspec know slice://
 from dfd_core import filesystems
 from dfd_core.errors import ManifestError, StoreError
-from dfd_core.manifests.schema import some
+from dfd_core.manifests.addresses import join_url, open_url
+from dfd_core.wording import some
 
 IMAGE_SUFFIXES = frozenset(
     {".apng", ".avif", ".avifs", ".bmp", ".dib", ".gif", ".heic", ".heif", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc"}
@@ -98,42 +98,6 @@ def is_image(path: str) -> bool:
     if posixpath.splitext(path)[1].lower() not in IMAGE_SUFFIXES:
         return False
     return not (path.startswith((".", "__MACOSX/")) or "/." in path or "/__MACOSX/" in path)
-
-
-def open_url(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    """The file system of a URL, and the path in it.
-
-    Raises:
-        ManifestError: The protocol is unknown, its package is missing, or the place can't be reached.
-    """
-    try:
-        fs, root = filesystems.open_url(url)
-    except (ImportError, ValueError, OSError) as error:
-        reason = filesystems.missing_client(url) if isinstance(error, ImportError) else None
-        raise ManifestError(f"{url} can't be opened: {reason or error}") from error
-    return fs, root if root == "/" else root.rstrip("/")
-
-
-def join_url(url: str, path: str) -> str:
-    """The address of a file below a folder's URL; in a chain (`zip://a::s3://b`) the first part with `://` grows."""
-    return _edited(url, lambda folder: f"{folder.rstrip('/')}/{path}")
-
-
-def beside(url: str, path: str) -> str:
-    """The address of a file by its path relative to the folder that another file is in."""
-    return _edited(url, lambda file: posixpath.normpath(posixpath.join(posixpath.dirname(file), path)))
-
-
-def _edited(url: str, edit: Callable[[str], str]) -> str:
-    parts = url.split("::")
-    place = next((i for i, part in enumerate(parts) if "://" in part), len(parts) - 1)
-    if len(parts) == 1:
-        fs, root = open_url(url)
-        if isinstance(fs, LocalFileSystem):
-            return edit(root)
-    protocol, separator, inner = parts[place].rpartition("://")
-    parts[place] = f"{protocol}{separator}{edit(inner)}"
-    return "::".join(parts)
 
 
 def list_folder(url: str) -> Files:

@@ -12,7 +12,6 @@ import pandas as pd
 import pyarrow as pa
 
 from dfd_core.datasets.acquire import acquire, locate
-from dfd_core.datasets.cards import Progress
 from dfd_core.datasets.sources import CatalogueSource, FolderSource, TableSource
 from dfd_core.manifests.building import assemble, draft_dataset, log_notes
 from dfd_core.manifests.drafts import Draft, unused_families
@@ -20,6 +19,7 @@ from dfd_core.manifests.probe_cache import known_probes, remember_probes
 from dfd_core.manifests.probing import probe
 from dfd_core.manifests.schema import AUGMENTATION, IMPORTED, SPLITS, completed, validate
 from dfd_core.manifests.splits import SplitSpec
+from dfd_core.progress import Progress
 from dfd_core.provenance import provenance
 from dfd_core.specs import content_hash, readable_key
 from dfd_core.storage import Store

@@ -15,11 +15,11 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from PIL import Image
 
-from dfd_core.datasets.cards import Progress
 from dfd_core.errors import ManifestError
 from dfd_core.manifests.listing import Files
-from dfd_core.manifests.schema import some
 from dfd_core.manifests.unreadable import instead_of_a_file, is_out_of_reach, made_up_id
+from dfd_core.progress import Progress
+from dfd_core.wording import some
 
 logger = logging.getLogger(__name__)
 _LOCAL_THREADS, _REMOTE_THREADS = 8, 32

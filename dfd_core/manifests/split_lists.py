@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from dfd_core.datasets.sources import SplitName
 from dfd_core.errors import ManifestError
-from dfd_core.manifests.listing import open_url
-from dfd_core.manifests.schema import some
+from dfd_core.manifests.addresses import open_url
+from dfd_core.wording import some
 
 
 def listed_splits(lists: Mapping[SplitName, str], paths: Sequence[str]) -> list[str]:

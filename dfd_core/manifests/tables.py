@@ -29,9 +29,11 @@ from fsspec.implementations.local import LocalFileSystem
 
 from dfd_core.datasets.sources import TableSource
 from dfd_core.errors import ManifestError
+from dfd_core.manifests.addresses import beside, open_url
 from dfd_core.manifests.drafts import Draft, check_both_classes, families
-from dfd_core.manifests.listing import Files, beside, open_url
-from dfd_core.manifests.schema import REAL, some
+from dfd_core.manifests.listing import Files
+from dfd_core.manifests.schema import REAL
+from dfd_core.wording import some
 
 UNKNOWN = "unknown"
 LABEL_WORDS = {"0": 0, "0.0": 0, "real": 0, "0_real": 0, "natural": 0} | dict.fromkeys(

@@ -18,12 +18,12 @@ from typing import TypeVar
 import filelock
 import fsspec
 
-from dfd_core.datasets.cards import Bytes, Progress
 from dfd_core.datasets.downloading.crew import Crew
 from dfd_core.datasets.downloading.journal import Journal, Tally
 from dfd_core.datasets.downloading.origins import Facts, Origin, SourceChanged, TransientFault
 from dfd_core.datasets.downloading.terms import Checkpoint, Downloaded, Expected, Fetching
 from dfd_core.errors import DownloadError, StoreFullError, UnreachableError
+from dfd_core.progress import Bytes, Progress
 from dfd_core.storage import fault_of
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from dfd_core.datasets.sources import FolderSource, TableSource
 from dfd_core.errors import ImageError, ManifestError
 from dfd_core.features.reading import read_original
 from dfd_core.manifests import SplitSpec, build_manifest
-from dfd_core.manifests.headers_stored import read_file
+from dfd_core.manifests.addresses import read_file
 from dfd_core.manifests.listing import Files, list_folder, list_images
 from dfd_core.manifests.probing import Probe, probe, probe_bytes
 
