@@ -10,12 +10,13 @@ import pyarrow.parquet as pq
 
 from dfd_core.audit import balance, broken, confounds, duplicates
 from dfd_core.audit.findings import SEVERITIES, Audit, Finding
-from dfd_core.audit.gathering import Evidence, check_once, from_folders, from_manifest, located, places_of, with_groups
+from dfd_core.audit.gathering import Evidence, check_once, from_folders, from_manifest, located, with_groups
 from dfd_core.audit.reading import gathered, with_known
 from dfd_core.audit.spec import AuditSpec
 from dfd_core.errors import DatasetError, ManifestError, UsageError
 from dfd_core.manifests.groups import group_expression
 from dfd_core.manifests.manifest import Manifest
+from dfd_core.manifests.places import places_of
 from dfd_core.manifests.schema import validate
 from dfd_core.progress import Progress
 from dfd_core.storage import Store
@@ -142,7 +143,7 @@ def _as_files(frame: pd.DataFrame, store: Store | None) -> pd.DataFrame:
     places = pd.Series(None, index=frame.index, dtype=object)
     for dataset, rows in frame.groupby("dataset").indices.items():
         places.iloc[rows] = places_of(files[str(dataset)])
-    return with_known(frame.assign(place=places), store, files)
+    return with_known(frame.assign(place=places), store)
 
 
 def _manifest_table(place: str) -> pa.Table:

@@ -17,6 +17,7 @@ from dfd_core.errors import ManifestError, UsageError
 from dfd_core.manifests.groups import join_groups, named_groups
 from dfd_core.manifests.layouts import detect, parse
 from dfd_core.manifests.listing import Files, list_images
+from dfd_core.manifests.places import places_of
 from dfd_core.specs import is_url
 from dfd_core.statuses import OK
 
@@ -143,12 +144,6 @@ def located(frame: pd.DataFrame) -> dict[str, Files]:
             files.sizes, files.stamps = [0] * len(rows), [""] * len(rows)
         found[str(dataset)] = files
     return found
-
-
-def places_of(files: Files) -> list[str | None]:
-    """What each file is known again by without reading it; `None` where its file system has no stamp."""
-    facts = zip(files.stamps, files.sizes, files.urls, strict=True)
-    return [f"{stamp} {size} {url}" if stamp else None for stamp, size, url in facts]
 
 
 def with_groups(evidence: Evidence, pattern: str | None) -> Evidence:

@@ -12,8 +12,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 import dfd_core.datasets.archives.slices  # noqa: F401 - makes fsspec know slice://
 from dfd_core import filesystems
-from dfd_core.errors import ManifestError
-from dfd_core.manifests.unreadable import instead_of_a_file
+from dfd_core.manifests.unreadable import fault_of, instead_of_a_file
 from dfd_core.specs import is_url
 
 
@@ -21,13 +20,14 @@ def open_url(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
     """The file system of a URL, and the path in it.
 
     Raises:
-        ManifestError: The protocol is unknown, its package is missing, or the place can't be reached.
+        ManifestError: The protocol is unknown or its package is missing.
+        PlaceUnreachableError: The place does not answer.
     """
     try:
         fs, root = filesystems.open_url(url)
     except (ImportError, ValueError, OSError) as error:
         reason = filesystems.missing_client(url) if isinstance(error, ImportError) else None
-        raise ManifestError(f"{url} can't be opened: {reason or error}") from error
+        raise fault_of(error, f"{url} can't be opened: {reason or error}") from error
     return fs, root if root == "/" else root.rstrip("/")
 
 

@@ -19,6 +19,7 @@ from fsspec.implementations.local import LocalFileSystem
 from dfd_core import filesystems
 from dfd_core.errors import ManifestError, StoreError
 from dfd_core.manifests.addresses import join_url, open_url
+from dfd_core.manifests.unreadable import fault_of, is_out_of_reach
 from dfd_core.wording import some
 
 IMAGE_SUFFIXES = frozenset(
@@ -69,7 +70,8 @@ class Files:
         """Finds file system, location, size and stamp of files of which only path and URL are known.
 
         Raises:
-            ManifestError: A place can't be reached.
+            ManifestError: A place can't be listed.
+            PlaceUnreachableError: Its server does not answer.
         """
         folders: dict[str, tuple[fsspec.AbstractFileSystem, str]] = {}
         by_system: dict[fsspec.AbstractFileSystem, list[str]] = defaultdict(list)
@@ -105,6 +107,7 @@ def list_folder(url: str) -> Files:
 
     Raises:
         ManifestError: There is no such folder, it can't be listed, or a name is not valid Unicode.
+        PlaceUnreachableError: Its server does not answer.
     """
     fs, root = open_url(url)
     by_webdav = "http" in fs.protocol
@@ -116,7 +119,8 @@ def list_folder(url: str) -> Files:
             rows = sorted(_walk(root, "", frozenset()))
         else:
             fs.invalidate_cache()
-            _check_folder(url, fs.exists(root), fs.isdir(root))
+            kind = _kind(fs, root)
+            _check_folder(url, kind is not None, kind == "directory")
             found: Mapping[str, Mapping[str, Any]] = fs.find(root, detail=True)
             prefix = f"{root}/" if root else ""
             names = [name for name, info in found.items() if info.get("type") != "directory"]  # markers in buckets
@@ -126,7 +130,7 @@ def list_folder(url: str) -> Files:
     except Exception as error:  # the clients of buckets have errors of their own
         if isinstance(fs, LocalFileSystem) and not isinstance(error, OSError):
             raise
-        raise ManifestError(f"The folder {url} can't be listed: {error}") from error
+        raise fault_of(error, f"The folder {url} can't be listed: {error}") from error
     paths = [path for path, _, _ in rows]
     _check_unicode(url, paths)
     base = join_url(url, "")
@@ -176,6 +180,14 @@ def list_images(url: str) -> tuple[Files, list[str]]:
     return found.select(keep), notes
 
 
+def _kind(fs: fsspec.AbstractFileSystem, location: str) -> str | None:
+    """What stands somewhere, `None` for nothing; `exists` and `isdir` say no also where the server does not answer."""
+    try:
+        return str(fs.info(location)["type"])
+    except FileNotFoundError:
+        return None
+
+
 def _look_up(fs: fsspec.AbstractFileSystem, locations: list[str]) -> dict[str, tuple[int, str]]:
     """Size and stamp of named files; what is not there is not in the answer.
 
@@ -211,12 +223,15 @@ def _infos(fs: fsspec.AbstractFileSystem, folder: str, names: list[str]) -> dict
             infos = {str(info["name"]): info for info in fs.ls(folder, detail=True)}
         else:
             for name in names:
-                with contextlib.suppress(FileNotFoundError):
+                try:
                     infos[name] = fs.info(name)
+                except FileNotFoundError as error:  # fsspec says so also where a web server did not answer
+                    if error.__cause__ is not None and is_out_of_reach(error.__cause__):
+                        infos[name] = {"type": "file"}  # reading it will say so
     except FileNotFoundError:
         return {}
     except Exception as error:  # the clients of buckets have errors of their own
-        raise ManifestError(f"{fs.unstrip_protocol(folder)} can't be listed: {error}") from error
+        raise fault_of(error, f"{fs.unstrip_protocol(folder)} can't be listed: {error}") from error
     return {name: info for name, info in infos.items() if info["type"] == "file"}
 
 

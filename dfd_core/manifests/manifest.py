@@ -6,6 +6,7 @@ import datetime
 import functools
 import hashlib
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,8 +16,8 @@ from dfd_core.datasets.acquire import acquire, locate
 from dfd_core.datasets.sources import CatalogueSource, FolderSource, TableSource
 from dfd_core.manifests.building import assemble, draft_dataset, log_notes
 from dfd_core.manifests.drafts import Draft, unused_families
-from dfd_core.manifests.probe_cache import known_probes, remember_probes
-from dfd_core.manifests.probing import probe
+from dfd_core.manifests.places import Places, places_of
+from dfd_core.manifests.probing import Probe, probe
 from dfd_core.manifests.schema import AUGMENTATION, IMPORTED, SPLITS, completed, validate
 from dfd_core.manifests.splits import SplitSpec
 from dfd_core.progress import Progress
@@ -136,8 +137,12 @@ def prepare(
     if not isinstance(source, CatalogueSource):
         draft.notes += unused_families(draft.generators, source.families)
     log_notes(source.name, draft.notes)
-    known = known_probes(store, source.name, draft.files)
-    remember = functools.partial(remember_probes, store, source.name, draft.files)
+    memory, places = Places(store, source.name), places_of(draft.files)
+    known = memory.known(places)
+
+    def remember(read: Sequence[int], probes: Sequence[Probe]) -> None:
+        memory.add([places[i] for i in read], probes)
+
     probes = probe(draft.files, known, progress, remember)
     table = assemble(source.name, draft, probes, split)
     facts = {
@@ -197,7 +202,7 @@ def preview(
     manifest, draft = _look_up(locate(source, store), split, store)
     if store.exists(manifest.path):
         return manifest, manifest.table, 0
-    known = known_probes(store, source.name, draft.files)
+    known = Places(store, source.name).known(places_of(draft.files))
     table = assemble(source.name, draft, probe(draft.files, known), split)
     return manifest, table, len(draft) - len(known)
 
