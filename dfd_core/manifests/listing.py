@@ -135,7 +135,10 @@ def list_folder(url: str) -> Files:
     _check_unicode(url, paths)
     base = join_url(url, "")
     addresses = [base + path for path in paths] if "::" not in url else [join_url(url, path) for path in paths]
-    locations = [posixpath.join(root, path) if root else path for path in paths]
+    if isinstance(fs, LocalFileSystem):
+        locations = list(addresses)  # the same strings, since there may be millions
+    else:
+        locations = [posixpath.join(root, path) if root else path for path in paths]
     if by_webdav:
         addresses = [fs.unstrip_protocol(location) for location in locations]  # in the web names are quoted
     return Files(paths, addresses, [fs] * len(rows), locations, [r[1] for r in rows], [r[2] for r in rows])
@@ -154,7 +157,7 @@ def _folder_of_the_web(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
             + (f" {brings}" if brings else "")
         ) from error
     except Exception as error:  # the client has errors of its own
-        raise ManifestError(f"The folder {url} can't be listed: {error}") from error
+        raise fault_of(error, f"The folder {url} can't be listed: {error}") from error
     return fs, root
 
 
