@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TypeGuard
 
 from dfd_core.datasets.cards import DatasetCard
 from dfd_core.datasets.catalogue import DATASETS
@@ -23,7 +24,7 @@ def acquire(source: DatasetSource, store: Store, progress: Progress | None = Non
 
     A dataset of the catalogue goes into `datasets/<name>-<hash>/images/` of the store, its archives into `archives/`;
     files that are there already are kept. A marker with provenance is written last, beside `images`, so where it is
-    missing the dataset is incomplete. One's own folders and tables are returned as they are, unread.
+    missing the dataset is incomplete. Folders and tables of your own are returned as they are, unread.
 
     Args:
         source: The dataset as a configuration names it.
@@ -88,6 +89,13 @@ def is_acquired(source: DatasetSource, store: Store) -> bool:
     from dfd_core.datasets import by_hand
 
     return not by_hand.has_news(card, store, f"{card.folder(options)}/{TABLE}")
+
+
+def needs_fetching(source: DatasetSource, store: Store) -> TypeGuard[CatalogueSource]:
+    """Whether a dataset has files to be downloaded or put there by hand, and is not complete."""
+    if not isinstance(source, CatalogueSource) or own_card(source, store) is not None:
+        return False
+    return resolve(source)[0].make is None and not is_acquired(source, store)
 
 
 def is_there(source: DatasetSource, store: Store) -> bool:

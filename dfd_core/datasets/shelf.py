@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
-from filelock import FileLock, Timeout
-
+from dfd_core.cache import cache_root
 from dfd_core.datasets.archives import spanned
 from dfd_core.datasets.archives.containers import Container, Member, kind_of, open_container
 from dfd_core.datasets.archives.gate import Limits
@@ -21,6 +19,7 @@ from dfd_core.datasets.cards import Archive, Part
 from dfd_core.datasets.downloading import Checkpoint, Expected, Fetching, download, open_origin
 from dfd_core.datasets.downloading.engine import digest_of
 from dfd_core.datasets.downloading.origins import TransientFault
+from dfd_core.datasets.lock import alone
 from dfd_core.errors import ArchiveError, DownloadError, WholeOnlyError
 from dfd_core.filesystems import open_url
 from dfd_core.progress import Bytes, Progress
@@ -31,7 +30,6 @@ from dfd_core.storage import Store, fault_of
 FOLDER = "archives"
 _INNER = Limits(member_bytes=2**43)
 _BLOCK = 2**20
-_TICK_S = 0.2
 _WAY_OUT = (
     "If it is to be trusted, `dfd datasets remove NAME --archives --forget` drops the dataset's recorded digests; "
     "prepare it again."
@@ -49,8 +47,7 @@ def local_path(part: Part, store: Store) -> Path:
         return Path(part.address)
     if store.is_local:
         return Path(store.root) / place(part)
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "dfd" / place(part)
+    return cache_root() / place(part)
 
 
 def record(part: Part, store: Store) -> dict[str, Any]:
@@ -228,21 +225,20 @@ def open_local(archive: Archive, paths: list[Path], progress: Progress | None = 
 
 def _take_out(outer: Container, member: Member, target: Path, progress: Progress | None) -> None:
     """Writes an inner archive beside its outer one, once; datasets that share it may want it at the same time."""
-    partial, lock = target.with_name(f".{target.name}.partial"), FileLock(target.with_name(f".{target.name}.lock"))
+    partial = target.with_name(f".{target.name}.partial")
+
+    def wait() -> None:
+        if progress is not None:
+            progress(Bytes(0), Bytes(member.size))
+
     try:
-        while not lock.is_locked:
-            with contextlib.suppress(Timeout):
-                lock.acquire(timeout=_TICK_S)
-            if progress is not None:
-                progress(Bytes(0), Bytes(member.size))
-        if not target.exists():  # somebody else may have written it meanwhile
-            with partial.open("wb") as file:
-                outer.copy(member, cast("IO[bytes]", _Counted(file, member.size, progress)) if progress else file)
-            partial.replace(target)
+        with alone(target, wait):
+            if not target.exists():  # somebody else may have written it meanwhile
+                with partial.open("wb") as file:
+                    outer.copy(member, cast("IO[bytes]", _Counted(file, member.size, progress)) if progress else file)
+                partial.replace(target)
     except OSError as error:
         raise fault_of(error, "write", str(target)) from error
-    finally:
-        lock.release()
 
 
 def _inner(archive: Archive, outer: Container) -> Member:

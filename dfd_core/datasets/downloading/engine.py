@@ -10,18 +10,18 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from pathlib import Path
 from typing import TypeVar
 
-import filelock
 import fsspec
 
-from dfd_core.datasets.downloading.crew import Crew
+from dfd_core.crew import Crew
 from dfd_core.datasets.downloading.journal import Journal, Tally
 from dfd_core.datasets.downloading.origins import Facts, Origin, SourceChanged, TransientFault
 from dfd_core.datasets.downloading.terms import Checkpoint, Downloaded, Expected, Fetching
+from dfd_core.datasets.lock import alone
 from dfd_core.errors import DownloadError, StoreFullError, UnreachableError
 from dfd_core.progress import Bytes, Progress
 from dfd_core.storage import fault_of
@@ -63,7 +63,7 @@ def download(
     run = _Run(origin, target, how, progress or _ignore, checkpoint or _ignore)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.closing(origin), _alone(target.with_name(f".{target.name}.lock"), run.checkpoint):
+        with contextlib.closing(origin), alone(target, run.checkpoint):
             return run.fetch_once(expected)
     except OSError as error:
         raise fault_of(error, "write", str(target)) from error
@@ -294,21 +294,6 @@ def _write_at(file: int, piece: bytes, at: int) -> None:
     while view:
         written = os.pwrite(file, view, at)
         view, at = view[written:], at + written
-
-
-@contextlib.contextmanager
-def _alone(path: Path, checkpoint: Checkpoint) -> Iterator[None]:
-    lock = filelock.FileLock(path)
-    while True:
-        try:
-            lock.acquire(timeout=_TICK_S)
-            break
-        except filelock.Timeout:
-            checkpoint()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _ignore(*_: object) -> None:
