@@ -39,7 +39,7 @@ def audit_places(
             URL for folders.
         spec: What to look for.
         group_pattern: Finds a sample's group in its path, in folders; manifests have their groups already.
-        progress: Told how many files were read, and of how many; may raise to stop.
+        progress: Called with how many files were read, and of how many; may raise to stop.
         store: What is found in a file is remembered here, so that next time it is neither read nor decoded while it has
             the same place, size and stamp.
 
@@ -130,7 +130,7 @@ def _looked_at(evidence: Evidence, spec: AuditSpec) -> list[str]:
     flat = int((evidence.ok & ~evidence.has_hash).sum()) - len(evidence.damage)
     left = f"; {flat} files of one colour or more than 100 million pixels have no hash" if flat else ""
     return [
-        f"Every picture was decoded, JPEG files at a reduced size, so that damage to the finest detail alone may be "
+        f"Every image was decoded, JPEG files at a reduced size, so that damage to the finest detail alone may be "
         f"missed. Near duplicates differ by at most {spec.radius} of 255 bits{left}."
     ]
 

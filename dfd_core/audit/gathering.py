@@ -34,7 +34,7 @@ class Evidence:
         headers: A table of `manifests.headers.SCHEMA`, a row per row of the frame.
         hashes: (N, 4) uint64 perceptual hashes; `None` where they were not asked for.
         has_hash: (N,) bool, which files have one.
-        damage: Why a picture could not be decoded, by the frame's row.
+        damage: Why an image could not be decoded, by the frame's row.
         notes: What a person should know of how the files were found.
     """
 

@@ -96,10 +96,10 @@ def gathered(
     Args:
         frame: That of `Evidence`, where `sample_id` is the digest that a file must have, if any, and with `known`, the
             digest that it is known to have, and `place`; both may be `None`.
-        hashed: Whether pictures are decoded, too.
+        hashed: Whether images are decoded, too.
         notes: How the files were found.
         store: What was found is remembered here, and used.
-        progress: Told how many files are done, and of how many; may raise to stop.
+        progress: Called with how many files are done, and of how many; may raise to stop.
 
     Raises:
         StoreError: The store can't be read or written.
@@ -209,7 +209,7 @@ class _Found:
         lasts = np.asarray(describes_content(headers), dtype=bool)
         new = np.array([one not in self.headers.at for one in headers["sample_id"].to_pylist()], dtype=bool)
         kept.headers.add(headers.filter(pa.array(lasts & new)))
-        if self.hashed:  # that memory did not suffice is no fault of a picture
+        if self.hashed:  # that memory did not suffice is no fault of an image
             short = [(why or "").startswith(MemoryError.__name__) for why in pixels["damage"].to_pylist()]
             kept.pixels.add(pixels.filter(pa.array(lasts & ~np.array(short, dtype=bool))))
 

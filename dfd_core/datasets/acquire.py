@@ -20,7 +20,7 @@ TABLE = "images.parquet"
 
 
 def acquire(source: DatasetSource, store: Store, progress: Progress | None = None) -> FolderSource | TableSource:
-    """Sees to it that a dataset's files are there.
+    """Makes sure that a dataset's files are there.
 
     A dataset of the catalogue goes into `datasets/<name>-<hash>/images/` of the store, its archives into `archives/`;
     files that are there already are kept. A marker with provenance is written last, beside `images`, so where it is

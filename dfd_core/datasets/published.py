@@ -62,14 +62,15 @@ def make(card: DatasetCard, options: PublishedOptions, store: Store, folder: str
         options: What was chosen.
         store: Where archives and images go.
         folder: Where in it the images go.
-        progress: Told bytes while downloading and images while unpacking; may raise to stop.
+        progress: Called with bytes while downloading and images while unpacking; may raise to stop.
 
     Returns:
         How many images were written or found in place; 0 where the table is there already, and nothing was put there by
         hand since.
 
     Raises:
-        DatasetError: An archive can't be had or must not be unpacked, a person has to act first, or a class is missing.
+        DatasetError: An archive can't be fetched or must not be unpacked, a person has to act first, or a class is
+            missing.
         StoreError: The store can't be read or written.
     """
     table = f"{folder.rpartition('/')[0]}/images.parquet"

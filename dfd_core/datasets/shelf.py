@@ -67,20 +67,21 @@ def fetch_archive(
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> list[Path]:
-    """Sees to it that all parts of an archive are on the shelf; what is there is not fetched again.
+    """Makes sure that all parts of an archive are on the shelf; what is there is not fetched again.
 
     Args:
         archive: From a card, without `*`.
         store: Where the shelf is.
         how: Connections, attempts, waiting, and how much may be fetched of all parts.
-        progress: Told bytes that are there, and of how many; the parts to come are taken to be as large as this one.
+        progress: Called with the bytes that are there and their total; parts to come are taken to be as large as this
+            one.
         checkpoint: Called at least every second; raises to stop.
 
     Returns:
         Where the parts lie on this machine.
 
     Raises:
-        DownloadError: A part can't be had, or has another digest than stated or recorded.
+        DownloadError: A part can't be fetched, or has another digest than stated or recorded.
         StoreError: The store can't be read or written.
     """
     paths: list[Path] = []
@@ -112,7 +113,7 @@ def missing_bytes(archive: Archive, store: Store) -> int | None:
     """How much is to be fetched of an archive; `None` where a server does not say, or not now.
 
     Raises:
-        DownloadError: A part can't be had.
+        DownloadError: A part can't be fetched.
     """
     total = 0
     for part in archive.parts:
@@ -169,7 +170,7 @@ def verify_part(part: Part, store: Store, read: Callable[[int], object] | None =
     Args:
         part: Which.
         store: Where the shelf is.
-        read: Told of every so many bytes more that were read; may raise to stop.
+        read: Called with the number of bytes read since the last call; may raise to stop.
     """
     known = record(part, store)
     for copy in copies(part, store):
@@ -203,7 +204,7 @@ def open_local(archive: Archive, paths: list[Path], progress: Progress | None = 
     Args:
         archive: From a card.
         paths: Its parts.
-        progress: Told bytes of the inner archive while it is taken out of the outer one; may raise to stop.
+        progress: Called with bytes of the inner archive while it is taken out of the outer one; may raise to stop.
 
     Raises:
         ArchiveError: It is damaged, or its inner archive is not in it.
@@ -277,7 +278,7 @@ def open_remote(archive: Archive, how: Fetching, max_bytes: int | None, checkpoi
 
     Raises:
         WholeOnlyError: It can't be read in ranges.
-        DownloadError: It can't be had, or not now.
+        DownloadError: It can't be read, or not now.
     """
     spent = Spent()
     files = [Ranged(open_origin(part.address), how, max_bytes, checkpoint, spent) for part in archive.parts]

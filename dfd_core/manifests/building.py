@@ -31,7 +31,7 @@ def build_manifest(source: FolderSource | TableSource, split: SplitSpec, progres
     Args:
         source: Folders or a table.
         split: How samples are split, where the source does not say.
-        progress: Told how many files were read, and of how many.
+        progress: Called with how many files were read, and of how many.
 
     Returns:
         A table with the columns of `SCHEMA`, sorted by path.

@@ -33,11 +33,11 @@ def headers(store: Store, manifest: Manifest, progress: Progress | None = None) 
     Args:
         store: Where they are kept.
         manifest: Whose files.
-        progress: Told how many distinct files are done, and of how many; may raise to stop.
+        progress: Called with how many distinct files are done, and of how many; may raise to stop.
 
     Returns:
         A table of `headers.SCHEMA`, a row for each distinct `sample_id`, sorted by it. Files that are not there or
-        whose bytes have changed since the manifest was made are rows with that status, and looked for again next time.
+        whose bytes have changed since the manifest was built are rows with that status, and looked for again next time.
 
     Raises:
         StoreError: The store can't be read or written.

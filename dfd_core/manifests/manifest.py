@@ -123,7 +123,7 @@ def prepare(
         source: The dataset as a configuration names it.
         split: How samples are split, where the source does not say.
         store: Where datasets and manifests are kept.
-        progress: Told how many files are done, and of how many, while acquiring and while reading.
+        progress: Called with how many files are done, and of how many, while acquiring and while reading.
 
     Raises:
         DatasetError: The dataset can't be acquired.

@@ -58,7 +58,7 @@ def probe(
     Args:
         files: Which files.
         known: Probes by position of files that need not be read again.
-        progress: Told how many are done, and of how many; may raise to stop, also while a read hangs.
+        progress: Called with how many are done, and of how many; may raise to stop, also while a read hangs.
         keep: Given what was read since it was called last, by positions and probes; also when the end is an error.
 
     Returns:

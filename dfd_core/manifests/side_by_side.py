@@ -65,7 +65,7 @@ def in_batches(
         columns: Its arguments, equally many of each.
         threads: How many.
         keep: Given the results since it was called last, in their order.
-        tell: Told how many are done, several times a second; may raise to stop.
+        tell: Called with how many are done, several times a second; may raise to stop.
     """
     batch: list[Result] = []
     count, since = 0, time.monotonic()

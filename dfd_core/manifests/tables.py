@@ -1,4 +1,4 @@
-"""A CSV or Parquet table of one's own as a draft of a manifest.
+"""A CSV or Parquet table of your own as a draft of a manifest.
 
 ======== ========= ==========================================================================================
 column   needed    content

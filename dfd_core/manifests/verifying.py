@@ -41,7 +41,7 @@ def verify_files(name: str, store: Store, progress: Progress | None = None) -> t
     Args:
         name: The dataset's name.
         store: Where its manifests are.
-        progress: Told how many bytes were read, and of what volume; may raise to stop.
+        progress: Called with how many bytes were read, and of what volume; may raise to stop.
 
     Returns:
         How many files were read, and a line for each that is missing or another one.

@@ -25,7 +25,7 @@ def dfd(folder, *arguments):
 
 @pytest.fixture
 def images(tmp_path):
-    """A folder of one's own."""
+    """A folder of your own."""
     for i in range(12):
         for k, path in enumerate((f"mine/real/{i}.png", f"mygan/fake/{i}.png")):
             (tmp_path / "images" / path).parent.mkdir(parents=True, exist_ok=True)

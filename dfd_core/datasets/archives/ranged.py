@@ -38,8 +38,8 @@ class Ranged(ReadOnly):
 
     Raises:
         WholeOnlyError: It does not answer ranges, or has no mark of its version, so that pieces may be of two.
-        UnreachableError: It can't be had now, or was changed while it was read.
-        DownloadError: It can't be had, or more would be fetched than may be.
+        UnreachableError: It can't be read now, or was changed while it was read.
+        DownloadError: It can't be read, or more would be fetched than may be.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Ranged(ReadOnly):
         if stamp != self.facts.stamp:
             raise UnreachableError(
                 f"{self.origin.address} was changed while it was read: it has the stamp {stamp} now, "
-                f"{self.facts.stamp} before. Give the same command again."
+                f"{self.facts.stamp} before. Run the same command again."
             )
 
     def _block(self, number: int) -> bytes:
@@ -131,7 +131,7 @@ class Ranged(ReadOnly):
             try:
                 return act()
             except SourceChanged as change:
-                raise UnreachableError(f"{change}. Give the same command again.") from change
+                raise UnreachableError(f"{change}. Run the same command again.") from change
             except TransientFault as found:
                 fault = found
             seconds = max(fault.wait_s or 0.0, self.how.first_wait_s * 2.0**attempt)

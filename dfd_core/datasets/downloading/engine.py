@@ -52,12 +52,12 @@ def download(
         target: Where to, on a local disk.
         expected: What it must be.
         how: Connections, attempts, waiting.
-        progress: Told bytes that are there, and of how many; nothing where nobody knows that.
+        progress: Called with bytes that are there, and of how many; nothing where nobody knows that.
         checkpoint: Called at least every second from this thread.
 
     Raises:
-        DownloadError: It can't be had, or is not what it should be.
-        UnreachableError: It could not be had this time.
+        DownloadError: It can't be fetched, or is not what it should be.
+        UnreachableError: It could not be fetched this time.
         StoreError: It can't be written, or there is not enough space.
     """
     run = _Run(origin, target, how, progress or _ignore, checkpoint or _ignore)
@@ -265,7 +265,7 @@ class _Run:
         if needed > free:
             raise StoreFullError(
                 f"{self.origin.address} needs {needed:,} more bytes in {self.target.parent}, where {free:,} are free. "
-                "Free some space and give the same command again: what is fetched is kept."
+                "Free some space and run the same command again: what is fetched is kept."
             )
 
 
@@ -284,7 +284,7 @@ def digest_of(path: Path | str, checkpoint: Checkpoint | None = None, kind: str 
 def _check_size(origin: Origin, facts: Facts, expected: Expected) -> None:
     if None not in (facts.size, expected.size) and facts.size != expected.size:
         raise DownloadError(
-            f"{origin.address} has {facts.size} bytes, and should have {expected.size}: it was replaced. See whether "
+            f"{origin.address} has {facts.size} bytes, and should have {expected.size}: it was replaced. Check whether "
             "the dataset's page tells of another version."
         )
 
