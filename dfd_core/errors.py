@@ -7,8 +7,9 @@
     │   ├── ConfigError          a configuration that can't be read or is not valid
     │   └── UnknownNameError     a name that no registry has
     ├── DatasetError             a dataset that can't be acquired or has not what is needed
-    │   ├── AuditError           an audit found what its configuration does not put up with; exit code 3
+    │   ├── AuditError           an audit with findings at or above `fail_on`; exit code 3
     │   ├── ManifestError        a manifest that can't be built or contradicts itself
+    │   │   └── PlaceUnreachableError a place that does not answer; worth another attempt
     │   ├── ArchiveError         an archive that is not safe to unpack, or lacks what it should have
     │   │   └── DamagedArchiveError an archive that can't be read; another copy of it may be
     │   └── DownloadError        a file that can't be downloaded, or is not what it should be
@@ -72,13 +73,17 @@ class DatasetError(DfdError):
 
 
 class AuditError(DatasetError):
-    """An audit with findings that its configuration does not put up with; the audit itself was made."""
+    """An audit with findings at or above `fail_on`; the audit itself was made."""
 
     exit_code = 3
 
 
 class ManifestError(DatasetError):
     """A manifest that can't be built or contradicts itself."""
+
+
+class PlaceUnreachableError(ManifestError):
+    """A place that did not answer when its files were listed or read."""
 
 
 class ArchiveError(DatasetError):

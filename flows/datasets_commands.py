@@ -128,9 +128,8 @@ def prepare(  # noqa: PLR0913, PLR0917  # a command has as many parameters as op
     progress here and in the dashboard.
     """
     from dfd_core.datasets import published
-    from dfd_core.datasets.acquire import is_acquired, resolve
+    from dfd_core.datasets.acquire import needs_fetching, resolve
     from dfd_core.datasets.options import PublishedOptions
-    from dfd_core.datasets.own_cards import own_card
     from dfd_core.storage import Store as OpenStore
 
     chosen = {"sample": sample, "seed": seed, "max_bytes": max_bytes, "in_place": in_place}
@@ -138,11 +137,10 @@ def prepare(  # noqa: PLR0913, PLR0917  # a command has as many parameters as op
     values = {"catalogue": name, "name": name, "options": options}
     source = _source(values)
     opened = OpenStore(store)
-    if own_card(source, opened) is None:
+    if needs_fetching(source, opened):
         card, chosen_options = resolve(source)
-        if card.make is None and not is_acquired(source, opened):
-            assert isinstance(chosen_options, PublishedOptions)
-            published.check(card, chosen_options, opened)  # before a server is started for nothing
+        assert isinstance(chosen_options, PublishedOptions)
+        published.check(card, chosen_options, opened)  # before a server is started for nothing
     if local:
         _prepare(source, store)
         return

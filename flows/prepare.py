@@ -5,10 +5,11 @@ from __future__ import annotations
 from prefect import flow
 
 from dfd_core.config import RunConfig
+from dfd_core.datasets.acquire import needs_fetching
 from dfd_core.datasets.cards import Archive
 from dfd_core.storage import Store
 from flows.download import download_flow
-from tasks.acquiring import is_published, missing_archives
+from tasks.acquiring import missing_archives
 from tasks.run_states import cancellable_flow
 from tasks.steps import prepare_dataset
 
@@ -31,6 +32,6 @@ def prepare_flow(config: RunConfig) -> dict[str, str]:
 def find_archives(config: RunConfig) -> list[Archive]:
     """The archives to be fetched; those that datasets share once."""
     store = Store(config.store)
-    futures = [missing_archives.submit(config, source) for source in config.datasets if is_published(source, store)]
+    futures = [missing_archives.submit(config, source) for source in config.datasets if needs_fetching(source, store)]
     found = [archive for future in futures for archive in future.result()]
     return list({archive.parts: archive for archive in found}.values())

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dfd_core.datasets.cards import Bytes
+from dfd_core.progress import Bytes
 from dfd_core.specs import Spec
 
 EVERY_S = 0.1

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import time
-from typing import TypeGuard
 
 from prefect import get_run_logger, task
 
 from dfd_core.config import RunConfig
 from dfd_core.datasets import published, shelf
-from dfd_core.datasets.acquire import is_acquired, resolve
-from dfd_core.datasets.cards import Archive, Bytes
+from dfd_core.datasets.acquire import resolve
+from dfd_core.datasets.cards import Archive
 from dfd_core.datasets.options import PublishedOptions
-from dfd_core.datasets.own_cards import own_card
-from dfd_core.datasets.sources import CatalogueSource, DatasetSource
+from dfd_core.datasets.sources import CatalogueSource
+from dfd_core.progress import Bytes
 from dfd_core.storage import Store
+from dfd_core.wording import duration
 from tasks import cancelling
 from tasks.progress import CountProgress
-from tasks.rates import duration
 from tasks.retries import task_options
 from tasks.run_states import cancellable_task
-
-
-def is_published(source: DatasetSource, store: Store) -> TypeGuard[CatalogueSource]:
-    """Whether a dataset has files to be fetched or put there by hand, and is not complete."""
-    if not isinstance(source, CatalogueSource) or own_card(source, store) is not None:
-        return False
-    return resolve(source)[0].make is None and not is_acquired(source, store)
 
 
 @task(**task_options(), task_run_name="look up {source.name}")

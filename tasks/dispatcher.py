@@ -27,7 +27,7 @@ from dfd_core.errors import DfdError, EngineError, StoreError, StoreFullError, S
 from dfd_core.features.extraction import ShardReport, find_report, write_off
 from dfd_core.features.planning import ExtractionPlan
 from dfd_core.features.spec import ExtractionSpec
-from dfd_core.features.statuses import QUARANTINED
+from dfd_core.statuses import QUARANTINED
 from dfd_core.storage import Store
 from tasks.actors import ExtractionActor
 from tasks.cancelling import checkpoint

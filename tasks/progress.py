@@ -14,12 +14,13 @@ from uuid import UUID
 
 from prefect.artifacts import update_progress_artifact
 
-from dfd_core.datasets.cards import Bytes
 from dfd_core.features.extraction import ShardReport
 from dfd_core.features.planning import ExtractionPlan
+from dfd_core.progress import Bytes
+from dfd_core.wording import duration
 from tasks import cancelling
 from tasks.artifacts import LiveTable, start_progress
-from tasks.rates import Rates, duration
+from tasks.rates import Rates
 
 EVERY_S = 2.0
 LOG_EVERY_S = 5.0

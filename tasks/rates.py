@@ -11,7 +11,8 @@ from typing import Any
 
 from dfd_core.features.extraction import ShardReport
 from dfd_core.features.stages import Stages
-from dfd_core.features.statuses import QUARANTINED
+from dfd_core.statuses import QUARANTINED
+from dfd_core.wording import duration, figure, three_digits
 
 WINDOW_S = 30.0
 FEW_ACTORS = 4
@@ -150,7 +151,7 @@ class Rates:
         whole = _together([actor for _, actor in actors])
         rows = [self._row(name, actor, final, timed) for name, actor in actors]
         everything = self._row("all", whole, final, timed)
-        everything["images/s"] = _rounded(self.mean() if final else self.current())
+        everything["images/s"] = three_digits(self.mean() if final else self.current())
         if not final:
             seconds = self.seconds_left()
             everything["silent for"] = ""
@@ -165,7 +166,7 @@ class Rates:
     def _row(self, name: str, actor: ActorRate, final: bool, timed: bool) -> dict[str, Any]:
         now = self.clock()
         row: dict[str, Any] = {"actor": name, "images": actor.stages.images}
-        row["images/s"] = _rounded(actor.mean() if final else actor.current(now))
+        row["images/s"] = three_digits(actor.mean() if final else actor.current(now))
         row["failed"] = actor.failed
         stages = actor.stages
         if timed and final:
@@ -175,7 +176,7 @@ class Rates:
             row |= {"device idle": "", "cores to keep it busy": ""}
             if stages.forward_s:
                 row["device idle"] = _share(stages.idle_fraction, 1)
-                row["cores to keep it busy"] = _rounded(stages.cores_per_device)
+                row["cores to keep it busy"] = three_digits(stages.cores_per_device)
         elif timed:
             row |= {
                 "waits for images": _share(stages.wait_s, stages.wall_s),
@@ -200,24 +201,6 @@ class Rates:
         return f"{len(rates)} actor{'s' * (len(rates) > 1)}: {spread} images/s{quiet}"
 
 
-def duration(seconds: float) -> str:
-    """Seconds as people say them, such as `50 s`, `12 min` or `3.4 h`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def figure(rate: float) -> str:
-    """Three digits of a rate as people write them, such as `0.25`, `31.7` or `3,760`."""
-    rounded = _rounded(rate)
-    return f"{rounded:,.0f}" if rounded >= 100 else f"{rounded:g}"
-
-
-def counted(n: int, one: str) -> str:
-    """So many of something, such as `1 shard` or `1,200 shards`."""
-    return f"{n:,} {one}{'s' * (n != 1)}"
-
-
 def _together(actors: Sequence[ActorRate]) -> ActorRate:
     whole = ActorRate(min((actor.started_s for actor in actors), default=0.0))
     for actor in actors:
@@ -229,7 +212,3 @@ def _together(actors: Sequence[ActorRate]) -> ActorRate:
 
 def _share(part: float, whole: float) -> str:
     return f"{100 * part / whole:.0f} %" if whole else ""
-
-
-def _rounded(rate: float) -> float:
-    return float(f"{rate:.3g}")

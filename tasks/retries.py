@@ -11,6 +11,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from dfd_core.errors import (
     EngineError,
     NoRoomError,
+    PlaceUnreachableError,
     RunCancelledError,
     StoreError,
     StoreFullError,
@@ -35,7 +36,8 @@ def may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
         or isinstance(error.__cause__, FileNotFoundError | PermissionError)
     ):
         return False
-    return isinstance(error, StoreError | UnreachableError | WeightsUnreachableError | EngineError | OSError)
+    away = PlaceUnreachableError | UnreachableError | WeightsUnreachableError
+    return isinstance(error, away | StoreError | EngineError | OSError)
 
 
 def task_options() -> dict[str, Any]:

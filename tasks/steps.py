@@ -22,12 +22,12 @@ from dfd_core.pipeline.engine import Errors, OnResult, Result, Work
 from dfd_core.reports import summary_table
 from dfd_core.reports.report import FIGURES
 from dfd_core.storage import Store
+from dfd_core.wording import counted
 from tasks.artifacts import image_artifact, table_artifact
 from tasks.cluster import available_cpus, ray_session
 from tasks.dispatcher import ShardDispatcher
 from tasks.jobs import run_jobs
 from tasks.progress import CountProgress, ExtractionProgress
-from tasks.rates import counted
 from tasks.retries import task_options
 from tasks.run_states import cancellable_task
 from tasks.settings import EngineSettings

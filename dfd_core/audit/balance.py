@@ -64,7 +64,7 @@ def _one_dataset(dataset: str, frame: pd.DataFrame, spec: AuditSpec) -> Iterator
             yield Finding(
                 severity="error", kind="split_without_class", where=dataset, n=len(part),
                 message=f"Split {split} has {only} images only.",
-                advice="Deal out the splits anew, or correct the lists.",
+                advice="Draw the splits again, or correct the lists.",
             )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Files that hold no picture, only a part of one, or another kind than their name says."""
+"""Files that hold no image, only a part of one, or another kind than their name says."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from dfd_core.audit.findings import Finding, Severity, some_lines
 from dfd_core.audit.gathering import Evidence
 from dfd_core.audit.spec import AuditSpec
-from dfd_core.manifests.headers import CHANGED, EMPTY, MISSING, OK, UNDECODABLE
+from dfd_core.statuses import CHANGED, EMPTY, MISSING, OK, UNDECODABLE
 
 _SUFFIXES = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
@@ -24,9 +24,9 @@ _DAMAGED, _TRUNCATED, _NO_END, _BAD_CHUNK, _MISNAMED = "damaged", "truncated", "
 _KINDS: dict[str, tuple[Severity, str, str]] = {
     MISSING: ("error", "are not there or can't be read", "Restore them, or leave them out."),
     EMPTY: ("error", "have 0 bytes", "Fetch them again, or remove them."),
-    UNDECODABLE: ("error", "hold no picture that is known", "Remove them; often they are error pages saved as images."),
+    UNDECODABLE: ("error", "hold no image that is known", "Remove them; often they are error pages saved as images."),
     _DAMAGED: ("error", "have a header, but their pixels can't be decoded", "Fetch them again, or remove them."),
-    _TRUNCATED: ("error", "end before their picture does", "Fetch them again, or remove them."),
+    _TRUNCATED: ("error", "end before their image does", "Fetch them again, or remove them."),
     _NO_END: (
         "warning",
         "lack their end, though their pixels decode",
@@ -37,11 +37,11 @@ _KINDS: dict[str, tuple[Severity, str, str]] = {
         "have a chunk with a wrong check sum",
         "Fetch them again: bytes have changed since they were written; some decoders refuse them, others show them so.",
     ),
-    CHANGED: ("error", "have changed since the manifest was made", "Make the manifest anew: `dfd prepare`."),
+    CHANGED: ("error", "have changed since the manifest was built", "Rebuild the manifest: `dfd prepare`."),
     _MISNAMED: (
         "warning",
         "are of another format than their extension says",
-        "Rename them. If it concerns one class, look at how its files were made: they were encoded anew.",
+        "Rename them. If it concerns one class, look at how its files were made: they were encoded again.",
     ),
 }
 
@@ -72,7 +72,7 @@ def check(evidence: Evidence, _: AuditSpec) -> Iterator[Finding]:
 
 
 def whole(evidence: Evidence) -> np.ndarray:
-    """(N,) bool, which files hold a whole picture, as far as was looked."""
+    """(N,) bool, which files hold a whole image, as far as was looked."""
     good = np.ones(len(evidence.frame), dtype=bool)
     good[[row for row, kind in _defects(evidence) if _KINDS[kind][0] == "error"]] = False
     return good

@@ -1,4 +1,4 @@
-"""What predicts the label without a look at the picture: properties of files by class, and how far each goes alone."""
+"""What predicts the label without a look at the image: properties of files by class, and how far each goes alone."""
 
 from __future__ import annotations
 
@@ -175,9 +175,7 @@ def _advice(props: Sequence[str]) -> str:
     if set(props) <= {"icc", "exif", "xmp", "ai_metadata"}:
         return "A detector that reads pixels does not see these; drop them from any that reads metadata."
     if set(props) <= {"bytes"}:
-        return (
-            "Size in bytes alone can be an effect of what the pictures show: compare with the results under `matched`."
-        )
+        return "Size in bytes alone can be an effect of what the images show: compare with the results under `matched`."
     return f"{text}. The probe `metadata` shows beside each result what is left."
 
 

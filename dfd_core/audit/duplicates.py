@@ -1,4 +1,4 @@
-"""The same bytes and the same picture in several files: within a dataset, and across datasets, splits and labels."""
+"""The same bytes and the same image in several files: within a dataset, and across datasets, splits and labels."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def check_near(evidence: Evidence, spec: AuditSpec) -> Iterator[Finding]:
     sets[evidence.has_hash] = near_sets(evidence.hashes[evidence.has_hash], spec.radius)
     frame = evidence.frame
     by_set = frame.assign(set=sets)[sets >= 0].groupby("set")
-    # the same bytes are told elsewhere, and files of one group are known to belong together and never part
+    # the same bytes are reported elsewhere, and files of one group are known to belong together and never part
     told = (by_set["sample_id"].nunique() > 1) & ((by_set["group"].nunique() > 1) | (by_set["dataset"].nunique() > 1))
     sets[~np.isin(sets, told.index[told])] = -1
     hashes = evidence.hashes
@@ -49,7 +49,7 @@ def check_near(evidence: Evidence, spec: AuditSpec) -> Iterator[Finding]:
     def distance(a: int, b: int) -> int:
         return int(np.bitwise_count(hashes[a] ^ hashes[b]).sum())
 
-    yield from _related(frame, sets, "near_duplicates", "show nearly the same picture", distance)
+    yield from _related(frame, sets, "near_duplicates", "show nearly the same image", distance)
 
 
 def groups(evidence: Evidence) -> Iterator[Groups]:
@@ -63,7 +63,7 @@ def groups(evidence: Evidence) -> Iterator[Groups]:
 
 
 def _related(frame: pd.DataFrame, sets: np.ndarray, kind: str, what: str, distance: Distance) -> Iterator[Finding]:
-    """A finding for each way in which sets of files cross a border; each set is told where it is worst."""
+    """A finding for each way in which sets of files cross a border; each set is reported where it is worst."""
     known = frame["label"].where(frame["label"] != UNKNOWN)
     table = frame.assign(set=sets, row=np.arange(len(frame)), label=known)[sets >= 0]
     table = table[table.duplicated("set", keep=False)]
@@ -100,7 +100,7 @@ def _finding(part: pd.DataFrame, border: str, kind: str, what: str, where: str, 
     if count > len(lines):
         lines.append(f"and {count - len(lines)} more sets")
     across = "" if border == "files" else f"_across_{border}"
-    related = kind == "near_duplicates" and border == "labels"  # as a picture and what a model made of it
+    related = kind == "near_duplicates" and border == "labels"  # as an image and what a model made of it
     return Finding(
         severity="warning" if related else _SEVERITY[border], kind=f"{kind}{across}", where=where, n=len(part),
         message=f"{len(part)} files in {count} sets {what}{across.replace('_', ' ')}.", advice=_ADVICE[border],

@@ -10,14 +10,15 @@ import pyarrow.parquet as pq
 
 from dfd_core.audit import balance, broken, confounds, duplicates
 from dfd_core.audit.findings import SEVERITIES, Audit, Finding
-from dfd_core.audit.gathering import Evidence, check_once, from_folders, from_manifest, located, places_of, with_groups
+from dfd_core.audit.gathering import Evidence, check_once, from_folders, from_manifest, located, with_groups
 from dfd_core.audit.reading import gathered, with_known
 from dfd_core.audit.spec import AuditSpec
-from dfd_core.datasets.cards import Progress
 from dfd_core.errors import DatasetError, ManifestError, UsageError
 from dfd_core.manifests.groups import group_expression
 from dfd_core.manifests.manifest import Manifest
+from dfd_core.manifests.places import places_of
 from dfd_core.manifests.schema import validate
+from dfd_core.progress import Progress
 from dfd_core.storage import Store
 
 Check = Callable[[Evidence, AuditSpec], Iterable[Finding]]
@@ -38,7 +39,7 @@ def audit_places(
             URL for folders.
         spec: What to look for.
         group_pattern: Finds a sample's group in its path, in folders; manifests have their groups already.
-        progress: Told how many files were read, and of how many; may raise to stop.
+        progress: Called with how many files were read, and of how many; may raise to stop.
         store: What is found in a file is remembered here, so that next time it is neither read nor decoded while it has
             the same place, size and stamp.
 
@@ -129,7 +130,7 @@ def _looked_at(evidence: Evidence, spec: AuditSpec) -> list[str]:
     flat = int((evidence.ok & ~evidence.has_hash).sum()) - len(evidence.damage)
     left = f"; {flat} files of one colour or more than 100 million pixels have no hash" if flat else ""
     return [
-        f"Every picture was decoded, JPEG files at a reduced size, so that damage to the finest detail alone may be "
+        f"Every image was decoded, JPEG files at a reduced size, so that damage to the finest detail alone may be "
         f"missed. Near duplicates differ by at most {spec.radius} of 255 bits{left}."
     ]
 
@@ -142,7 +143,7 @@ def _as_files(frame: pd.DataFrame, store: Store | None) -> pd.DataFrame:
     places = pd.Series(None, index=frame.index, dtype=object)
     for dataset, rows in frame.groupby("dataset").indices.items():
         places.iloc[rows] = places_of(files[str(dataset)])
-    return with_known(frame.assign(place=places), store, files)
+    return with_known(frame.assign(place=places), store)
 
 
 def _manifest_table(place: str) -> pa.Table:

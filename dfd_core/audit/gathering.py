@@ -15,10 +15,11 @@ import pyarrow.compute as pc
 from dfd_core.audit.findings import GENERATED, REAL, UNKNOWN
 from dfd_core.errors import ManifestError, UsageError
 from dfd_core.manifests.groups import join_groups, named_groups
-from dfd_core.manifests.headers import OK
 from dfd_core.manifests.layouts import detect, parse
 from dfd_core.manifests.listing import Files, list_images
+from dfd_core.manifests.places import places_of
 from dfd_core.specs import is_url
+from dfd_core.statuses import OK
 
 MOST_PIXELS = 100_000_000  # as many as extraction decodes by default
 
@@ -33,7 +34,7 @@ class Evidence:
         headers: A table of `manifests.headers.SCHEMA`, a row per row of the frame.
         hashes: (N, 4) uint64 perceptual hashes; `None` where they were not asked for.
         has_hash: (N,) bool, which files have one.
-        damage: Why a picture could not be decoded, by the frame's row.
+        damage: Why an image could not be decoded, by the frame's row.
         notes: What a person should know of how the files were found.
     """
 
@@ -143,12 +144,6 @@ def located(frame: pd.DataFrame) -> dict[str, Files]:
             files.sizes, files.stamps = [0] * len(rows), [""] * len(rows)
         found[str(dataset)] = files
     return found
-
-
-def places_of(files: Files) -> list[str | None]:
-    """What each file is known again by without reading it; `None` where its file system has no stamp."""
-    facts = zip(files.stamps, files.sizes, files.urls, strict=True)
-    return [f"{stamp} {size} {url}" if stamp else None for stamp, size, url in facts]
 
 
 def with_groups(evidence: Evidence, pattern: str | None) -> Evidence:

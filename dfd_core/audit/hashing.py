@@ -1,14 +1,14 @@
-"""Perceptual hashes: 255 bits that a picture keeps when it is scaled or encoded anew, and the search for close ones.
+"""Perceptual hashes: 255 bits that an image keeps when it is scaled or encoded again, and the search for close ones.
 
 The hash is the classic one by cosines (Zauner 2010, "Implementation and benchmarking of perceptual image hash
-functions"), with 16 x 16 frequencies instead of 8 x 8: 64 bits don't tell portraits apart. Of the grey picture,
+functions"), with 16 x 16 frequencies instead of 8 x 8: 64 bits don't tell portraits apart. Of the grey image,
 stretched to 64 x 64 by averaging areas, a bit says of each of the 255 lowest frequencies whether it is above their
 median.
 
 Measured on photographs and outputs of eight generators: re-encoded at JPEG quality 30 or halved, 99 % of 168 differ by
 at most 12 bits, at a quarter of the size and quality 50 by 29; of 1,546, those that show different things differ by 56
 or more.
-Mirrored, cropped and turned pictures are not recognised, nor always those without fine structure, such as blurred ones.
+Mirrored, cropped and turned images are not recognised, nor always those without fine structure, such as blurred ones.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _SCATTER = (np.arange(FREQUENCIES**2) * 97) % FREQUENCIES**2
 
 
 def perceptual_hash(grey: np.ndarray) -> np.ndarray | None:
-    """The hash of a reduced picture.
+    """The hash of a reduced image.
 
     Args:
         grey: (64, 64) float32, 0 to 255.
 
     Returns:
-        (4,) uint64; `None` where the picture is nearly of one colour, so that nothing but noise would be compared.
+        (4,) uint64; `None` where the image is nearly of one colour, so that nothing but noise would be compared.
     """
     if grey.std() < _FLATTEST:
         return None
@@ -51,7 +51,7 @@ def perceptual_hash(grey: np.ndarray) -> np.ndarray | None:
 
 
 def reduced_grey(data: bytes, format_name: str) -> np.ndarray:
-    """A picture as grey in 64 x 64 pixels, upright, (64, 64) float32; JPEG files are decoded at a reduced size.
+    """An image as grey in 64 x 64 pixels, upright, (64, 64) float32; JPEG files are decoded at a reduced size.
 
     Raises:
         Exception: Whatever Pillow raises for damaged pixels; the file is then not whole.
@@ -69,7 +69,7 @@ def reduced_grey(data: bytes, format_name: str) -> np.ndarray:
 
 
 def opened(data: bytes, format_name: str) -> Image.Image:
-    """A picture by the plugin of its format; `PIL.Image.open` would count pixels against a limit of the process."""
+    """An image by the plugin of its format; `PIL.Image.open` would count pixels against a limit of the process."""
     image: Image.Image = Image.OPEN[format_name][0](io.BytesIO(data), "")
     return image
 

@@ -7,8 +7,7 @@ remembered; a file that could not be read is tried again.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,31 +18,35 @@ from PIL import Image
 
 from dfd_core.audit.gathering import MOST_PIXELS, Evidence
 from dfd_core.audit.hashing import WORDS, perceptual_hash, reduced_grey
-from dfd_core.datasets.cards import Progress
-from dfd_core.manifests.headers import CHANGED, MISSING, SCHEMA, Header, read_header, to_table
-from dfd_core.manifests.headers_stored import is_lasting, read_file, remembered_headers
-from dfd_core.manifests.listing import Files
-from dfd_core.manifests.probe_cache import known_probes
+from dfd_core.manifests.addresses import read_file
+from dfd_core.manifests.headers import SCHEMA, Header, read_header, to_table
+from dfd_core.manifests.headers_stored import describes_content, remembered_headers
+from dfd_core.manifests.places import Places
+from dfd_core.manifests.probing import Probe, probe_bytes
 from dfd_core.manifests.remembered import Remembered
 from dfd_core.manifests.side_by_side import in_batches, threads_for
+from dfd_core.manifests.unreadable import made_up_id
+from dfd_core.progress import Progress
+from dfd_core.statuses import CHANGED, MISSING
 from dfd_core.storage import Store
 
 REVISION = 1
 """Grows whenever the same pixels give another hash, or damage is seen otherwise."""
 _PIXELS = pa.schema([("sample_id", pa.string()), ("hash", pa.binary(8 * WORDS)), ("damage", pa.string())])
-_PLACES = pa.schema([("place", pa.string()), ("sample_id", pa.string())])
 
 
 class Reading(NamedTuple):
     """One file: its digest, header, perceptual hash, and why its pixels could not be decoded.
 
-    The header is `None` where the digest was all that had to be found out.
+    The header is `None` where the digest was all that had to be found out. `probe` is what a manifest has of the file,
+    `None` where it could not be read, or is not the one that was expected.
     """
 
     sample_id: str
     header: Header | None
     hashed: np.ndarray | None = None
     damage: str | None = None
+    probe: Probe | None = None
 
 
 class _Kept(NamedTuple):
@@ -51,7 +54,7 @@ class _Kept(NamedTuple):
 
     headers: Remembered
     pixels: Remembered
-    places: Remembered
+    places: Places
 
 
 def _kept(store: Store | None, frame: pd.DataFrame) -> dict[str, _Kept]:
@@ -61,19 +64,18 @@ def _kept(store: Store | None, frame: pd.DataFrame) -> dict[str, _Kept]:
         name: _Kept(
             remembered_headers(store, name),
             Remembered(store, "pixels", name, _PIXELS, pixels),
-            Remembered(store, "places", name, _PLACES, None),
+            Places(store, name),
         )
         for name in sorted(set(frame["dataset"]))
     }  # fmt: skip
 
 
-def with_known(frame: pd.DataFrame, store: Store | None, files: Mapping[str, Files] | None = None) -> pd.DataFrame:
+def with_known(frame: pd.DataFrame, store: Store | None) -> pd.DataFrame:
     """A frame with the digests that its files are known to have now.
 
     Args:
         frame: With `dataset` and `place`.
-        store: What was read before is looked for here.
-        files: The files of each dataset, where `prepare` may have read them.
+        store: What was read before, by an audit or for a manifest, is looked for here.
 
     Returns:
         The frame with a column `known`; `None` where a file has to be read.
@@ -81,12 +83,8 @@ def with_known(frame: pd.DataFrame, store: Store | None, files: Mapping[str, Fil
     known = np.full(len(frame), None, dtype=object)
     for dataset, kept in _kept(store, frame).items():
         rows = np.flatnonzero(frame["dataset"] == dataset)
-        table = kept.places.rows()
-        digests = dict(zip(*(table[name].to_pylist() for name in _PLACES.names), strict=True))
-        known[rows] = np.array([digests.get(place) for place in frame["place"].iloc[rows]], dtype=object)
-        if files is not None and store is not None:
-            for position, probe in known_probes(store, dataset, files[dataset]).items():
-                known[rows[position]] = probe.sample_id
+        for position, probe in kept.places.known(frame["place"].iloc[rows].tolist()).items():
+            known[rows[position]] = probe.sample_id
     return frame.assign(known=known)
 
 
@@ -98,10 +96,10 @@ def gathered(
     Args:
         frame: That of `Evidence`, where `sample_id` is the digest that a file must have, if any, and with `known`, the
             digest that it is known to have, and `place`; both may be `None`.
-        hashed: Whether pictures are decoded, too.
+        hashed: Whether images are decoded, too.
         notes: How the files were found.
         store: What was found is remembered here, and used.
-        progress: Told how many files are done, and of how many; may raise to stop.
+        progress: Called with how many files are done, and of how many; may raise to stop.
 
     Raises:
         StoreError: The store can't be read or written.
@@ -179,8 +177,12 @@ class _Found:
         for name in sorted(self.kept.keys() & set(self.datasets[rows])):
             own = pa.array(self.datasets[places] == name)
             self._remember(self.kept[name], headers.filter(own), pixels.filter(own))
-            read = [(self.places[row], one) for row, one in zip(rows, batch, strict=True) if self.datasets[row] == name]
-            self.kept[name].places.add(_place_table(read))
+            read = [
+                (self.places[row], one.probe)
+                for row, one in zip(rows, batch, strict=True)
+                if self.datasets[row] == name and one.probe is not None
+            ]
+            self.kept[name].places.add([place for place, _ in read], [probe for _, probe in read])
 
     def evidence(self, notes: list[str]) -> Evidence:
         """All of it, a row for each of the frame."""
@@ -204,10 +206,10 @@ class _Found:
         self.header_of[row], self.pixels_of[row] = self.headers.at[sample_id], self.pixels.at.get(sample_id, -1)
 
     def _remember(self, kept: _Kept, headers: pa.Table, pixels: pa.Table) -> None:
-        lasts = np.asarray(is_lasting(headers), dtype=bool)
+        lasts = np.asarray(describes_content(headers), dtype=bool)
         new = np.array([one not in self.headers.at for one in headers["sample_id"].to_pylist()], dtype=bool)
         kept.headers.add(headers.filter(pa.array(lasts & new)))
-        if self.hashed:  # that memory did not suffice is no fault of a picture
+        if self.hashed:  # that memory did not suffice is no fault of an image
             short = [(why or "").startswith(MemoryError.__name__) for why in pixels["damage"].to_pylist()]
             kept.pixels.add(pixels.filter(pa.array(lasts & ~np.array(short, dtype=bool))))
 
@@ -220,29 +222,21 @@ def _pixel_table(readings: Sequence[Reading]) -> pa.Table:
     )
 
 
-def _place_table(read: Sequence[tuple[str | None, Reading]]) -> pa.Table:
-    """The digests of files that could be read, by their places."""
-    known = [
-        (place, one.sample_id)
-        for place, one in read
-        if isinstance(place, str) and (one.header is None or one.header.status not in (MISSING, CHANGED))
-    ]
-    return pa.table(dict(zip(_PLACES.names, zip(*known, strict=True) if known else ([], []), strict=True)), _PLACES)
-
-
 def _reader(hashed: bool, complete: Container[str]) -> Callable[[str, str | None], Reading]:
     def read(url: str, expected: str | None) -> Reading:
         try:
             data = read_file(url)
         except Exception as error:  # clients of buckets have errors of their own
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            made_up = expected or hashlib.sha256(f"unreadable {url}".encode()).hexdigest()
-            return Reading(made_up, Header(MISSING, reason, 0))
-        digest = hashlib.sha256(data).hexdigest()
+            return Reading(expected or made_up_id(url), Header(MISSING, reason, 0))
+        probe = probe_bytes(data)
+        digest = probe.sample_id
         if expected not in (None, digest):
-            changed = Header(CHANGED, "its bytes are others than when the manifest was made", len(data))
-            return Reading(str(expected), changed)
-        return Reading(digest, None) if digest in complete else _examined(data, digest, hashed)
+            return Reading(
+                str(expected), Header(CHANGED, "its bytes have changed since the manifest was built", len(data))
+            )
+        found = Reading(digest, None) if digest in complete else _examined(data, digest, hashed)
+        return found._replace(probe=probe)
 
     return read
 

@@ -1,4 +1,4 @@
-"""Contact sheets: some pictures of each generator and each source of reals, side by side."""
+"""Contact sheets: some images of each generator and each source of reals, side by side."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dfd_core.audit.broken import whole
 from dfd_core.audit.findings import REAL
 from dfd_core.audit.gathering import Evidence
 from dfd_core.audit.hashing import opened
-from dfd_core.datasets.cards import Progress
-from dfd_core.manifests.headers_stored import read_file
+from dfd_core.manifests.addresses import read_file
+from dfd_core.progress import Progress
 from dfd_core.specs import content_hash, readable_key
 
 SIDE, COLUMNS, MOST = 128, 8, 40
@@ -29,7 +29,7 @@ class Sheet:
 
     Attributes:
         name: Its file's name, without the ending.
-        title: Whose pictures they are.
+        title: Whose images they are.
         png: As a file beside the page.
         jpeg: Smaller, inside the page.
     """
@@ -43,12 +43,12 @@ class Sheet:
 def contact_sheets(evidence: Evidence, seed: int, progress: Progress | None = None) -> Iterator[Sheet]:
     """A sheet for each generator and each source of reals, of up to 40 of its files, drawn by the seed.
 
-    Pictures are fitted into 128 x 128 pixels; one that can't be decoded is left out.
+    Images are fitted into 128 x 128 pixels; one that can't be decoded is left out.
 
     Args:
         evidence: Of an audit.
         seed: Another one draws others.
-        progress: Told how many pictures are done, and of how many; may raise to stop.
+        progress: Called with how many images are done, and of how many; may raise to stop.
     """
     frame = evidence.frame.assign(format=evidence.headers["format"].to_pylist())[whole(evidence)]
     source = frame["source"].fillna(frame["dataset"]).astype(str)
@@ -58,19 +58,19 @@ def contact_sheets(evidence: Evidence, seed: int, progress: Progress | None = No
     for (dataset, name), part in by_name:
         ordered = part.sort_values("path")
         chosen = np.random.default_rng(seed).permutation(len(part))[:MOST]
-        pictures = []
+        images = []
         for url, kind in ordered.iloc[np.sort(chosen)][["url", "format"]].itertuples(index=False):
-            with contextlib.suppress(Exception):  # where every picture was decoded, it is among the broken files
-                pictures.append(_thumbnail(read_file(url), kind))
+            with contextlib.suppress(Exception):  # where every image was decoded, it is among the broken files
+                images.append(_thumbnail(read_file(url), kind))
             done += 1
             if progress is not None:
                 progress(done, total)
-        if pictures:
+        if images:
             title = f"{dataset} / {name or 'unknown'}"
-            sheet = _sheet(pictures)
+            sheet = _sheet(images)
             file = readable_key(title, content_hash(title))
             yield Sheet(
-                file, f"{title}: {len(pictures)} of {len(part)} files", _saved(sheet, "PNG"), _saved(sheet, "JPEG")
+                file, f"{title}: {len(images)} of {len(part)} files", _saved(sheet, "PNG"), _saved(sheet, "JPEG")
             )
 
 
@@ -87,13 +87,13 @@ def _thumbnail(data: bytes, format_name: str) -> Image.Image:
     return image
 
 
-def _sheet(pictures: list[Image.Image]) -> Image.Image:
-    columns = min(COLUMNS, len(pictures))
-    rows = -(-len(pictures) // columns)
+def _sheet(images: list[Image.Image]) -> Image.Image:
+    columns = min(COLUMNS, len(images))
+    rows = -(-len(images) // columns)
     sheet = Image.new("RGB", (columns * (SIDE + 4) + 4, rows * (SIDE + 4) + 4), _PAPER)
-    for place, picture in enumerate(pictures):
+    for place, image in enumerate(images):
         left, top = 4 + (place % columns) * (SIDE + 4), 4 + place // columns * (SIDE + 4)
-        sheet.paste(picture, (left + (SIDE - picture.width) // 2, top + (SIDE - picture.height) // 2))
+        sheet.paste(image, (left + (SIDE - image.width) // 2, top + (SIDE - image.height) // 2))
     return sheet
 
 

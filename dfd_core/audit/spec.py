@@ -15,13 +15,13 @@ class AuditSpec(Spec):
 
     Attributes:
         fail_on: Findings of this severity or above fail the audit; by default none does.
-        near_duplicates: Whether every picture is decoded, once and reduced, for perceptual hashes. Only then are files
+        near_duplicates: Whether every image is decoded, once and reduced, for perceptual hashes. Only then are files
             found that are damaged behind their header; else a file counts as cut where it lacks its end marker.
         radius: Up to how many of the 255 bits of two perceptual hashes may differ in near duplicates.
         shortcut_auroc: A property that predicts the label with this AUROC is a warning, from 0.95 on an error.
         min_per_generator: Fewer files of a generator or of its reals are a warning.
         max_rows: The shortcut score of a generator is measured on at most so many files.
-        seed: Of the folds, of that choice, and of the pictures on contact sheets.
+        seed: Of the folds, of that choice, and of the images on contact sheets.
     """
 
     fail_on: Severity | None = None

@@ -23,6 +23,7 @@ from dfd_core.augmentations.steps import (
     Resize,
 )
 from dfd_core.errors import ImageError, UsageError
+from dfd_core.statuses import TOO_LARGE, UNSUPPORTED
 
 _JPEG_LONGEST_SIDE = 65500  # JPEG_MAX_DIMENSION of libjpeg, 35 below the format's own
 _MOST_PIXELS = 100_000_000  # as many as are decoded by default
@@ -114,9 +115,7 @@ def jpeg(image: Image.Image, quality: int, subsampling: str = "4:2:0") -> Image.
     """
     if max(image.size) > _JPEG_LONGEST_SIDE:
         width, height = image.size
-        raise ImageError(
-            "unsupported", f"{width} x {height}: libjpeg encodes at most {_JPEG_LONGEST_SIDE} pixels a side"
-        )
+        raise ImageError(UNSUPPORTED, f"{width} x {height}: libjpeg encodes at most {_JPEG_LONGEST_SIDE} pixels a side")
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality, subsampling=subsampling)
     buffer.seek(0)
@@ -152,7 +151,7 @@ def resize(image: Image.Image, width: int, height: int, filter_name: Filter = "b
     """
     if width * height > _MOST_PIXELS:
         old = f"{image.width} x {image.height}"
-        raise ImageError("too_large", f"{old} resized to {width} x {height} is more than {_MOST_PIXELS} pixels")
+        raise ImageError(TOO_LARGE, f"{old} resized to {width} x {height} is more than {_MOST_PIXELS} pixels")
     return image if image.size == (width, height) else image.resize((width, height), _FILTERS[filter_name])
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from dfd_core.errors import WeightsError
+from dfd_core.wording import some
 
 _SHOWN = 4
 
@@ -40,7 +40,7 @@ def read_tensors(path: Path, prefix: str = "") -> dict[str, torch.Tensor]:
         ) from error
     others = [name for name, value in tensors.items() if not isinstance(value, torch.Tensor)]
     if others or not tensors:
-        what = f"entries that are not tensors ({_some(others)})" if others else "no tensors"
+        what = f"entries that are not tensors ({some(others, _SHOWN)})" if others else "no tensors"
         raise WeightsError(f"{path} is not a checkpoint of one network: it has {what}.")
     return tensors
 
@@ -60,7 +60,7 @@ def check_fit(expected: dict[str, torch.Tensor], found: dict[str, torch.Tensor],
     ]
     kinds = {"missing": missing, "unexpected": unexpected, "other shapes": shapes}
     if any(kinds.values()):
-        differences = "; ".join(f"{kind}: {_some(names)}" for kind, names in kinds.items() if names)
+        differences = "; ".join(f"{kind}: {some(names, _SHOWN)}" for kind, names in kinds.items() if names)
         raise misfit(path, architecture, differences)
 
 
@@ -70,12 +70,6 @@ def misfit(path: Path, architecture: str, differences: str) -> WeightsError:
         f"The weights in {path} don't fit {architecture}. {differences}. Give a file of this architecture, or name the "
         "backbone that the file belongs to."
     )
-
-
-def _some(names: Iterable[str]) -> str:
-    names = list(names)
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
 
 
 def _read_safetensors(path: Path, prefix: str) -> dict[str, Any]:

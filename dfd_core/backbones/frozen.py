@@ -20,7 +20,7 @@ from dfd_core.backbones.runtimes.cosines import cosines
 from dfd_core.backbones.runtimes.workload import Workload
 from dfd_core.backbones.specs import Agreement, Busy, ResolvedBackbone
 from dfd_core.backbones.transforms import SplitTransform, Transform
-from dfd_core.backbones.weights import cache_folder
+from dfd_core.cache import cache_root
 from dfd_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class FrozenNetwork:
         work = Workload(module, resolved.spec.precision, self.split.side, self.device)
         built_by = type(module).__module__.partition(".")[0]
         version = importlib.metadata.version({"open_clip": "open_clip_torch"}.get(built_by, built_by))
-        folder = cache_folder().parent / "runtimes" / resolved.key() / f"{built_by}-{version}"
+        folder = cache_root() / "runtimes" / resolved.key() / f"{built_by}-{version}"
         self._forward, self.calibration = calibrated(work, where.runtime, where.batch_size, folder)
         self.batch_size = self.calibration.batch_size
         is_used = self.calibration.runtime == REFERENCE or resolved.spec.precision != "float32"

@@ -11,6 +11,7 @@ from typing import Any
 from torchvision.transforms import Resize
 
 from dfd_core.errors import ImageError
+from dfd_core.statuses import UNSUPPORTED
 
 MOST_RESIZED_PIXELS = 50_000_000
 """200 MB a thread. At 224 px an image may be 996 times as long as it is wide, at 518 px 186 times."""
@@ -48,7 +49,7 @@ def check_resizable(size: tuple[int, int], shorter_side: int | None) -> None:
     longer_side = shorter_side * max(size) // min(size)
     if shorter_side * longer_side > MOST_RESIZED_PIXELS:
         raise ImageError(
-            "unsupported",
+            UNSUPPORTED,
             f"{width} x {height} pixels are too narrow: with the shorter side scaled to {shorter_side} the longer one "
             f"would have {longer_side}, and more than {MOST_RESIZED_PIXELS} pixels are not made",
         )

@@ -24,6 +24,7 @@ import scipy.fft
 from dfd_core.backbones.options import SpectrumOptions
 from dfd_core.backbones.specs import Busy
 from dfd_core.errors import ImageError
+from dfd_core.statuses import TOO_SMALL
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -58,7 +59,7 @@ def power_spectrum(image: Image, options: SpectrumOptions) -> np.ndarray:
     """
     if min(image.size) < MINIMUM_SIDE_PX:
         width, height = image.size
-        raise ImageError("too_small", f"{width} x {height} px; a spectrum needs {MINIMUM_SIDE_PX} px a side")
+        raise ImageError(TOO_SMALL, f"{width} x {height} px; a spectrum needs {MINIMUM_SIDE_PX} px a side")
     grey = np.asarray(_centre(image, options.crop), dtype=np.float32) @ np.array(LUMA, dtype=np.float32)
     height, width = grey.shape
     grey -= grey.mean(dtype=np.float64)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from dfd_core.backbones.caching import whole_or_absent, why_unusable
+from dfd_core.cache import cache_root
 from dfd_core.errors import WeightsError, WeightsUnreachableError
 
 _CHUNK_BYTES = 8 * 1024 * 1024
@@ -49,9 +49,8 @@ class WeightsFile:
 
 
 def cache_folder() -> Path:
-    """Where downloaded weights are kept: `$XDG_CACHE_HOME/dfd/weights`, by default below `~/.cache`."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "dfd" / "weights"
+    """Where downloaded weights are kept."""
+    return cache_root() / "weights"
 
 
 def file_digest(path: Path) -> str:

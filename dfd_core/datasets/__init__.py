@@ -1,4 +1,4 @@
-"""Datasets: the catalogue, the ways to name one's own, and how their bytes are acquired.
+"""Datasets: the catalogue, the ways to name your own, and how their bytes are acquired.
 
 `cards` says what the catalogue knows of a dataset, `catalogue` has one file for each, `sources` are the ways to name a
 dataset, `families` tells GANs from diffusion models, and `acquire.acquire` gets the files.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from typing import TypeGuard
 
-from dfd_core.datasets.cards import DatasetCard, Progress
+from dfd_core.datasets.cards import DatasetCard
 from dfd_core.datasets.catalogue import DATASETS
 from dfd_core.datasets.own_cards import own_card
 from dfd_core.datasets.sources import CatalogueSource, DatasetSource, FolderSource, TableSource
+from dfd_core.progress import Progress
 from dfd_core.provenance import provenance
 from dfd_core.specs import Spec
 from dfd_core.storage import Store
@@ -18,11 +20,11 @@ TABLE = "images.parquet"
 
 
 def acquire(source: DatasetSource, store: Store, progress: Progress | None = None) -> FolderSource | TableSource:
-    """Sees to it that a dataset's files are there.
+    """Makes sure that a dataset's files are there.
 
     A dataset of the catalogue goes into `datasets/<name>-<hash>/images/` of the store, its archives into `archives/`;
     files that are there already are kept. A marker with provenance is written last, beside `images`, so where it is
-    missing the dataset is incomplete. One's own folders and tables are returned as they are, unread.
+    missing the dataset is incomplete. Folders and tables of your own are returned as they are, unread.
 
     Args:
         source: The dataset as a configuration names it.
@@ -87,6 +89,13 @@ def is_acquired(source: DatasetSource, store: Store) -> bool:
     from dfd_core.datasets import by_hand
 
     return not by_hand.has_news(card, store, f"{card.folder(options)}/{TABLE}")
+
+
+def needs_fetching(source: DatasetSource, store: Store) -> TypeGuard[CatalogueSource]:
+    """Whether a dataset has files to be downloaded or put there by hand, and is not complete."""
+    if not isinstance(source, CatalogueSource) or own_card(source, store) is not None:
+        return False
+    return resolve(source)[0].make is None and not is_acquired(source, store)
 
 
 def is_there(source: DatasetSource, store: Store) -> bool:

@@ -50,14 +50,14 @@ def look(card: DatasetCard, store: Store) -> Found:
     if not found.images and not found.archives and card.by_hand is not None and not card.by_hand.instead:
         raise DatasetError(
             f"{card.name} can't be downloaded without you. 1. Open {card.by_hand.page} 2. {card.by_hand.accept} "
-            f"3. Put {card.by_hand.files} into {store.url(folder(card))} 4. Give the same command again. "
+            f"3. Put {card.by_hand.files} into {store.url(folder(card))} 4. Run the same command again. "
             f"Licence: {card.licence}."
         )
     return found
 
 
 def check_nothing_is_lost(card: DatasetCard, found: Found, store: Store, table: str) -> None:
-    """Sees that a dataset's table, where it is there, can be made anew with what came since.
+    """Checks that a dataset's table, where it is there, can be rebuilt with what came since.
 
     Raises:
         DatasetError: An archive that it was made from is gone, or another one.
@@ -67,7 +67,7 @@ def check_nothing_is_lost(card: DatasetCard, found: Found, store: Store, table: 
     if lost:
         raise DatasetError(
             f"{card.name} can't take what is new in {store.url(folder(card))}: {', '.join(lost[:3])}, which it was "
-            "made from, is gone or another file now. Put it back, or begin anew with what is there: "
+            "made from, is gone or another file now. Put it back, or start over with what is there: "
             f"`dfd datasets remove {card.name} --archives --forget`, then prepare it again."
         )
 
@@ -82,7 +82,7 @@ def has_news(card: DatasetCard, store: Store, table: str) -> bool:
 
 
 def check_fit(card: DatasetCard, found: Found, store: Store) -> None:
-    """Sees that what is there is of use before anything is fetched or unpacked, which would be in vain.
+    """Checks that what is there is of use before anything is fetched or unpacked, which would be in vain.
 
     Raises:
         DatasetError: It has no image that fits the card, or lacks a class that is not downloaded.
@@ -103,7 +103,7 @@ def check_fit(card: DatasetCard, found: Found, store: Store) -> None:
     what = found_only[labels.pop()] if labels else "has no image that fits the dataset's layout"
     raise DatasetError(
         f"{card.name}: {store.url(folder(card))} {what}. Put {card.by_hand and card.by_hand.files} there, under these "
-        "names, then give the same command again."
+        "names, then run the same command again."
     )
 
 

@@ -11,25 +11,14 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from dfd_core.datasets.families import Family
 from dfd_core.datasets.sources import DatasetName
 from dfd_core.errors import ConfigError
+from dfd_core.progress import Progress
 from dfd_core.specs import Spec, content_hash, readable_key
 from dfd_core.storage import Store
 
-Progress = Callable[[int, int], None]
-"""Called with the number of finished files and of all, or with `Bytes` while downloading; may raise to stop."""
 Make = Callable[[Any, Store, str, Progress | None], int]
 """Takes options, store, folder and progress; writes the files that are missing and returns how many it wrote."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-
-
-class Bytes(int):
-    """A number of bytes where progress is told, so that whoever shows it knows the unit."""
-
-    def __str__(self) -> str:
-        size, units = float(self), ["bytes", "kB", "MB", "GB", "TB"]
-        while size >= 999.5 and len(units) > 1:
-            size, units = size / 1000, units[1:]
-        return f"{size:.3g} {units[0]}"
 
 
 class Part(Spec):

@@ -75,12 +75,12 @@ def guide(card: DatasetCard) -> Guide:
 
 
 def own_guide(source: FolderSource | TableSource) -> Guide:
-    """What there is to say of a dataset of one's own: nothing is to be got."""
+    """What there is to say of a dataset of your own: nothing is to be fetched."""
     return Guide(
         name=source.name,
         page=source.table if isinstance(source, TableSource) else ", ".join(source.folders),
         by_hand=None,
-        first="A dataset of one's own: its files are there already, and stay there.",
+        first="A dataset of your own: its files are there already, and stay there.",
         files="",
         folder="",
         command=f"dfd datasets prepare {source.name}",

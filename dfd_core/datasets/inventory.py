@@ -10,16 +10,17 @@ from typing import Any
 
 from dfd_core.datasets import by_hand, own_cards, shelf
 from dfd_core.datasets.acquire import MARKER, TABLE
-from dfd_core.datasets.cards import Bytes, Part, Progress
+from dfd_core.datasets.cards import Part
 from dfd_core.datasets.catalogue import DATASETS
 from dfd_core.datasets.own_cards import FOLDER as CARDS
 from dfd_core.errors import DatasetError
+from dfd_core.progress import Bytes, Progress
 from dfd_core.specs import is_url
 from dfd_core.storage import Store
 
 
 def rows(store: Store) -> list[dict[str, Any]]:
-    """A row for each dataset: of the catalogue what is there or half there, and one's own cards."""
+    """A row for each dataset: of the catalogue what is there or half there, and your own cards."""
     found = []
     made: dict[str, list[str]] = defaultdict(list)
     for key in _complete(store):
@@ -43,7 +44,7 @@ def verify_archives(name: str, store: Store, progress: Progress | None = None) -
     Args:
         name: Which dataset.
         store: Where.
-        progress: Told how many bytes were read, and of how many; may raise to stop.
+        progress: Called with how many bytes were read, and of how many; may raise to stop.
     """
     parts = _parts(name, store) if name in DATASETS else []
     total = sum(int(shelf.record(part, store).get("size", 0)) * len(shelf.copies(part, store)) for part in parts)
@@ -59,7 +60,7 @@ def verify_archives(name: str, store: Store, progress: Progress | None = None) -
 
 
 def remove(name: str, store: Store, *, archives: bool, forget: bool, progress: Progress | None = None) -> list[str]:
-    """Removes a dataset's images, or one's own card; manifests, features and files elsewhere stay.
+    """Removes a dataset's images, or your own card; manifests, features and files elsewhere stay.
 
     Args:
         name: Which.
@@ -67,7 +68,7 @@ def remove(name: str, store: Store, *, archives: bool, forget: bool, progress: P
         archives: Its archives too, where no other dataset that is there uses them.
         forget: The recorded digests of its archives too, so that a replaced file is accepted. What a person put into
             the folder for it stays in any case.
-        progress: Told how many files are removed, and of how many; may raise to stop.
+        progress: Called with how many files are removed, and of how many; may raise to stop.
 
     Returns:
         The places that were removed.

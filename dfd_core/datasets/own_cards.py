@@ -1,4 +1,4 @@
-"""A folder, bucket or table of one's own as a dataset with a name: one YAML card in the store's folder `cards/`."""
+"""A folder, bucket or table of your own as a dataset with a name: one YAML card in the store's folder `cards/`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ADAPTER: TypeAdapter[FolderSource | TableSource] = TypeAdapter(Annotated[Folder
 
 
 def own_card(source: DatasetSource, store: Store) -> FolderSource | TableSource | None:
-    """Where the files of one's own dataset are; `None` for a dataset of the catalogue.
+    """Where the files of a dataset of your own are; `None` for a dataset of the catalogue.
 
     Args:
         source: A source with folders or a table, which is its own answer, or a name that the store may have a card of.
@@ -32,12 +32,12 @@ def own_card(source: DatasetSource, store: Store) -> FolderSource | TableSource 
     if source.catalogue in DATASETS or "/" in source.catalogue or not store.exists(path):
         return None
     if source.options:
-        raise ConfigError(f"{source.catalogue} is a dataset of one's own ({store.url(path)}) and has no options.")
+        raise ConfigError(f"{source.catalogue} is a dataset of your own ({store.url(path)}) and has no options.")
     return _read(store, path).model_copy(update={"name": source.name})
 
 
 def check_is_free(source: FolderSource | TableSource, store: Store) -> None:
-    """Sees that the store has no other dataset of one's own under the name.
+    """Checks that the store has no other dataset of your own under the name.
 
     Raises:
         ConfigError: It has.
@@ -51,7 +51,7 @@ def check_is_free(source: FolderSource | TableSource, store: Store) -> None:
 
 
 def keep(source: FolderSource | TableSource, store: Store) -> str:
-    """Writes the card of a dataset of one's own; from then on its name is enough.
+    """Writes the card of a dataset of your own; from then on its name is enough.
 
     Returns:
         The card's address.

@@ -16,11 +16,12 @@ from dfd_core.datasets import by_hand, shelf
 from dfd_core.datasets.archives.containers import Container, Member
 from dfd_core.datasets.archives.parquet_rows import suffix_of
 from dfd_core.datasets.archives.slices import slice_url
-from dfd_core.datasets.cards import Archive, DatasetCard, Part, Progress
+from dfd_core.datasets.cards import Archive, DatasetCard, Part
 from dfd_core.datasets.downloading import Fetching, expand
 from dfd_core.datasets.options import PublishedOptions
 from dfd_core.datasets.rules import Row, Sample, classify
 from dfd_core.errors import DamagedArchiveError, DatasetError, DownloadError, WholeOnlyError
+from dfd_core.progress import Progress
 from dfd_core.provenance import provenance
 from dfd_core.specs import is_url
 from dfd_core.storage import Store
@@ -61,14 +62,15 @@ def make(card: DatasetCard, options: PublishedOptions, store: Store, folder: str
         options: What was chosen.
         store: Where archives and images go.
         folder: Where in it the images go.
-        progress: Told bytes while downloading and images while unpacking; may raise to stop.
+        progress: Called with bytes while downloading and images while unpacking; may raise to stop.
 
     Returns:
         How many images were written or found in place; 0 where the table is there already, and nothing was put there by
         hand since.
 
     Raises:
-        DatasetError: An archive can't be had or must not be unpacked, a person has to act first, or a class is missing.
+        DatasetError: An archive can't be fetched or must not be unpacked, a person has to act first, or a class is
+            missing.
         StoreError: The store can't be read or written.
     """
     table = f"{folder.rpartition('/')[0]}/images.parquet"

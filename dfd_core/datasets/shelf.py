@@ -5,24 +5,24 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
-from filelock import FileLock, Timeout
-
+from dfd_core.cache import cache_root
 from dfd_core.datasets.archives import spanned
 from dfd_core.datasets.archives.containers import Container, Member, kind_of, open_container
 from dfd_core.datasets.archives.gate import Limits
 from dfd_core.datasets.archives.joined import Joined, Window
 from dfd_core.datasets.archives.ranged import Ranged, Spent
-from dfd_core.datasets.cards import Archive, Bytes, Part, Progress
+from dfd_core.datasets.cards import Archive, Part
 from dfd_core.datasets.downloading import Checkpoint, Expected, Fetching, download, open_origin
 from dfd_core.datasets.downloading.engine import digest_of
 from dfd_core.datasets.downloading.origins import TransientFault
+from dfd_core.datasets.lock import alone
 from dfd_core.errors import ArchiveError, DownloadError, WholeOnlyError
 from dfd_core.filesystems import open_url
+from dfd_core.progress import Bytes, Progress
 from dfd_core.provenance import provenance
 from dfd_core.specs import content_hash, is_url
 from dfd_core.storage import Store, fault_of
@@ -30,7 +30,6 @@ from dfd_core.storage import Store, fault_of
 FOLDER = "archives"
 _INNER = Limits(member_bytes=2**43)
 _BLOCK = 2**20
-_TICK_S = 0.2
 _WAY_OUT = (
     "If it is to be trusted, `dfd datasets remove NAME --archives --forget` drops the dataset's recorded digests; "
     "prepare it again."
@@ -48,8 +47,7 @@ def local_path(part: Part, store: Store) -> Path:
         return Path(part.address)
     if store.is_local:
         return Path(store.root) / place(part)
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "dfd" / place(part)
+    return cache_root() / place(part)
 
 
 def record(part: Part, store: Store) -> dict[str, Any]:
@@ -69,20 +67,21 @@ def fetch_archive(
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> list[Path]:
-    """Sees to it that all parts of an archive are on the shelf; what is there is not fetched again.
+    """Makes sure that all parts of an archive are on the shelf; what is there is not fetched again.
 
     Args:
         archive: From a card, without `*`.
         store: Where the shelf is.
         how: Connections, attempts, waiting, and how much may be fetched of all parts.
-        progress: Told bytes that are there, and of how many; the parts to come are taken to be as large as this one.
+        progress: Called with the bytes that are there and their total; parts to come are taken to be as large as this
+            one.
         checkpoint: Called at least every second; raises to stop.
 
     Returns:
         Where the parts lie on this machine.
 
     Raises:
-        DownloadError: A part can't be had, or has another digest than stated or recorded.
+        DownloadError: A part can't be fetched, or has another digest than stated or recorded.
         StoreError: The store can't be read or written.
     """
     paths: list[Path] = []
@@ -114,7 +113,7 @@ def missing_bytes(archive: Archive, store: Store) -> int | None:
     """How much is to be fetched of an archive; `None` where a server does not say, or not now.
 
     Raises:
-        DownloadError: A part can't be had.
+        DownloadError: A part can't be fetched.
     """
     total = 0
     for part in archive.parts:
@@ -171,7 +170,7 @@ def verify_part(part: Part, store: Store, read: Callable[[int], object] | None =
     Args:
         part: Which.
         store: Where the shelf is.
-        read: Told of every so many bytes more that were read; may raise to stop.
+        read: Called with the number of bytes read since the last call; may raise to stop.
     """
     known = record(part, store)
     for copy in copies(part, store):
@@ -205,7 +204,7 @@ def open_local(archive: Archive, paths: list[Path], progress: Progress | None = 
     Args:
         archive: From a card.
         paths: Its parts.
-        progress: Told bytes of the inner archive while it is taken out of the outer one; may raise to stop.
+        progress: Called with bytes of the inner archive while it is taken out of the outer one; may raise to stop.
 
     Raises:
         ArchiveError: It is damaged, or its inner archive is not in it.
@@ -227,21 +226,20 @@ def open_local(archive: Archive, paths: list[Path], progress: Progress | None = 
 
 def _take_out(outer: Container, member: Member, target: Path, progress: Progress | None) -> None:
     """Writes an inner archive beside its outer one, once; datasets that share it may want it at the same time."""
-    partial, lock = target.with_name(f".{target.name}.partial"), FileLock(target.with_name(f".{target.name}.lock"))
+    partial = target.with_name(f".{target.name}.partial")
+
+    def wait() -> None:
+        if progress is not None:
+            progress(Bytes(0), Bytes(member.size))
+
     try:
-        while not lock.is_locked:
-            with contextlib.suppress(Timeout):
-                lock.acquire(timeout=_TICK_S)
-            if progress is not None:
-                progress(Bytes(0), Bytes(member.size))
-        if not target.exists():  # somebody else may have written it meanwhile
-            with partial.open("wb") as file:
-                outer.copy(member, cast("IO[bytes]", _Counted(file, member.size, progress)) if progress else file)
-            partial.replace(target)
+        with alone(target, wait):
+            if not target.exists():  # somebody else may have written it meanwhile
+                with partial.open("wb") as file:
+                    outer.copy(member, cast("IO[bytes]", _Counted(file, member.size, progress)) if progress else file)
+                partial.replace(target)
     except OSError as error:
         raise fault_of(error, "write", str(target)) from error
-    finally:
-        lock.release()
 
 
 def _inner(archive: Archive, outer: Container) -> Member:
@@ -280,7 +278,7 @@ def open_remote(archive: Archive, how: Fetching, max_bytes: int | None, checkpoi
 
     Raises:
         WholeOnlyError: It can't be read in ranges.
-        DownloadError: It can't be had, or not now.
+        DownloadError: It can't be read, or not now.
     """
     spent = Spent()
     files = [Ranged(open_origin(part.address), how, max_bytes, checkpoint, spent) for part in archive.parts]

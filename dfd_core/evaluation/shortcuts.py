@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow.compute as pc
 
 from dfd_core.augmentations import AugmentationSpec, CenterCrop, Jpeg, ResizeTo
-from dfd_core.datasets.cards import Progress
 from dfd_core.features.table import FeatureTable
-from dfd_core.manifests.headers import OK
 from dfd_core.manifests.headers_stored import headers
 from dfd_core.manifests.headers_vector import FEATURE_NAMES, vectors
 from dfd_core.manifests.manifest import Manifest
+from dfd_core.progress import Progress
+from dfd_core.statuses import OK
 from dfd_core.storage import Store
 
 __all__ = ["BACKBONE", "FEATURE_NAMES", "explain", "is_matched", "metadata_features"]

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageCms, TiffTags
 
 from dfd_core.errors import ImageError
-from dfd_core.features.statuses import UNSUPPORTED
+from dfd_core.statuses import UNSUPPORTED
 
 Colour = tuple[int, int, int]
 

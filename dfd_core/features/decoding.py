@@ -63,8 +63,8 @@ from pydantic import Field
 from dfd_core.errors import ImageError
 from dfd_core.features.colour import to_rgb
 from dfd_core.features.jpeg_scans import has_more_scans_than
-from dfd_core.features.statuses import EMPTY, TOO_LARGE, TRUNCATED, UNDECODABLE, UNSUPPORTED
 from dfd_core.specs import Spec
+from dfd_core.statuses import EMPTY, TOO_LARGE, TRUNCATED, UNDECODABLE, UNSUPPORTED
 
 with contextlib.suppress(ImportError):  # Pillow has it since 11.3
     from PIL import AvifImagePlugin  # noqa: F401

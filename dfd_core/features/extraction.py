@@ -29,9 +29,9 @@ from dfd_core.features.reports import Row, ShardReport, find_report, report_of, 
 from dfd_core.features.sets import FeatureSet
 from dfd_core.features.spec import ExtractionSpec
 from dfd_core.features.stages import SharedClock, Stages
-from dfd_core.features.statuses import NON_FINITE, OK
 from dfd_core.features.threads import DeadlinePool, Ticket
 from dfd_core.provenance import provenance
+from dfd_core.statuses import NON_FINITE, OK
 from dfd_core.storage import Store
 
 __all__ = ["Computed", "Extractor", "ShardReport", "extract_here", "find_report", "write_off"]

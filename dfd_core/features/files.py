@@ -18,9 +18,9 @@ import pyarrow as pa
 from dfd_core.errors import StoreError
 from dfd_core.features.ledger import load_ledger, readers
 from dfd_core.features.pages import read_vectors, read_width
-from dfd_core.features.statuses import OK
 from dfd_core.features.table import FeatureTable
 from dfd_core.manifests.side_by_side import side_by_side
+from dfd_core.statuses import OK
 from dfd_core.storage import Store
 
 _ONE_PAGE = 2**30

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from dfd_core.errors import UnknownNameError
 from dfd_core.specs import Spec, readable_key, safe_name
 from dfd_core.storage import Store
 
@@ -89,28 +88,3 @@ class Imported(Spec):
 def record_path(key: str) -> str:
     """Where the record of an import stands in the store."""
     return f"{FOLDER}/{key}.json"
-
-
-def load_import(store: Store, name: str) -> Imported:
-    """An import that was made before.
-
-    Args:
-        store: Where.
-        name: The import's name, or its key where several have that name.
-
-    Raises:
-        UnknownNameError: There is none, or there are several of that name; the message lists the keys.
-    """
-    found = {one.key: one for one in list_imports(store)}
-    if name in found:
-        return found[name]
-    named = [one for one in found.values() if one.name == name]
-    if len(named) == 1:
-        return named[0]
-    raise UnknownNameError(f"{'single ' if named else ''}import in {store.url()}", name, found)
-
-
-def list_imports(store: Store) -> list[Imported]:
-    """All imports of a store, by key."""
-    names = store.names(FOLDER, ".json")
-    return [Imported.model_validate(store.read_json(f"{FOLDER}/{name}")["imported"]) for name in names]

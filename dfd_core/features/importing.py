@@ -32,10 +32,10 @@ from dfd_core.features.importing_samples import (
 )
 from dfd_core.features.importing_sources import ImportSource, Opened, digest_of_source, distinct_names, open_source
 from dfd_core.features.sets import SUFFIX, shard_name
-from dfd_core.features.statuses import OK
 from dfd_core.manifests import keep
 from dfd_core.provenance import provenance
 from dfd_core.specs import content_hash, readable_key
+from dfd_core.statuses import OK
 from dfd_core.storage import Store
 
 REVISION = 1

@@ -212,10 +212,9 @@ def known_families(rows: pa.Table, opened: Sequence[Opened]) -> pa.Table:
     for one in kinds:
         key, family = (one["dataset"], one["generator"]), one["family"]
         if family is not None and stated.setdefault(key, family) != family:
-            places = [opened[i].source.name for i in range(len(opened))]
+            named = (f"{one!r} in {where(rows, opened, _of_family(rows, *key, one))}" for one in (stated[key], family))
             raise DatasetError(
-                f"The generator {key[1]!r} of {key[0]} has the families {stated[key]!r} and {family!r} in "
-                f"{', '.join(places)}. Give all its rows one."
+                f"The generator {key[1]!r} of {key[0]} has the families {' and '.join(named)}. Give all its rows one."
             )
     real = {(one["dataset"], one["generator"]) for one in kinds if one["label"] == 0}
     (dataset, datasets), (generator, generators) = codes(rows, "dataset"), codes(rows, "generator")
@@ -224,6 +223,13 @@ def known_families(rows: pa.Table, opened: Sequence[Opened]) -> pa.Table:
     families = pa.array([REAL if pair in real else stated.get(pair) or family_of(pair[1]) for pair in pairs])
     column = families.take(pa.array(inverse)).dictionary_encode()
     return rows.set_column(rows.schema.get_field_index("family"), ROWS_SCHEMA.field("family"), column)
+
+
+def _of_family(rows: pa.Table, dataset: str, generator: str, family: str) -> np.ndarray:
+    """Which rows (N,) say that a generator is of a family."""
+    wanted = {"dataset": dataset, "generator": generator, "family": family}
+    masks = [pc.fill_null(pc.equal(rows[name].cast(pa.string()), value), False) for name, value in wanted.items()]
+    return np.asarray(np.logical_and.reduce([np.asarray(mask) for mask in masks]))
 
 
 def codes(rows: pa.Table, name: str) -> tuple[np.ndarray, list[str]]:

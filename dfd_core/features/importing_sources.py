@@ -18,9 +18,10 @@ from dfd_core.datasets.sources import SplitName
 from dfd_core.errors import DatasetError, UsageError
 from dfd_core.features.importing_arrays import ArrayVectors, read_arrays
 from dfd_core.features.importing_vectors import LIST_COLUMNS, ParquetVectors, Vectors
-from dfd_core.manifests.listing import open_url
-from dfd_core.manifests.schema import REAL, some
+from dfd_core.manifests.addresses import open_url
+from dfd_core.manifests.schema import REAL
 from dfd_core.specs import Location, Spec
+from dfd_core.wording import some
 
 GENERATOR = "generator="
 COLUMNS = (

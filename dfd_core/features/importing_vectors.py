@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dfd_core.errors import DatasetError, UsageError
-from dfd_core.manifests.schema import some
+from dfd_core.wording import some
 
 LIST_COLUMNS = ("embedding", "embeddings", "features", "feature", "vectors", "vector", "X")
 """Names that mean the vectors, the first that is there."""

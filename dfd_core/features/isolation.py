@@ -23,7 +23,7 @@ from PIL import Image
 from dfd_core.errors import ExtractionError, ImageError
 from dfd_core.features.decoding import DEFAULT_POLICY, DecodePolicy
 from dfd_core.features.decoding_child import READY, bands
-from dfd_core.features.statuses import CRASHED, TIMED_OUT, TOO_LARGE
+from dfd_core.statuses import CRASHED, TIMED_OUT, TOO_LARGE
 
 Answer = tuple[dict[str, Any], "Image.Image | None"]
 

@@ -27,8 +27,8 @@ import pyarrow.parquet as pq
 from dfd_core.errors import StoreError
 from dfd_core.features.ids import IdIndex, best_of_each, fixed_width
 from dfd_core.features.sets import SUFFIX, attempt_of
-from dfd_core.features.statuses import OK
 from dfd_core.manifests.side_by_side import side_by_side
+from dfd_core.statuses import OK
 from dfd_core.storage import PROVENANCE_KEY, Store
 
 SCHEMA = pa.schema([("sample_id", pa.string()), ("status", pa.string()), ("error", pa.string())])

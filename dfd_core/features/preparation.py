@@ -25,8 +25,8 @@ from dfd_core.features.planning import Shard
 from dfd_core.features.reading import read_original
 from dfd_core.features.sets import FeatureSet
 from dfd_core.features.spec import ExtractionSpec
-from dfd_core.features.statuses import TIMED_OUT
 from dfd_core.features.threads import DeadlinePool, Ticket
+from dfd_core.statuses import TIMED_OUT
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -6,10 +6,10 @@ import hashlib
 
 import dfd_core.datasets.archives.slices  # noqa: F401 - makes fsspec know slice://
 from dfd_core.errors import ImageError, StoreError
-from dfd_core.features.statuses import CHANGED, MISSING
-from dfd_core.manifests.headers_stored import read_file
+from dfd_core.manifests.addresses import read_file
 from dfd_core.manifests.unreadable import folder_gone, is_lasting, made_up_id
 from dfd_core.specs import is_url
+from dfd_core.statuses import CHANGED, MISSING
 
 
 def read_original(url: str, sample_id: str) -> bytes:

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from dfd_core.features.files import write_feature_file
 from dfd_core.features.planning import Shard
 from dfd_core.features.stages import Stages
-from dfd_core.features.statuses import OK, QUARANTINED
 from dfd_core.provenance import provenance
+from dfd_core.statuses import OK, QUARANTINED
 from dfd_core.storage import Store
 
 Row = tuple[str, str, str | None]

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Generic, ParamSpec, TypeVar
 
 from dfd_core.errors import ImageError
-from dfd_core.features.statuses import TIMED_OUT
+from dfd_core.statuses import TIMED_OUT
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -1,6 +1,6 @@
 """Manifests: one table per dataset with a row per image file, its label, origin, group and split.
 
-A manifest is made from folders (`folders`, `layouts`) or a table of one's own (`tables`), which give a draft
+A manifest is made from folders (`folders`, `layouts`) or a table of your own (`tables`), which give a draft
 (`drafts`); then every file is read once (`probing`), samples that belong together are found (`groups`) and split
 (`splits`, `split_lists`). Labels live here only, so that correcting one costs no extraction.
 """

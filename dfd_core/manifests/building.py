@@ -7,7 +7,6 @@ import logging
 import pandas as pd
 import pyarrow as pa
 
-from dfd_core.datasets.cards import Progress
 from dfd_core.datasets.sources import FolderSource, TableSource
 from dfd_core.manifests.drafts import Draft
 from dfd_core.manifests.folders import draft_folders
@@ -17,6 +16,7 @@ from dfd_core.manifests.schema import SCHEMA, check_labels_agree, validate
 from dfd_core.manifests.split_lists import listed_splits
 from dfd_core.manifests.splits import SplitSpec, draw_splits, mended_splits
 from dfd_core.manifests.tables import draft_table
+from dfd_core.progress import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def build_manifest(source: FolderSource | TableSource, split: SplitSpec, progres
     Args:
         source: Folders or a table.
         split: How samples are split, where the source does not say.
-        progress: Told how many files were read, and of how many.
+        progress: Called with how many files were read, and of how many.
 
     Returns:
         A table with the columns of `SCHEMA`, sorted by path.

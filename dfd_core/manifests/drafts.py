@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from dfd_core.datasets.families import FAMILY_NAMES, family_of, squeezed
 from dfd_core.errors import ManifestError
 from dfd_core.manifests.listing import Files
-from dfd_core.manifests.schema import REAL, some
+from dfd_core.manifests.schema import REAL
+from dfd_core.wording import some
 
 
 @dataclass

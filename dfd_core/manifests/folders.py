@@ -6,9 +6,10 @@ from collections import Counter
 
 from dfd_core.datasets.sources import FolderSource, Layout
 from dfd_core.errors import ManifestError
+from dfd_core.manifests.addresses import open_url
 from dfd_core.manifests.drafts import Draft, check_both_classes, families
 from dfd_core.manifests.layouts import check_all_fit, detect, parse
-from dfd_core.manifests.listing import list_images, open_url
+from dfd_core.manifests.listing import list_images
 from dfd_core.manifests.schema import REAL
 
 _HINT = (

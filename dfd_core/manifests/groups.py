@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from dfd_core.errors import ManifestError, UsageError
-from dfd_core.manifests.schema import some
+from dfd_core.wording import some
 
 
 def group_expression(pattern: str) -> re.Pattern[str]:

@@ -10,16 +10,14 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-EMPTY, UNDECODABLE, MISSING, CHANGED = "empty", "undecodable", "missing", "changed"
-"""Statuses of files without facts, in the words of feature files; `ok` for all others."""
-OK = "ok"
+from dfd_core.statuses import EMPTY, OK, UNDECODABLE
 
 
 class Header(NamedTuple):
     """The facts of one file; what its format does not have is `None` or false.
 
     Attributes:
-        status: `ok`, or why there are no facts.
+        status: `ok`, or why there are no facts, in a word of `dfd_core.statuses`.
         error: What was found instead, for people.
         size_bytes: Bytes.
         format: Pillow's name of the format; an MPO file is a `JPEG` file.

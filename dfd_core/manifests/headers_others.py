@@ -19,7 +19,7 @@ def webp_facts(data: bytes) -> dict[str, Any]:
     """The fields of `Header` that a WebP file has.
 
     Raises:
-        ValueError: It has no pictures.
+        ValueError: It has no images.
     """
     facts: dict[str, Any] = {"format": "WEBP", "bit_depth": 8, "channels": 3}
     facts["complete"] = 8 + int.from_bytes(data[4:8], "little") <= len(data)
@@ -49,7 +49,7 @@ def webp_facts(data: bytes) -> dict[str, Any]:
         elif kind == b"C2PA":
             marks.add_jumbf(data[at:end])
     if not facts.get("width") or not facts.get("height"):
-        raise ValueError("a WebP file without a picture")
+        raise ValueError("a WebP file without an image")
     return facts | marks.facts()
 
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
-from pathlib import Path
 
 import PIL
 import pyarrow as pa
 import pyarrow.compute as pc
-from fsspec.implementations.local import LocalFileSystem
 
-from dfd_core.datasets.cards import Progress
-from dfd_core.filesystems import open_url
-from dfd_core.manifests.headers import CHANGED, MISSING, SCHEMA, Header, read_header, to_table
+from dfd_core.manifests.addresses import read_file
+from dfd_core.manifests.headers import SCHEMA, Header, read_header, to_table
 from dfd_core.manifests.manifest import Manifest
 from dfd_core.manifests.remembered import Remembered
 from dfd_core.manifests.side_by_side import in_batches, threads_for
-from dfd_core.manifests.unreadable import instead_of_a_file
-from dfd_core.specs import is_url
+from dfd_core.progress import Progress
+from dfd_core.statuses import CHANGED, MISSING
 from dfd_core.storage import Store
 
 REVISION = 2
@@ -37,11 +33,11 @@ def headers(store: Store, manifest: Manifest, progress: Progress | None = None) 
     Args:
         store: Where they are kept.
         manifest: Whose files.
-        progress: Told how many distinct files are done, and of how many; may raise to stop.
+        progress: Called with how many distinct files are done, and of how many; may raise to stop.
 
     Returns:
         A table of `headers.SCHEMA`, a row for each distinct `sample_id`, sorted by it. Files that are not there or
-        whose bytes have changed since the manifest was made are rows with that status, and looked for again next time.
+        whose bytes have changed since the manifest was built are rows with that status, and looked for again next time.
 
     Raises:
         StoreError: The store can't be read or written.
@@ -58,7 +54,7 @@ def headers(store: Store, manifest: Manifest, progress: Progress | None = None) 
         table = to_table(todo[done : done + len(batch)], batch)
         done += len(batch)
         parts.append(table)
-        kept.add(table.filter(is_lasting(table)))
+        kept.add(table.filter(describes_content(table)))
 
     def tell(count: int) -> None:
         if progress is not None:
@@ -69,21 +65,9 @@ def headers(store: Store, manifest: Manifest, progress: Progress | None = None) 
     return pa.concat_tables(parts).sort_by("sample_id").combine_chunks()
 
 
-def is_lasting(table: pa.Table) -> pa.ChunkedArray:
+def describes_content(table: pa.Table) -> pa.ChunkedArray:
     """Of which rows the header says something of a content, and not that a file was away or another than expected."""
     return pc.invert(pc.is_in(table["status"], pa.array([MISSING, CHANGED])))
-
-
-def read_file(url: str) -> bytes:
-    """All bytes of a file.
-
-    Raises:
-        OSError: It can't be read, or is a pipe or something else that is no file.
-    """
-    fs, path = open_url(url) if is_url(url) else (None, url)
-    if (fs is None or isinstance(fs, LocalFileSystem)) and (instead := instead_of_a_file(path)) is not None:
-        raise FileNotFoundError(errno.ENOENT, instead, path)
-    return Path(path).read_bytes() if fs is None else bytes(fs.cat_file(path))
 
 
 def _read(url: str, sample_id: str) -> Header:

@@ -1,4 +1,4 @@
-"""Headers as vectors: what a classifier sees that is shown nothing of the picture."""
+"""Headers as vectors: what a classifier sees that is shown nothing of the image."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from dfd_core.datasets.sources import Layout
 from dfd_core.errors import ManifestError
-from dfd_core.manifests.schema import some
+from dfd_core.wording import some
 
 UNDERSTOOD = """Layouts that are understood:
   generator   <generator>/<real|fake>/...

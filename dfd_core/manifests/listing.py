@@ -8,7 +8,7 @@ import os
 import posixpath
 import stat
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-import dfd_core.datasets.archives.slices  # noqa: F401 - makes fsspec know slice://
 from dfd_core import filesystems
 from dfd_core.errors import ManifestError, StoreError
-from dfd_core.manifests.schema import some
+from dfd_core.manifests.addresses import join_url, open_url
+from dfd_core.manifests.unreadable import fault_of, is_out_of_reach
+from dfd_core.wording import some
 
 IMAGE_SUFFIXES = frozenset(
     {".apng", ".avif", ".avifs", ".bmp", ".dib", ".gif", ".heic", ".heif", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc"}
@@ -69,7 +70,8 @@ class Files:
         """Finds file system, location, size and stamp of files of which only path and URL are known.
 
         Raises:
-            ManifestError: A place can't be reached.
+            ManifestError: A place can't be listed.
+            PlaceUnreachableError: Its server does not answer.
         """
         folders: dict[str, tuple[fsspec.AbstractFileSystem, str]] = {}
         by_system: dict[fsspec.AbstractFileSystem, list[str]] = defaultdict(list)
@@ -100,47 +102,12 @@ def is_image(path: str) -> bool:
     return not (path.startswith((".", "__MACOSX/")) or "/." in path or "/__MACOSX/" in path)
 
 
-def open_url(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    """The file system of a URL, and the path in it.
-
-    Raises:
-        ManifestError: The protocol is unknown, its package is missing, or the place can't be reached.
-    """
-    try:
-        fs, root = filesystems.open_url(url)
-    except (ImportError, ValueError, OSError) as error:
-        reason = filesystems.missing_client(url) if isinstance(error, ImportError) else None
-        raise ManifestError(f"{url} can't be opened: {reason or error}") from error
-    return fs, root if root == "/" else root.rstrip("/")
-
-
-def join_url(url: str, path: str) -> str:
-    """The address of a file below a folder's URL; in a chain (`zip://a::s3://b`) the first part with `://` grows."""
-    return _edited(url, lambda folder: f"{folder.rstrip('/')}/{path}")
-
-
-def beside(url: str, path: str) -> str:
-    """The address of a file by its path relative to the folder that another file is in."""
-    return _edited(url, lambda file: posixpath.normpath(posixpath.join(posixpath.dirname(file), path)))
-
-
-def _edited(url: str, edit: Callable[[str], str]) -> str:
-    parts = url.split("::")
-    place = next((i for i, part in enumerate(parts) if "://" in part), len(parts) - 1)
-    if len(parts) == 1:
-        fs, root = open_url(url)
-        if isinstance(fs, LocalFileSystem):
-            return edit(root)
-    protocol, separator, inner = parts[place].rpartition("://")
-    parts[place] = f"{protocol}{separator}{edit(inner)}"
-    return "::".join(parts)
-
-
 def list_folder(url: str) -> Files:
     """All files below a folder, sorted by path; symbolic links on local disks are followed.
 
     Raises:
         ManifestError: There is no such folder, it can't be listed, or a name is not valid Unicode.
+        PlaceUnreachableError: Its server does not answer.
     """
     fs, root = open_url(url)
     by_webdav = "http" in fs.protocol
@@ -152,7 +119,8 @@ def list_folder(url: str) -> Files:
             rows = sorted(_walk(root, "", frozenset()))
         else:
             fs.invalidate_cache()
-            _check_folder(url, fs.exists(root), fs.isdir(root))
+            kind = _kind(fs, root)
+            _check_folder(url, kind is not None, kind == "directory")
             found: Mapping[str, Mapping[str, Any]] = fs.find(root, detail=True)
             prefix = f"{root}/" if root else ""
             names = [name for name, info in found.items() if info.get("type") != "directory"]  # markers in buckets
@@ -162,12 +130,15 @@ def list_folder(url: str) -> Files:
     except Exception as error:  # the clients of buckets have errors of their own
         if isinstance(fs, LocalFileSystem) and not isinstance(error, OSError):
             raise
-        raise ManifestError(f"The folder {url} can't be listed: {error}") from error
+        raise fault_of(error, f"The folder {url} can't be listed: {error}") from error
     paths = [path for path, _, _ in rows]
     _check_unicode(url, paths)
     base = join_url(url, "")
     addresses = [base + path for path in paths] if "::" not in url else [join_url(url, path) for path in paths]
-    locations = [posixpath.join(root, path) if root else path for path in paths]
+    if isinstance(fs, LocalFileSystem):
+        locations = list(addresses)  # the same strings, since there may be millions
+    else:
+        locations = [posixpath.join(root, path) if root else path for path in paths]
     if by_webdav:
         addresses = [fs.unstrip_protocol(location) for location in locations]  # in the web names are quoted
     return Files(paths, addresses, [fs] * len(rows), locations, [r[1] for r in rows], [r[2] for r in rows])
@@ -186,7 +157,7 @@ def _folder_of_the_web(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
             + (f" {brings}" if brings else "")
         ) from error
     except Exception as error:  # the client has errors of its own
-        raise ManifestError(f"The folder {url} can't be listed: {error}") from error
+        raise fault_of(error, f"The folder {url} can't be listed: {error}") from error
     return fs, root
 
 
@@ -210,6 +181,14 @@ def list_images(url: str) -> tuple[Files, list[str]]:
     if pipes:
         notes.append(f"{len(pipes)} in {url} are pipes, sockets or devices and no files, and left out: {some(pipes)}")
     return found.select(keep), notes
+
+
+def _kind(fs: fsspec.AbstractFileSystem, location: str) -> str | None:
+    """What stands somewhere, `None` for nothing; `exists` and `isdir` say no also where the server does not answer."""
+    try:
+        return str(fs.info(location)["type"])
+    except FileNotFoundError:
+        return None
 
 
 def _look_up(fs: fsspec.AbstractFileSystem, locations: list[str]) -> dict[str, tuple[int, str]]:
@@ -247,12 +226,15 @@ def _infos(fs: fsspec.AbstractFileSystem, folder: str, names: list[str]) -> dict
             infos = {str(info["name"]): info for info in fs.ls(folder, detail=True)}
         else:
             for name in names:
-                with contextlib.suppress(FileNotFoundError):
+                try:
                     infos[name] = fs.info(name)
+                except FileNotFoundError as error:  # fsspec says so also where a web server did not answer
+                    if error.__cause__ is not None and is_out_of_reach(error.__cause__):
+                        infos[name] = {"type": "file"}  # reading it will say so
     except FileNotFoundError:
         return {}
     except Exception as error:  # the clients of buckets have errors of their own
-        raise ManifestError(f"{fs.unstrip_protocol(folder)} can't be listed: {error}") from error
+        raise fault_of(error, f"{fs.unstrip_protocol(folder)} can't be listed: {error}") from error
     return {name: info for name, info in infos.items() if info["type"] == "file"}
 
 

@@ -6,20 +6,22 @@ import datetime
 import functools
 import hashlib
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
 from dfd_core.datasets.acquire import acquire, locate
-from dfd_core.datasets.cards import Progress
 from dfd_core.datasets.sources import CatalogueSource, FolderSource, TableSource
 from dfd_core.manifests.building import assemble, draft_dataset, log_notes
 from dfd_core.manifests.drafts import Draft, unused_families
-from dfd_core.manifests.probe_cache import known_probes, remember_probes
-from dfd_core.manifests.probing import probe
+from dfd_core.manifests.listing import Files
+from dfd_core.manifests.places import Places, places_of
+from dfd_core.manifests.probing import Probe, probe
 from dfd_core.manifests.schema import AUGMENTATION, IMPORTED, SPLITS, completed, validate
 from dfd_core.manifests.splits import SplitSpec
+from dfd_core.progress import Progress
 from dfd_core.provenance import provenance
 from dfd_core.specs import content_hash, readable_key
 from dfd_core.storage import Store
@@ -121,7 +123,7 @@ def prepare(
         source: The dataset as a configuration names it.
         split: How samples are split, where the source does not say.
         store: Where datasets and manifests are kept.
-        progress: Told how many files are done, and of how many, while acquiring and while reading.
+        progress: Called with how many files are done, and of how many, while acquiring and while reading.
 
     Raises:
         DatasetError: The dataset can't be acquired.
@@ -136,18 +138,16 @@ def prepare(
     if not isinstance(source, CatalogueSource):
         draft.notes += unused_families(draft.generators, source.families)
     log_notes(source.name, draft.notes)
-    known = known_probes(store, source.name, draft.files)
-    remember = functools.partial(remember_probes, store, source.name, draft.files)
-    probes = probe(draft.files, known, progress, remember)
+    probes, n_read = _probed(Places(store, source.name), draft.files, progress)
     table = assemble(source.name, draft, probes, split)
     facts = {
         "source": source.model_dump(mode="json"),
         "split": split.model_dump(mode="json"),
         "seed": split.seed,
         "digest": digest_of(table),
-        "counts": _counts(table.to_pandas()),
+        "counts": _counts(table),
         "notes": draft.notes,
-        "files_read": len(probes) - len(known),
+        "files_read": n_read,
     }
     store.write_table(manifest.path, table, provenance(**facts, seconds=round(time.monotonic() - started, 3)))
     _note_time(manifest)
@@ -170,7 +170,7 @@ def keep(store: Store, name: str, content: str, table: pa.Table, **facts: Any) -
     manifest = Manifest(store, name, readable_key(name, content))
     if not store.exists(manifest.path):
         table = validate(table).sort_by([("dataset", "ascending"), ("path", "ascending")])
-        facts = {"digest": digest_of(table), "counts": _counts(table.to_pandas()), "notes": [], **facts}
+        facts = {"digest": digest_of(table), "counts": _counts(table), "notes": [], **facts}
         store.write_table(manifest.path, table, provenance(**facts))
     return manifest
 
@@ -197,9 +197,20 @@ def preview(
     manifest, draft = _look_up(locate(source, store), split, store)
     if store.exists(manifest.path):
         return manifest, manifest.table, 0
-    known = known_probes(store, source.name, draft.files)
+    known = Places(store, source.name).known(places_of(draft.files))
     table = assemble(source.name, draft, probe(draft.files, known), split)
     return manifest, table, len(draft) - len(known)
+
+
+def _probed(memory: Places, files: Files, progress: Progress | None) -> tuple[list[Probe], int]:
+    """The probes of all files, and how many were read for them; the others are remembered."""
+    places = places_of(files)
+    known = memory.known(places)
+
+    def remember(read: Sequence[int], probes: Sequence[Probe]) -> None:
+        memory.add([places[i] for i in read], probes)
+
+    return probe(files, known, progress, remember), len(files) - len(known)
 
 
 def _note_time(manifest: Manifest) -> None:
@@ -248,7 +259,8 @@ def _marked(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(duplicate=frame.duplicated(["dataset", "sample_id"]) & ~unreadable, unreadable=unreadable)
 
 
-def _counts(frame: pd.DataFrame) -> dict[str, int]:
+def _counts(table: pa.Table) -> dict[str, int]:
+    frame = table.select(["dataset", "sample_id", "url", "label", "split", "group", "format"]).to_pandas()
     marked = _marked(frame)
     return {
         "samples": len(frame),

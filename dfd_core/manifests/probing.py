@@ -5,26 +5,22 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import os
 import struct
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from PIL import Image
 
-from dfd_core.datasets.cards import Progress
-from dfd_core.errors import ManifestError
+from dfd_core.errors import ManifestError, PlaceUnreachableError
 from dfd_core.manifests.listing import Files
-from dfd_core.manifests.schema import some
+from dfd_core.manifests.side_by_side import in_batches, threads_for
 from dfd_core.manifests.unreadable import instead_of_a_file, is_out_of_reach, made_up_id
+from dfd_core.progress import Progress
+from dfd_core.wording import some
 
 logger = logging.getLogger(__name__)
-_LOCAL_THREADS, _REMOTE_THREADS = 8, 32
-_REPORTS = 200
-_KEPT_EVERY = 20_000
 _LONGEST = 2**31 - 1
 
 
@@ -55,59 +51,49 @@ def probe(
     files: Files,
     known: Mapping[int, Probe],
     progress: Progress | None = None,
-    keep: Callable[[Mapping[int, Probe]], object] | None = None,
+    keep: Callable[[Sequence[int], Sequence[Probe]], object] | None = None,
 ) -> list[Probe]:
     """Reads every file once, in threads.
 
     Args:
         files: Which files.
         known: Probes by position of files that need not be read again.
-        progress: Told how many are done, and of how many.
-        keep: Given all probes so far now and then and at the end, also when the end is an error.
+        progress: Called with how many are done, and of how many; may raise to stop, also while a read hangs.
+        keep: Given what was read since it was called last, by positions and probes; also when the end is an error.
 
     Returns:
         A probe per file, in their order. A file that can't be read has a made-up digest of its own and no format; its
         row fails in extraction, as others do that hold no image.
 
     Raises:
-        ManifestError: A server does not answer, or most of the files can't be read, so the place itself is wrong.
+        PlaceUnreachableError: A server does not answer.
+        ManifestError: Most of the files can't be read, so the place itself is wrong.
     """
     todo = [i for i in range(len(files)) if i not in known]
     probes: dict[int, Probe] = dict(known)
-    unread: dict[int, Probe] = {}
-    failures: list[str] = []
-    unreached: list[str] = []
+    unread: dict[int, _Unread] = {}
+    done = 0
+
+    def take(batch: list[Probe | _Unread]) -> None:
+        nonlocal done
+        results = dict(zip(todo[done : done + len(batch)], batch, strict=True))
+        done += len(batch)
+        read = {i: one for i, one in results.items() if isinstance(one, Probe)}
+        unread.update((i, one) for i, one in results.items() if isinstance(one, _Unread))
+        probes.update(read)
+        if keep is not None and read:
+            keep(list(read), list(read.values()))
+
+    def tell(count: int) -> None:
+        if progress is not None:
+            progress(len(known) + count, len(files))
+
     Image.preinit()
     Image.init()
-    every = max(1, len(files) // _REPORTS)
-    pool = ThreadPoolExecutor(_threads(files))
-    try:
-        results = pool.map(lambda i: _try(files.filesystems[i], files.locations[i]), todo)
-        for count, (i, result) in enumerate(zip(todo, results, strict=True), start=1):
-            if isinstance(result, Probe):
-                probes[i] = result
-            else:
-                (unreached if result.out_of_reach else failures).append(f"{files.urls[i]} ({result.why})")
-                unread[i] = Probe(made_up_id(files.urls[i]), 0, None, None, None)
-            if progress is not None and (len(probes) % every == 0 or len(probes) == len(files)):
-                progress(len(probes), len(files))
-            if keep is not None and count % _KEPT_EVERY == 0:
-                keep(probes)
-    finally:
-        pool.shutdown(cancel_futures=True)
-        if keep is not None and len(probes) > len(known):
-            keep(probes)
-    if unreached:
-        raise ManifestError(
-            f"{len(unreached)} of {len(files)} files are out of reach: {some(unreached)}. See whether their "
-            "place can be reached, and give the same command again: what was read is kept."
-        )
-    if failures:
-        message = f"{len(failures)} of {len(files)} files can't be read: {some(failures)}"
-        if 2 * len(failures) > len(files):
-            raise ManifestError(f"{message}. Check the place, and give the same command again.")
-        logger.warning("%s. Their rows will fail in extraction.", message)
-    return [probes[i] if i in probes else unread[i] for i in range(len(files))]
+    where = ([files.filesystems[i] for i in todo], [files.locations[i] for i in todo])
+    in_batches(_try, *where, threads=threads_for(files.urls), keep=take, tell=tell)
+    _check_read(files, unread)
+    return [probes[i] if i in probes else _no_image(files.urls[i]) for i in range(len(files))]
 
 
 class _Unread(NamedTuple):
@@ -133,9 +119,25 @@ def _try(fs: fsspec.AbstractFileSystem, location: str) -> Probe | _Unread:
         return _Unread(f"{type(error).__name__}: {error}", is_out_of_reach(error))
 
 
-def _threads(files: Files) -> int:
-    local = all(isinstance(fs, LocalFileSystem) for fs in set(files.filesystems))
-    return min(_LOCAL_THREADS, 2 * (os.cpu_count() or 1)) if local else _REMOTE_THREADS
+def _check_read(files: Files, unread: Mapping[int, _Unread]) -> None:
+    named: dict[bool, list[str]] = {True: [], False: []}
+    for i, one in unread.items():
+        named[one.out_of_reach].append(f"{files.urls[i]} ({one.why})")
+    unreached, failures = named[True], named[False]
+    if unreached:
+        raise PlaceUnreachableError(
+            f"{len(unreached)} of {len(files)} files are out of reach: {some(unreached)}. Check whether their place "
+            "can be reached, and run the same command again: what was read is kept."
+        )
+    if failures:
+        message = f"{len(failures)} of {len(files)} files can't be read: {some(failures)}"
+        if 2 * len(failures) > len(files):
+            raise ManifestError(f"{message}. Check the place, and run the same command again.")
+        logger.warning("%s. Their rows will fail in extraction.", message)
+
+
+def _no_image(url: str) -> Probe:
+    return Probe(made_up_id(url), 0, None, None, None)
 
 
 def _header(data: bytes) -> tuple[str | None, int | None, int | None]:

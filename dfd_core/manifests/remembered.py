@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dfd_core.errors import StoreError
@@ -30,7 +31,7 @@ class Remembered:
         root: The folder of all rows of this kind.
         dataset: The dataset's name, so that no more is read than may be needed.
         schema: Of the rows; the first column is their id, a string.
-        revision: Whatever else decides what the rows say, as JSON has it; another one begins anew.
+        revision: Whatever else decides what the rows say, as JSON has it; another one starts an empty memory.
     """
 
     def __init__(self, store: Store, root: str, dataset: str, schema: pa.Schema, revision: Any) -> None:
@@ -51,8 +52,10 @@ class Remembered:
             else:
                 parts.append(part)
         table = pa.concat_tables(parts)
-        again = pd.Series(table.column(0).to_pylist(), dtype=object).duplicated().to_numpy()
-        return table.filter(pa.array(~again)).combine_chunks() if again.any() else table.combine_chunks()
+        if pc.count_distinct(table.column(0)).as_py() < table.num_rows:  # two processes found out the same
+            again = pd.Series(table.column(0).to_pylist(), dtype=object).duplicated().to_numpy()
+            table = table.filter(pa.array(~again))
+        return table.combine_chunks()
 
     def add(self, table: pa.Table) -> None:
         """Keeps rows in a file of their own.
@@ -96,6 +99,6 @@ def intact(store: Store, path: str, schema: pa.Schema) -> pa.Table | None:
         if not table.schema.equals(schema):
             raise ValueError(f"it has the columns {', '.join(table.column_names)}")
     except (pa.ArrowException, OSError, ValueError) as error:
-        logger.warning("%s is damaged (%s). What it says is found out anew.", store.url(path), error)
+        logger.warning("%s is damaged (%s). What it says will be read again.", store.url(path), error)
         return None
     return table

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dfd_core.errors import ManifestError
+from dfd_core.wording import some
 
 REAL = "real"
 SPLITS = ("train", "validation", "test")
@@ -46,12 +45,6 @@ SCHEMA = pa.schema(
 COLUMN_DESCRIPTIONS = {name: text for name, _, _, text in _COLUMNS}
 AUGMENTATION = "augmentation"
 """The one column that a manifest on disk may lack: those made before there was an import have none."""
-
-
-def some(names: Sequence[str], limit: int = 3) -> str:
-    """The first few of some names, for a message: `a, b, c and 4 more`."""
-    shown = ", ".join(names[:limit])
-    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
 
 def completed(table: pa.Table) -> pa.Table:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-import queue
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
+from dfd_core.crew import Crew
 from dfd_core.specs import is_url
 
 Result = TypeVar("Result")
@@ -21,7 +21,6 @@ KEPT_EVERY_S = 10.0
 """What was found is kept after so many files or seconds, so that a killed process loses no more."""
 _AHEAD = 16
 _REMOTE_THREADS = 32
-_GRACE_S = 0.1
 
 
 def threads_for(urls: Iterable[str]) -> int:
@@ -34,8 +33,7 @@ def side_by_side(
 ) -> Generator[Result, None, None]:
     """The results of `function` for rows of arguments, in their order.
 
-    Whoever stops asking, by Ctrl-C or an exception, waits for nobody: what has not begun never does, and a thread that
-    hangs in a read is left behind, which the threads of `concurrent.futures` would keep the process waiting for.
+    Whoever stops asking, by Ctrl-C or an exception, waits for nobody: a read that hangs is left to its `Crew`.
 
     Args:
         function: Called in threads.
@@ -43,30 +41,14 @@ def side_by_side(
         threads: How many.
         tick: Called several times a second while a result is waited for; may raise to stop.
     """
-    work: queue.SimpleQueue[tuple[Future[Result], tuple[Any, ...]] | None] = queue.SimpleQueue()
-    stop = threading.Event()
-    serve = (function, work, stop)
-    pool = [threading.Thread(target=_serve, args=serve, name="dfd-files", daemon=True) for _ in range(threads)]
-    for thread in pool:
-        thread.start()
     ahead: deque[Future[Result]] = deque()
-    left = True
-    try:
+    with Crew(threads) as crew:
         for arguments in zip(*columns, strict=True):
-            future: Future[Result] = Future()
-            ahead.append(future)
-            work.put((future, arguments))
+            ahead.append(crew.give(functools.partial(function, *arguments)))
             if len(ahead) >= _AHEAD * threads:
                 yield _result(ahead.popleft(), tick)
         while ahead:
             yield _result(ahead.popleft(), tick)
-        left = False
-    finally:
-        stop.set()
-        for _ in pool:
-            work.put(None)
-        for thread in pool:
-            thread.join(_GRACE_S / threads if left else None)
 
 
 def in_batches(
@@ -83,7 +65,7 @@ def in_batches(
         columns: Its arguments, equally many of each.
         threads: How many.
         keep: Given the results since it was called last, in their order.
-        tell: Told how many are done, several times a second; may raise to stop.
+        tell: Called with how many are done, several times a second; may raise to stop.
     """
     batch: list[Result] = []
     count, since = 0, time.monotonic()
@@ -99,15 +81,6 @@ def in_batches(
         finally:
             if batch:
                 keep(batch)
-
-
-def _serve(function: Callable[..., Result], work: queue.SimpleQueue[Any], stop: threading.Event) -> None:
-    while (job := work.get()) is not None and not stop.is_set():
-        future, arguments = job
-        try:
-            future.set_result(function(*arguments))
-        except BaseException as error:  # it is raised where the result is asked for
-            future.set_exception(error)
 
 
 def _result(future: Future[Result], tick: Callable[[], object] | None) -> Result:

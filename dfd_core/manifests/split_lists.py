@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from dfd_core.datasets.sources import SplitName
 from dfd_core.errors import ManifestError
-from dfd_core.manifests.listing import open_url
-from dfd_core.manifests.schema import some
+from dfd_core.manifests.addresses import open_url
+from dfd_core.manifests.unreadable import fault_of
+from dfd_core.wording import some
 
 
 def listed_splits(lists: Mapping[SplitName, str], paths: Sequence[str]) -> list[str]:
@@ -48,6 +49,6 @@ def _read(url: str) -> list[str]:
     except FileNotFoundError as error:
         raise ManifestError(f"There is no list {url}. Check the path under `splits:`.") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"The list {url} can't be read: {error}") from error
+        raise fault_of(error, f"The list {url} can't be read: {error}") from error
     lines = (line.strip().removeprefix("./") for line in text.split("\n"))
     return [line for line in lines if line]

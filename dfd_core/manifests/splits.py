@@ -67,7 +67,7 @@ def draw_splits(groups: Sequence[str], strata: Sequence[tuple[str, ...]], spec: 
     for group, counter in contents.items():
         alike[_content(counter)].append(group)
     splits = _deal(alike, spec)
-    _give_both_labels(splits, {g: {stratum[0] for stratum in counter} for g, counter in contents.items()}, spec)
+    _give_both_labels(splits, contents, spec)
     return [splits[group] for group in groups]
 
 
@@ -133,25 +133,31 @@ def _deal(alike: Mapping[Content, list[str]], spec: SplitSpec) -> dict[str, str]
     return splits
 
 
-def _give_both_labels(splits: dict[str, str], labels: Mapping[str, set[str]], spec: SplitSpec) -> None:
+def _give_both_labels(
+    splits: dict[str, str], contents: Mapping[str, Mapping[tuple[str, ...], int]], spec: SplitSpec
+) -> None:
     """Moves single groups into splits that lack a label, where few groups would leave a split without one."""
+
+    def labels(group: str) -> set[str]:
+        return {stratum[0] for stratum in contents[group]}
+
     shares = spec.shares()
     having: dict[str, Counter[str]] = {split: Counter() for split in shares}
     for group, split in splits.items():
-        having[split].update(labels[group])
-    for label in sorted(set().union(*labels.values())):
+        having[split].update(labels(group))
+    for label in sorted(set().union(*having.values())):
         for lacking in (split for split in shares if not having[split][label]):
             donor = max(shares, key=lambda split: having[split][label])
             spare = [
                 group
                 for group, split in splits.items()
-                if split == donor and label in labels[group] and all(having[donor][held] > 1 for held in labels[group])
+                if split == donor and label in labels(group) and all(having[donor][held] > 1 for held in labels(group))
             ]
             if spare:
                 moved = max(spare, key=lambda group: _digest(spec.seed, group))
                 splits[moved] = lacking
-                having[donor].subtract(labels[moved])
-                having[lacking].update(labels[moved])
+                having[donor].subtract(labels(moved))
+                having[lacking].update(labels(moved))
 
 
 def _digest(seed: int, text: str) -> bytes:

@@ -1,4 +1,4 @@
-"""A CSV or Parquet table of one's own as a draft of a manifest.
+"""A CSV or Parquet table of your own as a draft of a manifest.
 
 ======== ========= ==========================================================================================
 column   needed    content
@@ -29,9 +29,12 @@ from fsspec.implementations.local import LocalFileSystem
 
 from dfd_core.datasets.sources import TableSource
 from dfd_core.errors import ManifestError
+from dfd_core.manifests.addresses import beside, open_url
 from dfd_core.manifests.drafts import Draft, check_both_classes, families
-from dfd_core.manifests.listing import Files, beside, open_url
-from dfd_core.manifests.schema import REAL, some
+from dfd_core.manifests.listing import Files
+from dfd_core.manifests.schema import REAL
+from dfd_core.manifests.unreadable import fault_of
+from dfd_core.wording import some
 
 UNKNOWN = "unknown"
 LABEL_WORDS = {"0": 0, "0.0": 0, "real": 0, "0_real": 0, "natural": 0} | dict.fromkeys(
@@ -94,11 +97,11 @@ def _read(url: str) -> pa.Table:
     except ManifestError:
         raise
     except (OSError, pa.ArrowException) as error:
-        raise ManifestError(f"The table {url} can't be read: {error}") from error
+        raise fault_of(error, f"The table {url} can't be read: {error}") from error
     except Exception as error:  # the clients of buckets have errors of their own
         if isinstance(fs, LocalFileSystem):
             raise
-        raise ManifestError(f"The table {url} can't be read: {type(error).__name__}: {error}") from error
+        raise fault_of(error, f"The table {url} can't be read: {type(error).__name__}: {error}") from error
     if table.num_rows == 0:
         raise ManifestError(f"The table {url} has no row.")
     return table

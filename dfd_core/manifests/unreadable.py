@@ -7,9 +7,11 @@ import os
 import stat
 from pathlib import Path
 
+from dfd_core.errors import ManifestError, PlaceUnreachableError
+
 _LASTING = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 _MAY_PASS = frozenset({407, 408, 425, 429})
-_CLIENTS = ("aiohttp", "botocore")
+_CLIENTS = ("aiohttp", "botocore", "httpx", "requests")
 _KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
@@ -38,17 +40,23 @@ def is_lasting(error: BaseException) -> bool:
 
 
 def is_out_of_reach(error: BaseException) -> bool:
-    """Whether it is the place that does not answer; not to know which, as of other clients' errors, is to say no."""
+    """Whether it is the place that does not answer; where an error does not say, it is not."""
     if is_lasting(error):
         return False
     client = type(error).__module__.partition(".")[0]  # not imported for this alone
     return isinstance(error, ConnectionError | TimeoutError) or _status(error) is not None or client in _CLIENTS
 
 
+def fault_of(error: BaseException, message: str) -> ManifestError:
+    """The error for a place that can't be listed or a file that says what a manifest has; `message` says which."""
+    return (PlaceUnreachableError if is_out_of_reach(error) else ManifestError)(message)
+
+
 def _status(error: BaseException) -> int | None:
-    """The status of an HTTP answer, as aiohttp's errors have it and those that keep the answer."""
-    found = getattr(error, "status", None) or getattr(getattr(error, "response", None), "status_code", None)
-    return found if isinstance(found, int) else None
+    """The status of an HTTP answer, as the errors of aiohttp and gcsfs have it and those that keep the answer."""
+    holders = ((error, "status"), (getattr(error, "response", None), "status_code"), (error, "code"))
+    found = (getattr(holder, name, None) for holder, name in holders)  # in this order: aiohttp warns of its `code`
+    return next((one for one in found if isinstance(one, int)), None)
 
 
 def folder_gone(error: BaseException) -> str | None:

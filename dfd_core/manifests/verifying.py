@@ -6,14 +6,14 @@ import contextlib
 import hashlib
 
 from dfd_core.datasets.acquire import is_there
-from dfd_core.datasets.cards import Bytes, Progress
 from dfd_core.datasets.catalogue import DATASETS
 from dfd_core.datasets.sources import CatalogueSource
 from dfd_core.errors import ConfigError, DatasetError
-from dfd_core.manifests.headers_stored import read_file
+from dfd_core.manifests.addresses import read_file
 from dfd_core.manifests.manifest import Manifest
 from dfd_core.manifests.side_by_side import side_by_side, threads_for
 from dfd_core.manifests.standing import standing
+from dfd_core.progress import Bytes, Progress
 from dfd_core.storage import Store
 
 
@@ -41,7 +41,7 @@ def verify_files(name: str, store: Store, progress: Progress | None = None) -> t
     Args:
         name: The dataset's name.
         store: Where its manifests are.
-        progress: Told how many bytes were read, and of what volume; may raise to stop.
+        progress: Called with how many bytes were read, and of what volume; may raise to stop.
 
     Returns:
         How many files were read, and a line for each that is missing or another one.

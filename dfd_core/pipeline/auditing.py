@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dfd_core.audit import SEVERITIES, Audit, audit_manifests, write_audit
 from dfd_core.audit.sheets import contact_sheets
 from dfd_core.config import RunConfig
-from dfd_core.datasets.cards import Progress
 from dfd_core.errors import AuditError
 from dfd_core.manifests import Manifest
-from dfd_core.manifests.headers import CHANGED, MISSING
 from dfd_core.pipeline.inputs import Manifests
+from dfd_core.progress import Progress
 from dfd_core.reports.audit_section import audit_section
 from dfd_core.reports.sections import Section
 from dfd_core.specs import content_hash, readable_key
+from dfd_core.statuses import CHANGED, MISSING
 from dfd_core.storage import Store
 
 REVISION = 3

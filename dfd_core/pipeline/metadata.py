@@ -7,20 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from dfd_core.config import RunConfig
-from dfd_core.datasets.cards import Progress
 from dfd_core.evaluation.grid import METADATA
 from dfd_core.evaluation.protocols import MATCHED
 from dfd_core.evaluation.shortcuts import FEATURE_NAMES, is_matched, metadata_features
 from dfd_core.features.files import write_feature_file
 from dfd_core.features.ledger import Ledger, load_ledger
 from dfd_core.features.sets import SUFFIX, shard_name
-from dfd_core.features.statuses import OK
 from dfd_core.features.table import FeatureTable
-from dfd_core.manifests.headers import CHANGED, MISSING
 from dfd_core.manifests.headers_stored import REVISION
 from dfd_core.pipeline.inputs import Manifests
+from dfd_core.progress import Progress
 from dfd_core.provenance import provenance
 from dfd_core.specs import Spec, content_hash, readable_key
+from dfd_core.statuses import CHANGED, MISSING, OK
 from dfd_core.storage import Store
 
 

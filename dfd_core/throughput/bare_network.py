@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from dfd_core.backbones import BackboneSpec, load, resolve
-from dfd_core.datasets.cards import Progress
 from dfd_core.errors import ImageError, UsageError
 from dfd_core.features.decoding import DecodePolicy, decode
+from dfd_core.progress import Progress
 
 USUAL_BATCH = 32
 LEAST_HELD = 256

@@ -25,10 +25,10 @@ from dfd_core.features.planning import plan_extraction
 from dfd_core.features.sets import FeatureSet
 from dfd_core.features.spec import ExtractionSpec
 from dfd_core.features.stages import Stages
-from dfd_core.manifests.schema import some
 from dfd_core.storage import Store
 from dfd_core.throughput.bare_network import BareNetwork
 from dfd_core.throughput.measurement import Measurement
+from dfd_core.wording import some
 
 logger = logging.getLogger(__name__)
 _SAID_EVERY_S = 5.0

@@ -81,7 +81,7 @@ def test_a_configuration_can_make_the_exit_code_binding(folder, tmp_path):
     assert done.returncode == 3
     assert "No pixel was decoded" in done.stdout
     looked = dfd("audit", config, "--out", tmp_path / "out", "--near-duplicates")
-    assert "Every picture was decoded" in looked.stdout
+    assert "Every image was decoded" in looked.stdout
     assert looked.returncode == 3
 
 

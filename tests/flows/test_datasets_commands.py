@@ -25,7 +25,7 @@ def dfd(folder, *arguments):
 
 @pytest.fixture
 def images(tmp_path):
-    """A folder of one's own."""
+    """A folder of your own."""
     for i in range(12):
         for k, path in enumerate((f"mine/real/{i}.png", f"mygan/fake/{i}.png")):
             (tmp_path / "images" / path).parent.mkdir(parents=True, exist_ok=True)
@@ -143,7 +143,7 @@ def bucket(monkeypatch):
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder; once its server hangs it answers nothing."""
+    """Serves a folder; once its server hangs it answers nothing, while it is busy it has no file."""
 
     def log_message(self, *_):
         pass
@@ -152,15 +152,18 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         if self.server.hangs:
             self.server.asked.set()
             self.server.over.wait(120)
+        elif self.server.busy and self.path.endswith("/7.png"):
+            self.server.busy -= 1
+            self.send_error(503)
         else:
             super().do_GET()
 
 
 @pytest.fixture
 def web(images):
-    """A server of the images, that can be told to hang."""
+    """A server of the images, that can be told to hang or to be busy for some requests."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=images))
-    server.hangs, server.asked, server.over = False, threading.Event(), threading.Event()
+    server.hangs, server.asked, server.over, server.busy = False, threading.Event(), threading.Event(), 0
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield server
     server.over.set()
@@ -168,13 +171,31 @@ def web(images):
     server.server_close()
 
 
-def test_ctrl_c_is_answered_although_a_server_hangs(web, images, tmp_path):
+@pytest.fixture
+def table(web, images, tmp_path):
+    """A table of the images' addresses on that server."""
     base = f"http://127.0.0.1:{web.server_port}"
     rows = [f"{base}/{path.relative_to(images)},{path.parent.name}" for path in sorted(images.rglob("*.png"))]
     (tmp_path / "t.csv").write_text("\n".join(["url,label", *rows]))
+    return tmp_path / "t.csv"
+
+
+def test_a_server_that_is_busy_for_a_while_is_asked_again(engine, web, table, tmp_path):
+    web.busy = 3  # two images are read in each attempt
+    once = engine.dfd("datasets", "add", "ours", "--table", table, "--store", tmp_path / "store", DFD_TASK_RETRIES="0")
+    assert once.returncode == 1
+    assert "2 of 24 files are out of reach" in once.stderr
+    assert web.busy == 1
+    done = engine.dfd("datasets", "add", "ours", "--table", table, "--store", tmp_path / "store", DFD_TASK_RETRIES="2")
+    assert done.returncode == 0, done.stderr
+    assert web.busy == 0
+
+
+def test_ctrl_c_is_answered_although_a_server_hangs(web, table, tmp_path):
     assert dfd(tmp_path, "datasets", "add", "ours", "--table", "t.csv", "--local").returncode == 0
     web.hangs = True
-    for command in (("datasets", "verify", "ours"), ("audit", "ours")):
+    add = ("datasets", "add", "theirs", "--table", "t.csv", "--local")
+    for command in (("datasets", "verify", "ours"), ("audit", "ours"), add):
         web.asked.clear()
         process = subprocess.Popen([*DFD, *command], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
         try:

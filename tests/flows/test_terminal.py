@@ -3,7 +3,7 @@ import re
 import yaml
 
 from dfd_core.datasets import DATASETS
-from dfd_core.datasets.cards import Bytes
+from dfd_core.progress import Bytes
 from flows.terminal import Line, format_facts, format_table, plain
 
 ROWS = [{"name": "a", "n": 1234, "share": 0.5}, {"name": "longer", "n": None, "share": 12.25}]

@@ -2,11 +2,11 @@ import logging
 
 import pytest
 
-from dfd_core.datasets.cards import Bytes
 from dfd_core.errors import RunCancelledError
 from dfd_core.features.extraction import ShardReport
 from dfd_core.features.planning import ExtractionPlan
 from dfd_core.features.stages import Stages
+from dfd_core.progress import Bytes
 from tasks import cancelling
 from tasks.progress import CountProgress, ExtractionProgress
 

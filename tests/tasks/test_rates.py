@@ -2,8 +2,8 @@ import pytest
 
 from dfd_core.features.extraction import ShardReport
 from dfd_core.features.stages import Stages
-from dfd_core.features.statuses import QUARANTINED, TRUNCATED
-from tasks.rates import Rates, counted, duration, failed_by_status, figure
+from dfd_core.statuses import QUARANTINED, TRUNCATED
+from tasks.rates import Rates, failed_by_status
 
 
 class Clock:
@@ -161,19 +161,7 @@ def test_without_a_network_no_device_is_idle():
     assert (row["bottleneck"], row["device idle"], row["cores to keep it busy"]) == ("decode", "", "")
 
 
-def test_figures_are_written_as_people_write_them():
-    rates = (0, 0.2512, 5, 31.72, 99.96, 999.7, 3763, 31_700.4, 2_000_000)
-    assert [figure(rate) for rate in rates] == [
-        "0", "0.251", "5", "31.7", "100", "1,000", "3,760", "31,700", "2,000,000",
-    ]  # fmt: skip
-    assert [counted(n, "shard") for n in (0, 1, 2, 1200)] == ["0 shards", "1 shard", "2 shards", "1,200 shards"]
-
-
 def test_nothing_yet_is_said_to_be_nothing():
     rates = Rates(10, Clock())
     assert rates.line() == "Extracted 0 of 10 images, 0 images/s, 0 failed, 10 left; no actor has finished a shard yet"
     assert rates.rows()[0]["images"] == 0
-
-
-def test_durations():
-    assert [duration(s) for s in (5.4, 99, 101, 6000, 86400)] == ["5 s", "99 s", "2 min", "1.7 h", "24.0 h"]

@@ -109,7 +109,7 @@ class Gate:
         return name
 
     def _place(self, clean: str, path: str | None) -> None:
-        """Sees that no two members are one on disks that ignore case or compose accents."""
+        """Checks that no two members are one on disks that ignore case or compose accents."""
         key = unicodedata.normalize("NFC", clean).casefold()
         if path is not None:
             if key in self.files or key in self.folders:

@@ -8,8 +8,10 @@ import itertools
 from collections.abc import Sequence
 from typing import BinaryIO
 
+from dfd_core.datasets.archives.read_only import ReadOnly
 
-class Joined(io.RawIOBase):
+
+class Joined(ReadOnly):
     """Files one after another as one.
 
     Args:
@@ -22,36 +24,13 @@ class Joined(io.RawIOBase):
         self.files = list(files)
         sizes = [file.seek(0, io.SEEK_END) for file in self.files]
         self.starts = list(itertools.accumulate([0, *sizes]))
-        self.at = 0
+        super().__init__(self.starts[-1])
 
-    def seekable(self) -> bool:
-        """It can."""
-        return True
-
-    def readable(self) -> bool:
-        """It can be."""
-        return True
-
-    def tell(self) -> int:
-        """Where the next byte is read."""
-        return self.at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Goes somewhere else."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.at, io.SEEK_END: self.starts[-1]}[whence]
-        self.at = max(0, base + offset)
-        return self.at
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Reads on, at most to the end of a part."""
-        part = bisect.bisect_right(self.starts, self.at) - 1
-        if part >= len(self.files):
-            return 0
-        self.files[part].seek(self.at - self.starts[part])
-        data = self.files[part].read(min(len(buffer), self.starts[part + 1] - self.at))
-        buffer[: len(data)] = data
-        self.at += len(data)
-        return len(data)
+    def read_at(self, start: int, size: int) -> bytes:
+        """See `ReadOnly`; at most to the end of a part."""
+        part = bisect.bisect_right(self.starts, start) - 1
+        self.files[part].seek(start - self.starts[part])
+        return self.files[part].read(min(size, self.starts[part + 1] - start))
 
     def close(self) -> None:
         """Closes all parts, if they are its own."""
@@ -60,7 +39,7 @@ class Joined(io.RawIOBase):
         super().close()
 
 
-class Window(io.RawIOBase):
+class Window(ReadOnly):
     """A part of a file as a file of its own: an archive that lies in another one as it is.
 
     Args:
@@ -70,34 +49,13 @@ class Window(io.RawIOBase):
     """
 
     def __init__(self, file: BinaryIO, start: int, size: int) -> None:
-        self.file, self.start, self.size = file, start, size
-        self.at = 0
+        super().__init__(size)
+        self.file, self.start = file, start
 
-    def seekable(self) -> bool:
-        """It can."""
-        return True
-
-    def readable(self) -> bool:
-        """It can be."""
-        return True
-
-    def tell(self) -> int:
-        """Where the next byte is read."""
-        return self.at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Goes somewhere else."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.at, io.SEEK_END: self.size}[whence]
-        self.at = max(0, base + offset)
-        return self.at
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Reads on, at most to the end of the part."""
-        self.file.seek(self.start + self.at)
-        data = self.file.read(max(0, min(len(buffer), self.size - self.at)))
-        buffer[: len(data)] = data
-        self.at += len(data)
-        return len(data)
+    def read_at(self, start: int, size: int) -> bytes:
+        """See `ReadOnly`."""
+        self.file.seek(self.start + start)
+        return self.file.read(size)
 
     def close(self) -> None:
         """Closes the file too."""

@@ -41,9 +41,7 @@ class ParquetContainer(Container):
             raise self.damaged(error) from error
         for number, row in enumerate(table.to_pylist()):
             # no gate: these paths are made here, of harmless words and a number
-            words = {
-                key: re.sub(r"[^A-Za-z0-9._-]+", "_", str(value)).strip(".") or "none" for key, value in row.items()
-            }
+            words = {key: _UNSAFE.sub("_", str(value)).strip(".") or "none" for key, value in row.items()}
             found.append(Member(f"{self.rows.path.format(**words)}/{number:06d}.img", 0, str(number), False))
         return found
 

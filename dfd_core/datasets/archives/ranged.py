@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TypeVar
 
+from dfd_core.datasets.archives.read_only import ReadOnly
 from dfd_core.datasets.downloading.origins import Origin, SourceChanged, TransientFault
 from dfd_core.datasets.downloading.terms import Checkpoint, Fetching
 from dfd_core.errors import DownloadError, UnreachableError, WholeOnlyError
@@ -24,8 +24,8 @@ class Spent:
     size_bytes = 0
 
 
-class Ranged(io.RawIOBase):
-    """One version of an origin's file, that can be read from anywhere.
+class Ranged(ReadOnly):
+    """One version of an origin's file, which can be read from anywhere.
 
     Where the origin does not tell with each range which version it is of, it is asked again when this is closed.
 
@@ -38,8 +38,8 @@ class Ranged(io.RawIOBase):
 
     Raises:
         WholeOnlyError: It does not answer ranges, or has no mark of its version, so that pieces may be of two.
-        UnreachableError: It can't be had now, or was changed while it was read.
-        DownloadError: It can't be had, or more would be fetched than may be.
+        UnreachableError: It can't be read now, or was changed while it was read.
+        DownloadError: It can't be read, or more would be fetched than may be.
     """
 
     def __init__(
@@ -52,42 +52,20 @@ class Ranged(io.RawIOBase):
     ) -> None:
         self.origin, self.how, self.max_bytes, self.checkpoint = origin, how, max_bytes, checkpoint
         self.spent = spent or Spent()
-        self.fetched = self.at = 0
+        self.fetched = 0
         self.blocks: OrderedDict[int, bytes] = OrderedDict()
         self.handled = sys.exception()
         try:
             self.facts = self._patiently(origin.facts)
-            self.size = self._size()
+            super().__init__(self._size())
         except BaseException:
             origin.close()
             raise
 
-    def seekable(self) -> bool:
-        """It can."""
-        return True
-
-    def readable(self) -> bool:
-        """It can be."""
-        return True
-
-    def tell(self) -> int:
-        """Where the next byte is read."""
-        return self.at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Goes somewhere else."""
-        self.at = max(0, {io.SEEK_SET: 0, io.SEEK_CUR: self.at, io.SEEK_END: self.size}[whence] + offset)
-        return self.at
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Reads on, at most to the end of a block."""
-        if self.at >= self.size:
-            return 0
-        number, inside = divmod(self.at, _BLOCK)
-        data = self._block(number)[inside : inside + len(buffer)]
-        buffer[: len(data)] = data
-        self.at += len(data)
-        return len(data)
+    def read_at(self, start: int, size: int) -> bytes:
+        """See `ReadOnly`; at most to the end of a block."""
+        number, inside = divmod(start, _BLOCK)
+        return self._block(number)[inside : inside + size]
 
     def close(self) -> None:
         """Closes the connection.
@@ -120,7 +98,7 @@ class Ranged(io.RawIOBase):
         if stamp != self.facts.stamp:
             raise UnreachableError(
                 f"{self.origin.address} was changed while it was read: it has the stamp {stamp} now, "
-                f"{self.facts.stamp} before. Give the same command again."
+                f"{self.facts.stamp} before. Run the same command again."
             )
 
     def _block(self, number: int) -> bytes:
@@ -153,7 +131,7 @@ class Ranged(io.RawIOBase):
             try:
                 return act()
             except SourceChanged as change:
-                raise UnreachableError(f"{change}. Give the same command again.") from change
+                raise UnreachableError(f"{change}. Run the same command again.") from change
             except TransientFault as found:
                 fault = found
             seconds = max(fault.wait_s or 0.0, self.how.first_wait_s * 2.0**attempt)

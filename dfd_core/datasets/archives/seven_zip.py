@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
 from typing import IO, Any, BinaryIO
 
+from dfd_core.crew import Crew, Stopped
 from dfd_core.datasets.archives.containers import Container, Member
 from dfd_core.datasets.archives.gate import Limits
+from dfd_core.datasets.archives.read_only import ReadOnly
 from dfd_core.errors import ArchiveError
 
 _WAITING = 64
+_TICK_S = 0.1
 _COPY = b"\x00"
 
 
@@ -31,7 +36,14 @@ class SevenZipContainer(Container):
             raise ArchiveError(f"{name} is a 7z archive; `pip install dfd[archives]` brings what reads it.") from error
         self.py7zr = py7zr
         self.plain: dict[str, int] = {}
+        self.left_behind = False
         self._open().close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self.left_behind:  # closing a file waits for whoever reads it
+            super().__exit__(kind, error, trace)
 
     def members(self) -> list[Member]:
         """See `Container`."""
@@ -54,39 +66,39 @@ class SevenZipContainer(Container):
         return self.plain[member.name]
 
     def read(self, members: Sequence[Member]) -> Iterator[tuple[Member, bytes]]:
-        """See `Container`. Unpacks in a thread, so that not all members are in memory at once."""
+        """See `Container`. Unpacks in a thread, so that not all members are in memory at once.
+
+        Whoever stops asking does not wait for it: a solid block may take minutes, a disk on the network for ever. The
+        archive is of no use then but to be closed.
+        """
         wanted = {member.name: member for member in members}
         made: queue.Queue[tuple[Member, bytes] | BaseException | None] = queue.Queue(_WAITING)
-        over = threading.Event()
 
         def put(item: tuple[Member, bytes] | BaseException | None) -> None:
-            while not over.is_set():
-                try:
-                    made.put(item, timeout=0.1)
+            while not crew.over.is_set():
+                with contextlib.suppress(queue.Full):
+                    made.put(item, timeout=_TICK_S)
                     return
-                except queue.Full:
-                    continue
-            raise _Over
+            raise Stopped
 
         def unpack() -> None:
             try:
-                self._extract(list(wanted), lambda name: _Buffer(lambda data: put((wanted[name], data))))
+                file = io.BufferedReader(_Watched(self.file, self.packed_bytes, crew.over))
+                self._extract(list(wanted), lambda name: _Buffer(lambda data: put((wanted[name], data))), file)
                 put(None)
-            except _Over:
-                return
             except Exception as error:
                 put(error)
 
-        thread = threading.Thread(target=unpack, name="dfd-unpack", daemon=True)
-        thread.start()
+        crew = Crew(1)
         try:
-            while (item := made.get()) is not None:
-                if isinstance(item, BaseException):
-                    raise self.damaged(item) from item
-                yield item
+            with crew:
+                crew.give(unpack)
+                while (item := made.get()) is not None:
+                    if isinstance(item, BaseException):
+                        raise self.damaged(item) from item
+                    yield item
         finally:
-            over.set()
-            thread.join()
+            self.left_behind = any(thread.is_alive() for thread in crew.threads)
 
     def copy(self, member: Member, target: IO[bytes]) -> None:
         """See `Container`."""
@@ -98,18 +110,19 @@ class SevenZipContainer(Container):
                 raise through.fault from error
             raise self.damaged(error) from error
 
-    def _extract(self, names: list[str], sink: Callable[[str], Any]) -> None:
+    def _extract(self, names: list[str], sink: Callable[[str], Any], file: BinaryIO | None = None) -> None:
         class Factory(self.py7zr.io.WriterFactory):  # type: ignore[name-defined,misc]
             def create(self, filename: str) -> Any:
                 return sink(filename)
 
-        with self._open() as archive:
+        with self._open(file) as archive:
             archive.extract(targets=names, factory=Factory())
 
-    def _open(self) -> Any:
-        self.file.seek(0)
+    def _open(self, file: BinaryIO | None = None) -> Any:
+        file = file or self.file
+        file.seek(0)
         try:
-            archive = self.py7zr.SevenZipFile(self.file)
+            archive = self.py7zr.SevenZipFile(file)
             if archive.needs_password():
                 names = archive.getnames()
                 raise self.gate().refused(names[0] if names else "", "it is encrypted")
@@ -137,8 +150,19 @@ def _plain(archive: Any) -> Iterator[tuple[str, int]]:
         at += info.uncompressed
 
 
-class _Over(Exception):  # noqa: N818 - nobody wants the rest
-    pass
+class _Watched(ReadOnly):
+    """A file that nobody reads on in once the work is over."""
+
+    def __init__(self, file: BinaryIO, size: int, over: threading.Event) -> None:
+        super().__init__(size)
+        self.file, self.over = file, over
+
+    def read_at(self, start: int, size: int) -> bytes:
+        """See `ReadOnly`."""
+        if self.over.is_set():
+            raise Stopped
+        self.file.seek(start)
+        return self.file.read(size)
 
 
 class _Buffer:

@@ -26,9 +26,9 @@ _LICENCE = (
 _TRAPS = (
     "A name is not a photograph. The publisher's scripts pair people A and B of one gender: inpainting/A is A's "
     "photograph with the face repainted after B's name and age; insight/A is B's photograph with A's face in it; "
-    "text2img/A is Stable Diffusion's picture of B, of no photograph. The pairs are not published.",
-    "So a split by name lets B's photograph into training and insight/A, nearly the same picture, into the test. "
-    "`dfd audit` looks for such pairs: near duplicates across splits. A table of one's own can go without insight, or "
+    "text2img/A is Stable Diffusion's image of B, of no photograph. The pairs are not published.",
+    "So a split by name lets B's photograph into training and insight/A, nearly the same image, into the test. "
+    "`dfd audit` looks for such pairs: near duplicates across splits. A table of your own can go without insight, or "
     "give both people of a pair one `group`.",
     "Photographs were squeezed to 512 x 512, whatever their shape, before they were faked, and all fakes have that "
     "size.",

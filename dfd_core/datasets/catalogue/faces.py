@@ -1,4 +1,4 @@
-"""Faces: 140k real and fake faces, and CelebA with a generator of one's own."""
+"""Faces: 140k real and fake faces, and CelebA with a generator of your own."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CARDS = (
     ),
     DatasetCard(
         name="celeba",
-        title="CelebA: aligned photographs of celebrities, as reals for fakes of one's own",
+        title="CelebA: aligned photographs of celebrities, as reals for fakes of your own",
         description="202,599 aligned faces. It has no fakes: put those beside it, in a folder for each generator.",
         page="https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
         sources=("Liu, Luo, Wang, Tang 2015: Deep learning face attributes in the wild. ICCV. arXiv:1411.7766",),

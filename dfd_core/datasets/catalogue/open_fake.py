@@ -89,7 +89,7 @@ CARDS = (
             "The size is not verified: others give 3.44 TB for the whole repository.",
             "Some models are video generators, whose frames are images here.",
             "The 36,240 images from Reddit that the hub has beside these files are left out.",
-            "The hub's files were cut anew more than once and its history was squashed: where this commit is gone, the "
+            "The hub's files were split again more than once, its history was squashed: where this commit is gone, the "
             "download says so, and the page tells of the present one.",
         ),
         revision=1,

@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from dfd_core.datasets.cards import DatasetCard, Formats, Progress
+from dfd_core.datasets.cards import DatasetCard, Formats
 from dfd_core.datasets.families import family_of
 from dfd_core.datasets.simulation.generators import GENERATORS
+from dfd_core.progress import Progress
 from dfd_core.specs import Spec
 from dfd_core.storage import Store
 

@@ -10,20 +10,20 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from pathlib import Path
 from typing import TypeVar
 
-import filelock
 import fsspec
 
-from dfd_core.datasets.cards import Bytes, Progress
-from dfd_core.datasets.downloading.crew import Crew
+from dfd_core.crew import Crew
 from dfd_core.datasets.downloading.journal import Journal, Tally
 from dfd_core.datasets.downloading.origins import Facts, Origin, SourceChanged, TransientFault
 from dfd_core.datasets.downloading.terms import Checkpoint, Downloaded, Expected, Fetching
+from dfd_core.datasets.lock import alone
 from dfd_core.errors import DownloadError, StoreFullError, UnreachableError
+from dfd_core.progress import Bytes, Progress
 from dfd_core.storage import fault_of
 
 logger = logging.getLogger(__name__)
@@ -52,18 +52,18 @@ def download(
         target: Where to, on a local disk.
         expected: What it must be.
         how: Connections, attempts, waiting.
-        progress: Told bytes that are there, and of how many; nothing where nobody knows that.
+        progress: Called with bytes that are there, and of how many; nothing where nobody knows that.
         checkpoint: Called at least every second from this thread.
 
     Raises:
-        DownloadError: It can't be had, or is not what it should be.
-        UnreachableError: It could not be had this time.
+        DownloadError: It can't be fetched, or is not what it should be.
+        UnreachableError: It could not be fetched this time.
         StoreError: It can't be written, or there is not enough space.
     """
     run = _Run(origin, target, how, progress or _ignore, checkpoint or _ignore)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.closing(origin), _alone(target.with_name(f".{target.name}.lock"), run.checkpoint):
+        with contextlib.closing(origin), alone(target, run.checkpoint):
             return run.fetch_once(expected)
     except OSError as error:
         raise fault_of(error, "write", str(target)) from error
@@ -265,7 +265,7 @@ class _Run:
         if needed > free:
             raise StoreFullError(
                 f"{self.origin.address} needs {needed:,} more bytes in {self.target.parent}, where {free:,} are free. "
-                "Free some space and give the same command again: what is fetched is kept."
+                "Free some space and run the same command again: what is fetched is kept."
             )
 
 
@@ -284,7 +284,7 @@ def digest_of(path: Path | str, checkpoint: Checkpoint | None = None, kind: str 
 def _check_size(origin: Origin, facts: Facts, expected: Expected) -> None:
     if None not in (facts.size, expected.size) and facts.size != expected.size:
         raise DownloadError(
-            f"{origin.address} has {facts.size} bytes, and should have {expected.size}: it was replaced. See whether "
+            f"{origin.address} has {facts.size} bytes, and should have {expected.size}: it was replaced. Check whether "
             "the dataset's page tells of another version."
         )
 
@@ -294,21 +294,6 @@ def _write_at(file: int, piece: bytes, at: int) -> None:
     while view:
         written = os.pwrite(file, view, at)
         view, at = view[written:], at + written
-
-
-@contextlib.contextmanager
-def _alone(path: Path, checkpoint: Checkpoint) -> Iterator[None]:
-    lock = filelock.FileLock(path)
-    while True:
-        try:
-            lock.acquire(timeout=_TICK_S)
-            break
-        except filelock.Timeout:
-            checkpoint()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _ignore(*_: object) -> None:

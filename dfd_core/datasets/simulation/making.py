@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dfd_core.datasets.cards import Progress
 from dfd_core.datasets.catalogue.simulated import SimulatedOptions
 from dfd_core.datasets.simulation.camera import encode, expose
 from dfd_core.datasets.simulation.contents import ContentKind, content
 from dfd_core.datasets.simulation.generators import GENERATORS, paint
+from dfd_core.progress import Progress
 from dfd_core.storage import Store
 
 REAL_SOURCES: dict[str, ContentKind] = {"sim_photographs": "photographs", "sim_dead_leaves": "dead_leaves"}

@@ -56,7 +56,7 @@ def test_every_kind_of_broken_file_is_named(folder, clean, file, near):
     assert names["missing"][0].startswith("cam/real/link.jpg")
     assert found["misnamed"].severity == "warning"
     assert {found[kind].severity for kind in ("empty", "undecodable", "truncated", "missing")} == {"error"}
-    assert found["truncated"].message == "2 of 66 files end before their picture does."
+    assert found["truncated"].message == "2 of 66 files end before their image does."
 
 
 def test_damage_that_only_a_decoder_sees(folder, clean, file):

@@ -8,12 +8,13 @@ import pytest
 
 from dfd_core.datasets import DATASETS, CatalogueSource, inventory, published, shelf
 from dfd_core.datasets.acquire import acquire, is_acquired
-from dfd_core.datasets.cards import Archive, Bytes, Part
+from dfd_core.datasets.cards import Archive, Part
 from dfd_core.datasets.downloading import Fetching
 from dfd_core.errors import DatasetError, StoreError
 from dfd_core.features.reading import read_original
 from dfd_core.manifests import SplitSpec, prepare
 from dfd_core.manifests.verifying import verify_files
+from dfd_core.progress import Bytes
 from dfd_core.storage import Store
 
 FILES = {

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from dfd_core.errors import ImageError
 from dfd_core.features.decoding import FORMATS, DecodePolicy, decode
-from dfd_core.features.statuses import STATUSES
+from dfd_core.statuses import STATUSES
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=150)
 BLOCKS = np.random.default_rng(0).integers(0, 256, (6, 9, 3)).astype(np.uint8).repeat(8, 0).repeat(8, 1)

@@ -22,7 +22,7 @@ from dfd_core.features.extraction import ExtractionSpec, extract_here
 from dfd_core.features.files import read_statuses
 from dfd_core.features.isolation import IsolatedDecoder
 from dfd_core.features.planning import plan_extraction
-from dfd_core.features.statuses import STATUSES
+from dfd_core.statuses import STATUSES
 from dfd_core.storage import Store
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8))

@@ -10,10 +10,9 @@ import pyarrow as pa
 import pytest
 
 from dfd_core.detectors import DetectorSpec, fit
-from dfd_core.errors import DatasetError, UnknownNameError
+from dfd_core.errors import DatasetError
 from dfd_core.features import importing
 from dfd_core.features.files import read_features
-from dfd_core.features.imported import list_imports, load_import
 from dfd_core.features.importing import import_table
 from dfd_core.features.importing_sources import ImportSource
 from dfd_core.manifests import SCHEMA, Manifest, reals_of
@@ -52,15 +51,10 @@ def test_the_same_again_does_nothing_and_something_else_stands_beside(store, tab
     with monkeypatch.context() as patch:
         patch.setattr(importing, "write_feature_file", lambda *_: pytest.fail("wrote again"))
         assert import_table(store, [ImportSource(file=table())]) == first
-    assert load_import(store, "t") == load_import(store, first.key) == first
     other = import_table(store, [ImportSource(file=table({"embedding": {0: [9] * D}}))])
     assert other.key != first.key
     assert other.feature_sets[0].folder != first.feature_sets[0].folder
-    assert [one.key for one in list_imports(store)] == sorted([first.key, other.key])
-    with pytest.raises(UnknownNameError, match=f"no single import .*{first.key}"):
-        load_import(store, "t")
-    with pytest.raises(UnknownNameError, match=r"no import .*named 'x'"):
-        load_import(store, "x")
+    assert store.names("imports") == sorted([f"{first.key}.json", f"{other.key}.json"])
 
 
 def test_what_was_lost_is_made_again(store, table):

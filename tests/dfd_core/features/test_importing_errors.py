@@ -1,5 +1,7 @@
 """Tables from which no honest number could be made: what is wrong, where, and nothing is written."""
 
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -34,7 +36,10 @@ WRONG = {
         {}, {"generator": ["x"] * 20 + ["x", "real"] * 10, "label": [1] * 20 + [1, 0] * 10}, r"d, split train.*only",
     ),
     "family": ({}, {"family": ["gan", "real", "ldm", "real"] * 10}, r"`family` .*one of gan, .*'ldm'.* in row 3,"),
-    "two families": ({}, {"family": ["gan", "", "gan", "", "other", "", "gan", ""] * 5}, r"'progan' of d has the fam"),
+    "two families": (
+        {}, {"family": ["gan", "", "gan", "", "other", "", "gan", ""] * 5},
+        r"'progan' of d has the families 'gan' in .*t\.parquet, row 1, .* and 'other' in .*t\.parquet, row 5, ",
+    ),
     "a known backbone": ({}, {"backbone": ["clip_vit_b16"] * 40}, r"width 5 by clip_vit_b16, but .* gives 512"),
     "same as transform": ({}, {"transform": ["a"] * 40, "augmentation": ["a"] * 40}, r"mean the same"),
 }  # fmt: skip
@@ -46,6 +51,16 @@ def test_wrong_tables_say_what_where_and_what_to_do_and_write_nothing(name, stor
     with pytest.raises((DatasetError, UsageError), match=message):
         import_table(store, [ImportSource(file=table(changes, **more))])
     assert store.names("") == []
+
+
+def test_of_several_files_those_are_named_that_contradict_each_other(store, table):
+    files = []
+    for name, dataset, family in (("silent", "e", ""), ("one", "d", "gan"), ("other", "d", "diffusion")):
+        written = Path(table(family=[family, ""] * 20, dataset=[dataset] * 40))
+        files.append(written.rename(written.with_name(f"{name}.parquet")))
+    with pytest.raises(DatasetError, match="has the families") as caught:
+        import_table(store, [ImportSource(file=str(path)) for path in files])
+    assert [path.name in str(caught.value) for path in files] == [False, True, True]
 
 
 def test_a_generator_whose_own_reals_are_in_the_other_split(store, table):

@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
-from dfd_core.features.statuses import STATUSES
-from dfd_core.manifests import headers
 from dfd_core.manifests.headers import SCHEMA, Header, read_header, to_table
 
 PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3)).astype(np.uint8))
@@ -215,10 +213,6 @@ def test_what_has_no_facts_has_a_status(data, status):
     found = read_header(data)
     assert (found.status, found.format, found.size_bytes) == (status, None, len(data))
     assert found.error
-
-
-def test_statuses_are_those_of_feature_files():
-    assert {headers.OK, headers.EMPTY, headers.UNDECODABLE, headers.MISSING, headers.CHANGED} <= set(STATUSES)
 
 
 SMALL = PHOTO.resize((8, 6))

@@ -4,7 +4,8 @@ import fsspec
 import pytest
 
 from dfd_core.errors import ManifestError
-from dfd_core.manifests.listing import Files, beside, is_image, join_url, list_folder
+from dfd_core.manifests.addresses import beside, join_url
+from dfd_core.manifests.listing import Files, is_image, list_folder
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "b/C.JPEG", "x.Png", "a/b/c.webp", "ü/ß.tif", "a.b.heic", "x.jfif"])
@@ -94,7 +95,7 @@ def test_a_name_that_is_not_unicode_is_named(tmp_path):
     ],
 )
 def test_addresses_are_built_in_the_right_part_of_a_chain(folder, expected, monkeypatch):
-    monkeypatch.setattr("dfd_core.manifests.listing.open_url", lambda url: (None, url))
+    monkeypatch.setattr("dfd_core.manifests.addresses.open_url", lambda url: (None, url))
     assert join_url(folder, "a/b.png") == expected
 
 

@@ -5,7 +5,10 @@ import pytest
 
 from dfd_core.datasets.sources import CatalogueSource, FolderSource, TableSource
 from dfd_core.errors import ManifestError
-from dfd_core.manifests import Manifest, SplitSpec, digest_of, prepare, probing
+from dfd_core.manifests import Manifest, SplitSpec, digest_of, prepare, probing, side_by_side
+from dfd_core.manifests.places import Places
+from dfd_core.manifests.probing import Probe
+from dfd_core.manifests.remembered import Remembered
 from dfd_core.storage import Store
 
 PATHS = [f"{place}/{i:03}.png" for i in range(20) for place in ("ffhq/real", "stylegan/fake", "mystery/fake")]
@@ -67,13 +70,13 @@ def test_the_same_again_reads_no_image(folder, store, reads):
 def test_damaged_notes_of_what_was_read_are_told_and_made_anew(tmp_path, store, reads, put, caplog, damage):
     folder = put(tmp_path / "set", PATHS)
     first = prepare(mine(folder), SplitSpec(), store)
-    notes = tmp_path / "store/probes/mine.parquet"
+    (notes,) = (tmp_path / "store/places").rglob("*.parquet")
     notes.write_bytes(damage(notes.read_bytes()))
     for seed, read in ((1, 120), (2, 120)):
         assert prepare(mine(folder), SplitSpec(seed=seed), store).counts()["samples"] == first.counts()["samples"]
         assert len(reads) == read
     (warning,) = [record.getMessage() for record in caplog.records]
-    assert "probes/mine.parquet is damaged (" in warning
+    assert f"{notes} is damaged (" in warning
 
 
 def test_another_split_or_family_reads_no_image_but_is_another_manifest(folder, store, reads):
@@ -135,9 +138,28 @@ def test_what_was_read_before_an_error_is_not_read_again(tmp_path, store, reads,
     assert store.names("manifests") == []
 
 
-def test_what_was_read_before_an_interruption_is_not_read_again(folder, store, reads, monkeypatch):
-    monkeypatch.setattr(probing, "_KEPT_EVERY", 10)
+def test_what_was_read_is_remembered_in_files_that_are_only_added(folder, store, monkeypatch):
+    monkeypatch.setattr(side_by_side, "KEPT_EVERY", 10)
+    rows = []
+    monkeypatch.setattr(Remembered, "add", lambda memory, table: rows.append(table.num_rows))
+    prepare(mine(folder), SplitSpec(), store)
+    assert rows == [10] * 6
 
+
+def test_two_processes_that_read_the_same_do_each_other_no_harm(folder, store, reads):
+    places = Places(store, "mine")
+    probes = [Probe(str(i), 7, "PNG" if i % 2 else None, i, None) for i in range(30)]
+    names = [f"stamp {i} x" for i in range(30)]
+    places.add(names[:20], probes[:20])
+    Places(store, "mine").add([*names[10:], None], [*probes[10:], probes[0]])
+    Places(store, "other").add(names, probes[::-1])
+    assert places.known([*names[5:], None, "stamp 99 x", names[0]]) == {
+        **dict(enumerate(probes[5:])), 27: probes[0],
+    }  # fmt: skip
+    assert places.known([]) == {}
+
+
+def test_what_was_read_before_an_interruption_is_not_read_again(folder, store, reads):
     def interrupt(done, total):
         if done == 25:
             raise KeyboardInterrupt

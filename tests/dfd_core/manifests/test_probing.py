@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dfd_core.datasets.sources import FolderSource, TableSource
-from dfd_core.errors import ImageError, ManifestError
+from dfd_core.errors import ImageError, ManifestError, PlaceUnreachableError
 from dfd_core.features.reading import read_original
 from dfd_core.manifests import SplitSpec, build_manifest
-from dfd_core.manifests.headers_stored import read_file
+from dfd_core.manifests.addresses import read_file
 from dfd_core.manifests.listing import Files, list_folder, list_images
 from dfd_core.manifests.probing import Probe, probe, probe_bytes
 
@@ -128,12 +128,12 @@ def test_a_pipe_that_a_table_names_is_a_row_and_said_so(tmp_path, put, pipe, cap
 
 
 class Server(BaseHTTPRequestHandler):
-    """Has every PNG but one, for which it has a status instead."""
+    """Has every PNG but those whose path begins with `bad`, for which it has a status instead."""
 
-    status = 403
+    status, bad = 403, "/2.png"
 
     def do_GET(self):
-        if self.path == "/2.png":
+        if self.path.startswith(self.bad):
             self.send_error(self.status)
             return
         data = encoded("PNG") + self.path.encode()
@@ -178,9 +178,18 @@ def test_a_server_that_does_not_answer_is_an_error_that_names_what_is_lacking(ta
     source, server = table_on_a_server
     server.RequestHandlerClass.status = status
     with pytest.raises(
-        ManifestError, match=rf"1 of 10 files are out of reach: .*/2\.png \(.*{status}.* same command again"
+        PlaceUnreachableError, match=rf"1 of 10 files are out of reach: .*/2\.png \(.*{status}.* same command again"
     ):
         build_manifest(source, SplitSpec())
+
+
+def test_a_server_that_answers_nothing_is_out_of_reach_and_not_without_files(table_on_a_server):
+    source, server = table_on_a_server
+    server.RequestHandlerClass.status, server.RequestHandlerClass.bad = 503, "/"
+    with pytest.raises(PlaceUnreachableError, match="10 of 10 files are out of reach"):
+        build_manifest(source, SplitSpec())
+    with pytest.raises(PlaceUnreachableError, match="503"):
+        build_manifest(TableSource(name="x", table=f"http://127.0.0.1:{server.server_port}/t.csv"), SplitSpec())
 
 
 def test_a_server_that_is_down_is_one_too(table_on_a_server, put, tmp_path):

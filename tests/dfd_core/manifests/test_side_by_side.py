@@ -26,7 +26,7 @@ def test_no_more_is_begun_than_is_asked_for():
     with contextlib.closing(side_by_side(begun.append, range(10_000), threads=2)) as found:
         next(found)
     assert len(begun) <= 32
-    assert [thread.name for thread in threading.enumerate()].count("dfd-files") <= 2
+    assert [thread.name for thread in threading.enumerate()].count("dfd-crew") <= 2
 
 
 def test_an_error_is_raised_where_its_result_is_asked_for():

@@ -1,7 +1,10 @@
 import io
+import os
 import random
+import signal
 import struct
 import tarfile
+import threading
 import zipfile
 
 import pytest
@@ -97,6 +100,43 @@ def test_who_stops_reading_a_7z_early_waits_for_nobody():
         reading = container.read(container.members())
         next(reading)
         reading.close()
+
+
+class Silent(io.BytesIO):
+    """A file on a disk that does not answer any more, from some moment on."""
+
+    def __init__(self, data):
+        super().__init__(data)
+        self.hangs, self.asked, self.over = False, threading.Event(), threading.Event()
+
+    def read(self, size=-1):
+        if self.hangs:
+            self.asked.set()
+            self.over.wait(60)
+        return super().read(size)
+
+
+def test_ctrl_c_does_not_wait_for_a_7z_whose_disk_is_silent():
+    file = Silent(packed("7z"))
+
+    def interrupt():
+        file.asked.wait(30)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def read():
+        with open_container("x.7z", file, "7z") as container:
+            members = container.members()
+            file.hangs = True
+            threading.Thread(target=interrupt, daemon=True).start()
+            list(container.read(members))
+
+    with pytest.raises(KeyboardInterrupt):
+        read()
+    (left,) = [thread for thread in threading.enumerate() if thread.name == "dfd-crew"]
+    assert left.is_alive()  # in its first read
+    file.over.set()
+    left.join(30)
+    assert not left.is_alive()
 
 
 def test_an_encrypted_7z_is_refused():

@@ -40,7 +40,7 @@ def test_a_change_on_a_web_server_is_seen_at_the_next_piece(stamps, serve, conte
     assert file.read(100) == content[:100]
     behaviour.content, behaviour.stamp = content[::-1], stamps[1]
     file.seek(2**19)
-    with pytest.raises(UnreachableError, match="Give the same command again"):
+    with pytest.raises(UnreachableError, match="Run the same command again"):
         file.read(100)
     file.close()
 

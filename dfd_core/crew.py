@@ -1,4 +1,4 @@
-"""Threads that wait for a network, and can be left behind while they do."""
+"""Threads that wait for a disk or a network, and can be left behind while they do."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Stopped(Exception):  # noqa: N818 - another thread has the error
 class Crew:
     """Threads for the jobs of one undertaking, which begins and ends with a `with`.
 
-    At its end, whatever the reason, a job that has not begun never does, and a thread that still waits for a server is
-    left behind. It is a daemon: the interpreter waits at its own end for the threads of `concurrent.futures`. When it
+    At its end, whatever the reason, a job that has not begun never does, and a thread that still works or waits is left
+    behind. It is a daemon: the interpreter waits at its own end for the threads of `concurrent.futures`. When it
     wakes up, the files that it wrote to may be somebody else's; so what it changes, it changes by `act`.
 
     Args:
@@ -32,7 +32,7 @@ class Crew:
         self.over = threading.Event()
         self.lock = threading.Lock()
         self.jobs: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
-        self.threads = [threading.Thread(target=self._serve, name="dfd-download", daemon=True) for _ in range(size)]
+        self.threads = [threading.Thread(target=self._serve, name="dfd-crew", daemon=True) for _ in range(size)]
 
     def __enter__(self) -> Self:
         for thread in self.threads:

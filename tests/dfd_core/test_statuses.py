@@ -1,4 +1,4 @@
-from dfd_core.features import statuses
+from dfd_core import statuses
 
 
 def test_every_status_has_a_meaning():

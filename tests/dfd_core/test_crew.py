@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from dfd_core.datasets.downloading.crew import Crew, Stopped
+from dfd_core.crew import Crew, Stopped
 
 
 def test_jobs_are_done_side_by_side_and_their_errors_told():
