@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import Field, model_validator
 
 from dfd_core.audit import AuditSpec
 from dfd_core.augmentations import Augmentations
@@ -18,7 +17,6 @@ from dfd_core.classifiers import ClassifierSpec
 from dfd_core.datasets.acquire import resolve as check_options
 from dfd_core.datasets.own_cards import own_card
 from dfd_core.datasets.sources import CatalogueSource, DatasetName, DatasetSource
-from dfd_core.errors import ConfigError, UnknownNameError
 from dfd_core.evaluation import EvaluationSpec, ProtocolSpec
 from dfd_core.evaluation.hierarchy_jobs import RunHierarchySpec
 from dfd_core.evaluation.protocols import MATCHED
@@ -29,9 +27,10 @@ from dfd_core.filesystems import why_no_store
 from dfd_core.manifests import SplitSpec
 from dfd_core.reducers import ReducerSpec
 from dfd_core.reports import ReportSpec
-from dfd_core.specs import Location, Spec
+from dfd_core.specs import Location, Spec, read_yaml, validated
 from dfd_core.storage import Store
 
+KIND = "configuration"
 Many = Field(min_length=1)
 
 
@@ -60,6 +59,8 @@ class RunConfig(Spec):
         shuffle_labels: A control: training labels are permuted, so no detector may do better than chance.
         benchmarks: The published benchmark that a dataset is, by the dataset's name: its numbers stand beside ours.
         report: What is drawn.
+        retry_failed: Whether this start tries again what failed in an earlier one: images, detectors, hierarchies,
+            unread files. It says nothing of what is measured, so no key has it.
     """
 
     name: DatasetName = "demo"
@@ -85,13 +86,31 @@ class RunConfig(Spec):
     shuffle_labels: bool = False
     benchmarks: dict[str, BenchmarkSpec] = {}
     report: ReportSpec = ReportSpec()
+    retry_failed: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _retry_failed_stood_below_extraction(cls, values: Any) -> Any:
+        extraction = values.get("extraction") if isinstance(values, dict) else None
+        if not isinstance(extraction, dict) or "retry_failed" not in extraction:
+            return values
+        others = {key: value for key, value in extraction.items() if key != "retry_failed"}
+        return {"retry_failed": extraction["retry_failed"], **values, "extraction": others}
 
     @model_validator(mode="after")
-    def _names_are_distinct_and_known(self) -> RunConfig:
+    def _store_can_be_opened(self) -> RunConfig:
         if (reason := why_no_store(self.store)) is not None:
             raise ValueError(reason)
+        return self
+
+    @model_validator(mode="after")
+    def _something_is_measured(self) -> RunConfig:
         if not self.datasets and not self.features:
             raise ValueError("datasets and features are both empty: name something to measure")
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_distinct(self) -> RunConfig:
         _distinct("datasets", (source.name for source in self.datasets))
         _distinct("augmentations", (augmentation.name for augmentation in self.augmentations))
         _distinct("backbones", (backbone.model_dump_json() for backbone in self.backbones))
@@ -99,9 +118,17 @@ class RunConfig(Spec):
         _distinct("classifiers", (classifier.label() for classifier in self.classifiers))
         _distinct("hierarchies", (hierarchy.name for hierarchy in self.hierarchies))
         _distinct("combinations", ("+".join(labels) for labels in self.combinations))
+        return self
+
+    @model_validator(mode="after")
+    def _datasets_accept_their_options(self) -> RunConfig:
         for source in self.datasets:
             if isinstance(source, CatalogueSource) and own_card(source, Store(self.store)) is None:
                 check_options(source)
+        return self
+
+    @model_validator(mode="after")
+    def _protocol_names_augmentations(self) -> RunConfig:
         names = {augmentation.name for augmentation in self.augmentations}
         for key in ("train_augmentations", "test_augmentations") if not self.features else ():
             named = getattr(self.protocol, key)
@@ -110,17 +137,25 @@ class RunConfig(Spec):
                 raise ValueError(
                     f"protocol.{key} has {sorted(unknown)}, which are not among augmentations: {sorted(names)}"
                 )
+        if self.protocol.matched and MATCHED not in names:
+            raise ValueError(f"protocol.matched needs the augmentation {MATCHED!r}; add it to augmentations")
+        return self
+
+    @model_validator(mode="after")
+    def _combinations_name_backbones(self) -> RunConfig:
         known = {one.name for one in self.backbones} | {one.card.title for one in self.backbones}
-        for labels in self.combinations:
+        for labels in self.combinations if not self.features else ():
             odd = [label for label in labels if not any(label == one or label.startswith(f"{one} ") for one in known)]
-            if odd and not self.features:
+            if odd:
                 raise ValueError(f"combinations name {odd}, which are not among backbones: {sorted(known)}")
+        return self
+
+    @model_validator(mode="after")
+    def _benchmarks_name_datasets(self) -> RunConfig:
         datasets = {source.name for source in self.datasets}
         strangers = sorted(self.benchmarks.keys() - datasets)
         if strangers and not self.features:
             raise ValueError(f"benchmarks name {strangers}, which are not among datasets: {sorted(datasets)}")
-        if self.protocol.matched and MATCHED not in names:
-            raise ValueError(f"protocol.matched needs the augmentation {MATCHED!r}; add it to augmentations")
         return self
 
 
@@ -134,104 +169,35 @@ def load_config(path: str | Path | None, **overrides: Any) -> RunConfig:
     Raises:
         ConfigError: Names each wrong key, where it stands and what would be right.
     """
-    values, base = ({}, None) if path is None else (_read_yaml(Path(path)), Path(path).resolve().parent)
     given = {key: value for key, value in overrides.items() if value is not None}
     name = "the embedded default" if path is None else str(path)
-    config = make_config(values, name, base)
+    if path is None:
+        config = make_config({}, name)
+    else:
+        advice = "`dfd config show` prints one to start from."
+        config = read_yaml(path, RunConfig, KIND, advice, context={"base": Path(path).resolve().parent})
     if not given:
         return config
     return make_config(config.model_dump() | given, f"{name} with {', '.join(sorted(given))} from the command line")
 
 
-def make_config(values: dict[str, Any], name: str, base: Path | None = None) -> RunConfig:
-    """A configuration from its keys and values.
+def make_config(values: dict[str, Any], name: str) -> RunConfig:
+    """A configuration from its keys and values; relative paths start at the current folder.
 
     Args:
         values: As a file would have them.
         name: Where they come from, for errors.
-        base: The folder that relative paths start at; the current one by default.
 
     Raises:
         ConfigError: Names each wrong key, where it stands and what would be right.
     """
-    try:
-        return RunConfig.model_validate(values, context={"base": base or Path.cwd()})
-    except UnknownNameError as error:
-        raise ConfigError(f"{name} is not a valid configuration: {error}") from error
-    except ValidationError as error:
-        raise ConfigError(_explain(name, error)) from error
+    return validated(values, RunConfig, KIND, name, context={"base": Path.cwd()})
 
 
 def dump_config(config: RunConfig) -> str:
-    """The configuration as YAML with every default spelled out."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which a key may not stand twice; PyYAML would silently keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for index, key in enumerate(keys) if key in keys[:index]), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  # a SafeLoader
-    except FileNotFoundError as error:
-        raise ConfigError(f"There is no configuration {path}. `dfd config show` prints one to start from.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The configuration {path} can't be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(values, dict):
-        found = "nothing" if values is None else f"a {type(values).__name__}"
-        raise ConfigError(f"{path} must hold keys and values, it holds {found}.")
-    return values
-
-
-def _explain(name: str, error: ValidationError) -> str:
-    problems = error.errors(include_url=False)
-    # where an entry of a list is wrong, pydantic also finds the list too short
-    wrong = {problem["loc"][:1] for problem in problems if problem["type"] != "too_short"}
-    lines = [f"{name} is not a valid configuration:"]
-    for problem in problems:
-        if problem["type"] == "too_short" and problem["loc"][:1] in wrong:
-            continue
-        place = ".".join(str(part) for part in problem["loc"]) or "(whole)"
-        message = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            message = _unknown_key(str(problem["loc"][-1]), problem["loc"])
-        lines.append(f"  {place}: {message}")
-    return "\n".join(lines)
-
-
-def _unknown_key(key: str, location: tuple[int | str, ...]) -> str:
-    models: set[type[BaseModel]] = {RunConfig}
-    for part in location[:-1]:
-        below = {
-            one for model in models if part in model.model_fields for one in _models(model.model_fields[str(part)])
-        }
-        models = below or {model for model in models if _is_tagged(model, part)} or models
-    fields = {name for model in models for name in model.model_fields}
-    return str(UnknownNameError("key", key, fields)) if fields else f"There is no key named {key!r} here."
-
-
-def _models(annotation: Any) -> set[type[BaseModel]]:
-    """Every model that stands in an annotation, however deep in lists and unions."""
-    if isinstance(annotation, FieldInfo):
-        return _models(annotation.annotation)
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return {annotation}
-    return {model for part in get_args(annotation) for model in _models(part)}
-
-
-def _is_tagged(model: type[BaseModel], tag: int | str) -> bool:
-    """Whether pydantic's name of a member of a union, a key that it has or the value of one, means this model."""
-    return tag in model.model_fields or any(field.default == tag for field in model.model_fields.values())
+    """The configuration as YAML with every default spelled out, without `retry_failed`, which is a start's alone."""
+    values = config.model_dump(mode="json", exclude={"retry_failed"})
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
 def _distinct(key: str, names: Iterable[str]) -> None:

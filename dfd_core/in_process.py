@@ -103,7 +103,7 @@ def train_and_evaluate(config: RunConfig, inputs: RunInputs) -> str:
     manifests, feature_sets = inputs.open(config)
     pipeline.check_features(config, manifests, feature_sets)
     jobs = pipeline.plan_training(config, inputs)
-    engine, store, retry = LocalEngine(), Store(config.store), config.extraction.retry_failed
+    engine, store, retry = LocalEngine(), Store(config.store), config.retry_failed
     progress = _Lines("Fitted {done} of {total} detectors", len(missing_jobs(store, jobs, retry)))
     for name, error in pipeline.train(config, inputs, jobs, engine, progress.add).failed:
         logger.warning("%s failed: %s", name, error)

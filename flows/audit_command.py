@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.datasets_commands import DEFAULT_STORE
+from flows.options import DEFAULT_STORE
 from flows.terminal import Line
 
 if TYPE_CHECKING:
-    from dfd_core.audit import Audit
+    from dfd_core.audit import Audit, AuditSpec
+    from dfd_core.audit.gathering import Evidence
     from dfd_core.config import RunConfig
     from dfd_core.storage import Store
 
@@ -23,47 +24,52 @@ def audit(  # noqa: PLR0913, PLR0917  # a command has as many parameters as opti
     places: Annotated[
         list[str],
         typer.Argument(
-            metavar="FOLDER|MANIFEST|NAME|CONFIG...",
-            help="Folders of images, .parquet manifests, names of prepared datasets, or one run's configuration "
-            "for all of its datasets.",
+            metavar="FOLDER|MANIFEST|NAME|CONFIG",
+            help="Folders of images, .parquet manifests, names of prepared datasets, or the configuration of one run, "
+            "for all its datasets.",
         ),
     ],
-    out: Annotated[str, typer.Option("--out", metavar="URL", help="Where page, sheets and JSON go.")] = "dfd-audit",
+    out: Annotated[
+        str, typer.Option("--out", metavar="URL", help="Folder for the page, contact sheets and JSON.")
+    ] = "dfd-audit",
     as_json: Annotated[bool, typer.Option("--json", help="Print the audit as JSON instead of tables.")] = False,
     fail_on: Annotated[
         str | None,
-        typer.Option("--fail-on", metavar="SEVERITY", help="Exit code 3 from info, warning or error on; else 0."),
+        typer.Option(
+            "--fail-on",
+            metavar="SEVERITY",
+            help="Exit with code 3 if there is a finding of this severity (info, warning, error) or worse.",
+        ),
     ] = None,
     near_duplicates: Annotated[
         bool | None,
-        typer.Option("--near-duplicates/--no-near-duplicates", help="Decode every picture to look for them, or not."),
+        typer.Option("--near-duplicates/--no-near-duplicates", help="Look for near duplicates, decoding every image."),
     ] = None,
     group_pattern: Annotated[
         str | None,
-        typer.Option("--group-pattern", metavar="REGEX", help="Finds in a path the group that a file belongs to."),
+        typer.Option("--group-pattern", metavar="REGEX", help="Pattern that finds a file's group in its path."),
     ] = None,
     store: Annotated[
         str | None,
         typer.Option(
             "--store",
             metavar="URL",
-            help="Where named datasets were prepared, and what was found in each file is remembered.",
-            show_default=f"{DEFAULT_STORE}, where it is there",
+            help="Store with the named datasets; it also remembers what was found in each file.",
+            show_default=f"{DEFAULT_STORE}, where it exists",
         ),
     ] = None,
 ) -> None:
-    """Looks for broken files, duplicates, and what gives the label away.
+    """Looks for broken files, duplicates, and whatever gives the label away.
 
-    Writes a page with contact sheets, and prints what was found and what to do. No network is needed, and no label is
-    changed. With a store, the same command again examines new and changed files only. A configuration's own `audit`
-    holds, where options don't say otherwise.
+    Writes a page with contact sheets, and prints what was found and what to do about it. It needs no network and
+    changes no label. With a store, running the same command again examines only new and changed files. The `audit`
+    section of a configuration applies where no option says otherwise.
 
-    Exit codes: 0 audited, 1 it could not be, 2 wrong usage, 3 findings of the severity --fail-on or above.
+    Exit codes: 0 audited, 1 it could not be, 2 wrong usage, 3 a finding as severe as --fail-on or worse.
     """
-    from dfd_core.audit import SEVERITIES, AuditSpec, audit_manifests, audit_places, write_audit
+    from dfd_core.audit import SEVERITIES, AuditSpec, write_audit
     from dfd_core.audit.sheets import contact_sheets
     from dfd_core.errors import UnknownNameError
-    from dfd_core.manifests import prepare
     from dfd_core.storage import Store
     from flows import starting
 
@@ -75,14 +81,9 @@ def audit(  # noqa: PLR0913, PLR0917  # a command has as many parameters as opti
     spec = AuditSpec.model_validate({**own, **{key: value for key, value in asked.items() if value is not None}})
     with starting.stoppable():
         if config is None:
-            known = Store(store or DEFAULT_STORE)
-            named = [_place(one, known) for one in places]
-            memory = known if store is not None or known.exists("") else None
-            found, evidence = audit_places(named, spec, group_pattern, Line(), memory)
+            found, evidence = _audit_places(places, spec, group_pattern, store)
         else:
-            own_store = Store(config.store)
-            manifests = [prepare(source, config.split, own_store, Line()) for source in config.datasets]
-            found, evidence = audit_manifests(own_store, manifests, spec, Line())
+            found, evidence = _audit_datasets(config, spec)
         names = ", ".join(dict.fromkeys(evidence.frame["dataset"]))
         sheets = list(contact_sheets(evidence, spec.seed, Line()))
         page = write_audit(Store(out), "", found, sheets, f"Audit of {names}")
@@ -93,6 +94,27 @@ def audit(  # noqa: PLR0913, PLR0917  # a command has as many parameters as opti
         _tell(found)
         print(page)
     raise typer.Exit(found.exit_code(spec.fail_on))
+
+
+def _audit_places(
+    places: list[str], spec: AuditSpec, group_pattern: str | None, store: str | None
+) -> tuple[Audit, Evidence]:
+    from dfd_core.audit import audit_places
+    from dfd_core.storage import Store
+
+    known = Store(store or DEFAULT_STORE)
+    memory = known if store is not None or known.exists("") else None
+    return audit_places([_place(one, known) for one in places], spec, group_pattern, Line(), memory)
+
+
+def _audit_datasets(config: RunConfig, spec: AuditSpec) -> tuple[Audit, Evidence]:
+    from dfd_core.audit import audit_manifests
+    from dfd_core.manifests import prepare
+    from dfd_core.storage import Store
+
+    store = Store(config.store)
+    manifests = [prepare(source, config.split, store, Line()) for source in config.datasets]
+    return audit_manifests(store, manifests, spec, Line())
 
 
 def _place(place: str, store: Store) -> str:
@@ -116,8 +138,8 @@ def _place(place: str, store: Store) -> str:
         )
     if not addresses and (place in DATASETS or place in own_cards(store)):
         raise UsageError(
-            f"There is no folder {place}, and {store.url()} has no manifest of the dataset of that name. Make it by "
-            f"`dfd datasets prepare {place}`, or say by --store where it is."
+            f"There is no folder {place}, and {store.url()} has no manifest of the dataset of that name. Make it with "
+            f"`dfd datasets prepare {place}`, or say with --store where it is."
         )
     return addresses[0] if addresses else place
 
@@ -129,9 +151,7 @@ def _configuration(places: list[str], group_pattern: str | None, store: str | No
     if not any(place.endswith(_CONFIGS) for place in places):
         return None
     if len(places) > 1 or group_pattern is not None:
-        raise UsageError(
-            "A configuration is audited alone, and says itself under `group_pattern` what belongs together."
-        )
+        raise UsageError("A configuration is audited alone; its own `group_pattern` says which files belong together.")
     from dfd_core.config import load_config
 
     return load_config(Path(places[0]), store=store)

@@ -13,10 +13,11 @@ import typer
 from dfd_core.registry import Registry
 from dfd_core.specs import Spec
 from flows import datasets_commands
+from flows.options import Markdown
 from flows.terminal import format_facts, format_table, plain
 
 Row = Mapping[str, Any]
-Markdown = Annotated[bool, typer.Option("--markdown", help="As a Markdown table.")]
+Entry = Annotated[str, typer.Argument(metavar="NAME", help="One of the names that `list` prints.")]
 
 
 def catalogue(
@@ -35,10 +36,10 @@ def catalogue(
         example: An entry's name, for the help.
         registry: Gives the registry; called when a command runs.
         row: An entry's line in the list.
-        facts: All that is known of an entry.
+        facts: All that is known about an entry.
     """
     app = typer.Typer(
-        help=f"The {plural} there are.",
+        help=f"List and show {plural}.",
         epilog=f"Example: dfd {plural} list",
         no_args_is_help=True,
         rich_markup_mode=None,
@@ -47,13 +48,13 @@ def catalogue(
     def list_entries(markdown: Markdown = False) -> None:
         print(format_table([row(name, entry) for name, entry in registry().items()], markdown))
 
-    def show_entry(name: str) -> None:
+    def show_entry(name: Entry) -> None:
         print(format_facts(facts(name, registry()[name])), end="")
 
     app.command("list", help=f"Lists the {plural}.", epilog=f"Example: dfd {plural} list")(list_entries)
-    app.command("show", help=f"Shows all that is known of one {kind}.", epilog=f"Example: dfd {plural} show {example}")(
-        show_entry
-    )
+    app.command(
+        "show", help=f"Shows all that is known about one {kind}.", epilog=f"Example: dfd {plural} show {example}"
+    )(show_entry)
     return app
 
 

@@ -22,19 +22,24 @@ _FILE_NAMES = ("results.parquet", "results.csv")
 
 def check(
     results: Annotated[
-        str, typer.Argument(metavar="RESULTS", help="A table of results, the folder of a report, or a store.")
+        str, typer.Argument(metavar="RESULTS", help="Table of results, folder of a report, or a store.")
     ],
-    expectations: Annotated[Path, typer.Argument(metavar="EXPECTATIONS.yaml", help="What is expected.")],
-    write: Annotated[bool, typer.Option("--write", help="Make this file from the results instead.")] = False,
+    expectations: Annotated[Path, typer.Argument(metavar="EXPECTATIONS.yaml", help="File that says what is expected.")],
+    write: Annotated[
+        bool, typer.Option("--write", help="Write that file from the results instead of checking them.")
+    ] = False,
     tolerance: Annotated[
-        float | None, typer.Option("--tolerance", min=0, help="With --write: a share, 0.01 is one point of percent.")
+        float | None,
+        typer.Option(
+            "--tolerance", min=0, help="With --write: how far results may be from now; 0.01 is one percentage point."
+        ),
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Show also what is as expected.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Also show what is as expected.")] = False,
 ) -> None:
-    """Fails where a result leaves its stated tolerance.
+    """Fails where a result is not within its stated tolerance.
 
-    Also where it is missing, or where several different rows are meant. Values and tolerances are shares as in the
-    table of results: 0.01 is one point of percent.
+    It also fails where a result is missing, or where several different rows match. Values and tolerances are shares, as
+    in the table of results: 0.01 is one percentage point.
     """
     from dfd_core.evaluation import expectations as expected
 
@@ -44,7 +49,7 @@ def check(
             raise UsageError(f"{expectations} is there already. Remove it, or name another file.")
         if tolerance is None:
             raise UsageError(
-                "Say how far results may be from what they are now: --tolerance 0.01 is one point of percent."
+                "Say how far results may be from what they are now: --tolerance 0.01 is one percentage point."
             )
         made, left_out = expected.expectations_of(frame, tolerance)
         expectations.write_text(expected.dump_expectations(made), encoding="utf-8")

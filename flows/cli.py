@@ -1,7 +1,7 @@
 """The command line `dfd`.
 
 Results go to standard output, its last line is the address of what was made; logs go to standard error. Exit codes: 0
-done, 1 failed, 2 wrong usage.
+done, 1 failed, 2 wrong usage, 3 an audit with findings that it was told to fail on.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from flows import (
     server_commands,
     throughput_command,
 )
+from flows.options import Config, DryRun, Local, OtherStore, RetryFailed
 
 EXAMPLES = """
 \b
 Examples:
-  dfd run                          the embedded default: simulated images, a few minutes on two cores
+  dfd run                          the embedded default: simulated images, about two minutes on two cores
   dfd run mine.yaml --dry-run      what exists and what would be computed
-  dfd run mine.yaml                all of it; the same again does only what is missing
+  dfd run mine.yaml                all of it; run again, it does only what is missing
   dfd config show > mine.yaml      a configuration to start from
 """
 
@@ -50,21 +51,12 @@ app.add_typer(catalogue_commands.reducers, name="reducers")
 app.add_typer(features_commands.app, name="features")
 app.add_typer(server_commands.app, name="server")
 config_app = typer.Typer(
-    help="Configurations.", epilog="Example: dfd config show > mine.yaml", no_args_is_help=True, rich_markup_mode=None
+    help="Print a configuration.",
+    epilog="Example: dfd config show > mine.yaml",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 app.add_typer(config_app, name="config")
-
-Config = Annotated[
-    Path | None, typer.Argument(metavar="CONFIG.yaml", help="A run's configuration; without it the embedded default.")
-]
-StoreOption = Annotated[
-    str | None, typer.Option("--store", metavar="URL", help="Where everything goes, over the configuration's.")
-]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Say what exists and what would be computed, and compute nothing.")
-]
-Local = Annotated[bool, typer.Option("--local", help="In this process, without Prefect and Ray.")]
-RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try again the samples that failed earlier.")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -76,7 +68,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say which.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     pass
@@ -85,23 +77,23 @@ def _options(
 @app.command(epilog="Example: dfd run mine.yaml --store s3://bucket/dfd")
 def run(
     config: Config = None,
-    store: StoreOption = None,
+    store: OtherStore = None,
     dry_run: DryRun = False,
     local: Local = False,
     retry_failed: RetryFailed = False,
 ) -> None:
     """Goes the whole way, from datasets to a report.
 
-    Prepares, extracts, trains and evaluates, reports; each step does only what is missing.
+    Prepares, extracts, evaluates and reports; each step does only what is missing.
     """
     _start("run", config, store, dry_run, local, retry_failed)
 
 
 @app.command(epilog="Example: dfd prepare mine.yaml --dry-run")
-def prepare(config: Config = None, store: StoreOption = None, dry_run: DryRun = False, local: Local = False) -> None:
-    """Writes the datasets' manifests.
+def prepare(config: Config = None, store: OtherStore = None, dry_run: DryRun = False, local: Local = False) -> None:
+    """Downloads the datasets and writes their manifests.
 
-    Acquires the datasets first; a manifest has a row per image, with label, generator, split and digest.
+    A manifest has a row for each image, with its label, generator, split and digest.
     """
     _start("prepare", config, store, dry_run, local)
 
@@ -109,32 +101,38 @@ def prepare(config: Config = None, store: StoreOption = None, dry_run: DryRun = 
 @app.command(epilog="Example: dfd extract mine.yaml --retry-failed")
 def extract(
     config: Config = None,
-    store: StoreOption = None,
+    store: OtherStore = None,
     dry_run: DryRun = False,
     local: Local = False,
     retry_failed: RetryFailed = False,
 ) -> None:
     """Extracts the features that are missing.
 
-    Of every dataset, augmentation and backbone; prepares the datasets first.
+    For every dataset, augmentation and backbone; prepares the datasets first.
     """
     _start("extract", config, store, dry_run, local, retry_failed)
 
 
-@app.command(epilog="Example: dfd evaluate mine.yaml")
-def evaluate(config: Config = None, store: StoreOption = None, dry_run: DryRun = False, local: Local = False) -> None:
-    """Trains on each generator, tests on all.
+@app.command(epilog="Example: dfd evaluate mine.yaml --retry-failed")
+def evaluate(
+    config: Config = None,
+    store: OtherStore = None,
+    dry_run: DryRun = False,
+    local: Local = False,
+    retry_failed: RetryFailed = False,
+) -> None:
+    """Fits every detector of the protocol and measures it on every test set.
 
-    Needs the features; the results are one long table with a row per detector, test set and metric.
+    The features must exist. The results are one long table with a row for each detector, test set and metric.
     """
-    _start("evaluate", config, store, dry_run, local)
+    _start("evaluate", config, store, dry_run, local, retry_failed)
 
 
 @app.command(epilog="Example: dfd report mine.yaml")
-def report(config: Config = None, store: StoreOption = None, dry_run: DryRun = False, local: Local = False) -> None:
-    """Writes tables, pictures and a page.
+def report(config: Config = None, store: OtherStore = None, dry_run: DryRun = False, local: Local = False) -> None:
+    """Writes the report: tables, figures and a page.
 
-    Needs the results.
+    The results must exist.
     """
     _start("report", config, store, dry_run, local)
 
@@ -147,7 +145,7 @@ app.command(epilog=grid_command.EXAMPLES)(grid_command.grid)
 
 @config_app.command("show", epilog="Example: dfd config show > mine.yaml")
 def config_show(config: Config = None) -> None:
-    """Prints a configuration, defaults included."""
+    """Prints a configuration with all its defaults."""
     from dfd_core.config import dump_config, load_config
 
     sys.stdout.write(dump_config(load_config(config)))
@@ -165,9 +163,11 @@ def main() -> None:
 def _start(
     step: str, config: Path | None, store: str | None, dry_run: bool, local: bool, retry_failed: bool = False
 ) -> None:
+    from dfd_core.config import load_config
     from flows import starting
 
-    starting.start(step, starting.configured(config, store, retry_failed), dry_run=dry_run, local=local)
+    configured = load_config(config, store=store, retry_failed=retry_failed or None)
+    starting.start(step, configured, dry_run=dry_run, local=local)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`dfd datasets list|show|guide|prepare|...`: what there is, getting it, looking after it, one's own under a name."""
+"""`dfd datasets list|show|guide|prepare|...`: what there is, getting it, looking after it, adding your own."""
 
 from __future__ import annotations
 
@@ -10,36 +10,45 @@ import typer
 from dfd_core.datasets.sources import FolderSource
 from dfd_core.errors import ConfigError, DatasetError
 from dfd_core.specs import is_url
+from dfd_core.storage import Store
+from flows.options import DEFAULT_STORE, Local, Markdown, StoreUrl, Texts
 from flows.terminal import Line, format_facts, format_table, plain
 
-Store = Annotated[str, typer.Option("--store", metavar="URL", help="Where datasets are kept.")]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the catalogue, or of a dataset of one's own.")]
-Sample = Annotated[int | None, typer.Option("--sample", min=1, help="Only so many images of each class.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Another one draws another sample.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A dataset of the catalogue, or one of your own.")]
+Sample = Annotated[int | None, typer.Option("--sample", min=1, help="Take only this many images of each class.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the sample.")]
 MaxBytes = Annotated[
     int | None,
     typer.Option(
-        "--max-bytes", min=1, help="Download no more: of all archives together, or of any archive with --sample."
+        "--max-bytes", min=1, help="Stop before downloading more than this: in total, or per archive with --sample."
     ),
 ]
 DrawnSplits = Annotated[
-    bool, typer.Option("--drawn-splits", help="Draw splits by group although the publisher fixed some.")
+    bool, typer.Option("--drawn-splits", help="Draw new splits, even where the publisher has fixed some.")
 ]
-Local = Annotated[bool, typer.Option("--local", help="In this process, without Prefect.")]
-InPlace = Annotated[bool, typer.Option("--in-place", help="Read images out of tar and uncompressed zip archives.")]
-Folders = Annotated[list[str] | None, typer.Option("--folder", metavar="URL", help="A folder or bucket of one's own.")]
-Table = Annotated[str | None, typer.Option("--table", metavar="URL", help="A table of one's own.")]
-Generator = Annotated[str | None, typer.Option("--generator", help="What made the fakes, where no folder says it.")]
-Keep = Annotated[bool, typer.Option("--keep", help="Keep one's own as a card in the store: later its name is enough.")]
-Archives = Annotated[bool, typer.Option("--archives", help="Its archives too, unless another dataset uses them.")]
-Forget = Annotated[bool, typer.Option("--forget", help="The recorded digests of its archives too.")]
-DEFAULT_STORE = "dfd-store"
+InPlace = Annotated[
+    bool, typer.Option("--in-place", help="Read images from tar and uncompressed zip archives without unpacking them.")
+]
+Folders = Annotated[Texts, typer.Option("--folder", metavar="URL", help="Folder or bucket of your own; repeatable.")]
+Table = Annotated[str | None, typer.Option("--table", metavar="URL", help="Table of your own that lists images.")]
+Generator = Annotated[
+    str | None, typer.Option("--generator", help="Generator of the fakes, where no folder is named after it.")
+]
+Keep = Annotated[
+    bool, typer.Option("--keep", help="Keep it in the store, so that its name is enough in configurations.")
+]
+Archives = Annotated[
+    bool, typer.Option("--archives", help="Also remove its archives, unless another dataset uses them.")
+]
+Forget = Annotated[
+    bool, typer.Option("--forget", help="Also forget the recorded digests, so that a replaced file is accepted.")
+]
 
 
 def commands() -> typer.Typer:
     """The commands of `dfd datasets`."""
     app = typer.Typer(
-        help="The datasets there are.",
+        help="List, get and look after datasets.",
         epilog="Example: dfd datasets list",
         no_args_is_help=True,
         rich_markup_mode=None,
@@ -56,50 +65,48 @@ def commands() -> typer.Typer:
 
 
 def list_datasets(
-    markdown: Annotated[bool, typer.Option("--markdown", help="As a Markdown table.")] = False,
-    store: Store = DEFAULT_STORE,
+    markdown: Markdown = False,
+    store: StoreUrl = DEFAULT_STORE,
 ) -> None:
-    """Lists the datasets of the catalogue, and one's own of a store."""
+    """Lists the datasets of the catalogue, and your own that a store keeps."""
     from dfd_core.datasets.catalogue import DATASETS
     from dfd_core.datasets.own_cards import own_cards
-    from dfd_core.storage import Store as OpenStore
 
     rows = [readme_row(name, card) for name, card in DATASETS.items()]
-    for name, source in own_cards(OpenStore(store)).items():
+    for name, source in own_cards(Store(store)).items():
         where = ", ".join(source.folders) if isinstance(source, FolderSource) else source.table
         rows.append({**dict.fromkeys(rows[0]), "name": name, "what": where, "how": "own"})
     print(format_table(rows, markdown))
 
 
-def show_dataset(name: Name, store: Store = DEFAULT_STORE) -> None:
-    """Shows all that is known of one dataset."""
+def show_dataset(name: Name, store: StoreUrl = DEFAULT_STORE) -> None:
+    """Shows all that is known about one dataset."""
     from dfd_core.datasets.catalogue import DATASETS
     from dfd_core.datasets.own_cards import own_cards
-    from dfd_core.storage import Store as OpenStore
 
-    own = {} if name in DATASETS else own_cards(OpenStore(store))
+    own = {} if name in DATASETS else own_cards(Store(store))
     facts = plain(own[name]) if name in own else {**plain(DATASETS[name]), "options": DATASETS[name].accepted_options()}
     print(format_facts(facts), end="")
 
 
 def guide(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Which; all of the catalogue by default.")
+        str | None, typer.Argument(metavar="NAME", help="Dataset to describe; the whole catalogue by default.")
     ] = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="As a Markdown list.")] = False,
-    store: Store = DEFAULT_STORE,
+    markdown: Markdown = False,
+    store: StoreUrl = DEFAULT_STORE,
 ) -> None:
-    """Says how to get each dataset.
+    """Explains how to get each dataset.
 
-    Its page, what to accept or log in to, where files go that are fetched by hand, and the command.
+    Where its page is, what to accept or log in to, where to put files that you download by hand, and which command to
+    run.
     """
     from dfd_core.datasets.catalogue import DATASETS
     from dfd_core.datasets.guide import guide as guide_to
     from dfd_core.datasets.guide import own_guide
     from dfd_core.datasets.own_cards import own_cards
-    from dfd_core.storage import Store as OpenStore
 
-    opened = OpenStore(store)
+    opened = Store(store)
     own = {} if name is None or name in DATASETS else own_cards(opened)
     if name is not None and name in own:
         guides = [own_guide(own[name])]
@@ -114,7 +121,7 @@ def guide(
 
 def prepare(  # noqa: PLR0913, PLR0917  # a command has as many parameters as options
     name: Name,
-    store: Store = DEFAULT_STORE,
+    store: StoreUrl = DEFAULT_STORE,
     sample: Sample = None,
     seed: Seed = 0,
     max_bytes: MaxBytes = None,
@@ -122,21 +129,20 @@ def prepare(  # noqa: PLR0913, PLR0917  # a command has as many parameters as op
     drawn_splits: DrawnSplits = False,
     local: Local = False,
 ) -> None:
-    """Gets a dataset and builds its manifest.
+    """Downloads a dataset and builds its manifest.
 
-    Downloads, checks, unpacks or reads in place; what is there is not fetched again. Runs as a Prefect flow, with
-    progress here and in the dashboard.
+    Checks the archives, and unpacks them or reads them in place; what is there is not downloaded again. Runs as a
+    Prefect flow, with progress here and in the dashboard.
     """
     from dfd_core.datasets import published
     from dfd_core.datasets.acquire import needs_fetching, resolve
     from dfd_core.datasets.options import PublishedOptions
-    from dfd_core.storage import Store as OpenStore
 
     chosen = {"sample": sample, "seed": seed, "max_bytes": max_bytes, "in_place": in_place}
     options = {key: value for key, value in {**chosen, "drawn_splits": drawn_splits}.items() if value}
     values = {"catalogue": name, "name": name, "options": options}
     source = _source(values)
-    opened = OpenStore(store)
+    opened = Store(store)
     if needs_fetching(source, opened):
         card, chosen_options = resolve(source)
         assert isinstance(chosen_options, PublishedOptions)
@@ -148,26 +154,25 @@ def prepare(  # noqa: PLR0913, PLR0917  # a command has as many parameters as op
 
 
 def add(  # noqa: PLR0913, PLR0917  # a command has as many parameters as options
-    name: Annotated[str, typer.Argument(metavar="NAME", help="How it is to be called.")],
-    store: Store = DEFAULT_STORE,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name for the new dataset.")],
+    store: StoreUrl = DEFAULT_STORE,
     folder: Folders = None,
     table: Table = None,
     generator: Generator = None,
     keep: Keep = False,
     local: Local = False,
 ) -> None:
-    """Makes a folder, a bucket or a table of one's own a dataset.
+    """Makes a dataset of your own folders, buckets or table.
 
-    Its files stay where they are, and are read once, as a Prefect flow with progress here and in the dashboard. With
+    The files stay where they are and are read once, in a Prefect flow with progress here and in the dashboard. With
     --keep, `datasets: [NAME]` is enough in configurations that use the store.
     """
     from dfd_core.datasets import DATASETS, own_cards
-    from dfd_core.storage import Store as OpenStore
 
     if name in DATASETS:
         raise ConfigError(f"The catalogue has a dataset named {name!r}. Give yours another name.")
     if bool(folder) == bool(table):
-        raise ConfigError(f"Say where the images of {name} are: by --folder, once or more, or else by --table.")
+        raise ConfigError(f"Say where the images of {name} are: with --folder, once or more, or else with --table.")
     if table and generator:
         raise ConfigError("--generator goes with --folder; a table says it in its column `generator`.")
     given: dict[str, Any] = {"folders": folder and [_place(one) for one in folder], "generator": generator}
@@ -175,31 +180,29 @@ def add(  # noqa: PLR0913, PLR0917  # a command has as many parameters as option
     values = {key: value for key, value in given.items() if value}
     source = _source({"name": name, **values})
     if keep:
-        own_cards.check_is_free(source, OpenStore(store))
+        own_cards.check_is_free(source, Store(store))
     if local:
         _prepare(source, store)
     else:
         _start_flow({"name": name, **values}, store, f"dfd datasets add {name}")
     if keep:
-        print(own_cards.keep(source, OpenStore(store)))
+        print(own_cards.keep(source, Store(store)))
 
 
-def status(store: Store = DEFAULT_STORE) -> None:
-    """Lists the datasets of a store: what is there, and what is half fetched."""
+def status(store: StoreUrl = DEFAULT_STORE) -> None:
+    """Lists the datasets of a store: what is complete, and what is half downloaded."""
     from dfd_core.datasets import inventory
-    from dfd_core.storage import Store as OpenStore
 
-    print(format_table(inventory.rows(OpenStore(store))))
+    print(format_table(inventory.rows(Store(store))))
 
 
-def verify(name: Name, store: Store = DEFAULT_STORE) -> None:
-    """Reads all files of a dataset again and compares them with its manifests, and its archives with their record."""
+def verify(name: Name, store: StoreUrl = DEFAULT_STORE) -> None:
+    """Reads a dataset's files again and compares them with its manifest, and its archives with their digests."""
     from dfd_core.datasets import inventory
     from dfd_core.manifests.verifying import verify_files
-    from dfd_core.storage import Store as OpenStore
     from flows import starting
 
-    opened = OpenStore(store)
+    opened = Store(store)
     with starting.stoppable():
         wrong = inventory.verify_archives(name, opened, Line())
         for line in wrong:
@@ -232,14 +235,13 @@ def _remedy(name: str) -> str:
     return "Its files are yours: put the right ones there again, or prepare it again where these are to count."
 
 
-def remove(name: Name, store: Store = DEFAULT_STORE, archives: Archives = False, forget: Forget = False) -> None:
-    """Removes a dataset's files from a store, or one's own card; never files outside it."""
+def remove(name: Name, store: StoreUrl = DEFAULT_STORE, archives: Archives = False, forget: Forget = False) -> None:
+    """Removes a dataset's files from a store, or a dataset of your own from its list; never files outside it."""
     from dfd_core.datasets import inventory
-    from dfd_core.storage import Store as OpenStore
     from flows import starting
 
     with starting.stoppable():
-        removed = inventory.remove(name, OpenStore(store), archives=archives, forget=forget, progress=Line())
+        removed = inventory.remove(name, Store(store), archives=archives, forget=forget, progress=Line())
     for place in removed:
         print(f"removed {place}")
 
@@ -259,10 +261,9 @@ def _source(values: dict[str, Any]) -> Any:
 def _prepare(source: Any, store: str) -> None:
     from dfd_core.manifests import SplitSpec
     from dfd_core.manifests import prepare as prepare_manifest
-    from dfd_core.storage import Store as OpenStore
     from flows import starting
 
-    opened = OpenStore(store)
+    opened = Store(store)
     with starting.stoppable():
         manifest = prepare_manifest(source, SplitSpec(), opened, Line())
     print(format_table(manifest.summary()))

@@ -1,4 +1,4 @@
-"""`dfd features import` and `list`: vectors that exist already enter the store, and what is there."""
+"""`dfd features import` and `list`: bringing vectors that exist already into a store, and what is there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from dfd_core.errors import UsageError
+from flows.options import StoreUrl, Texts
 from flows.terminal import format_table
 
 IMPORT_EXAMPLE = """
@@ -20,52 +21,61 @@ Examples:
 """
 
 app = typer.Typer(
-    help="Feature sets.",
+    help="Import and list feature sets.",
     epilog="Example: dfd features list --store dfd-store",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-StoreUrl = Annotated[str, typer.Option("--store", metavar="URL", help="The store.")]
-Texts = list[str] | None
 
 
 @app.command("import", epilog=IMPORT_EXAMPLE)
 def import_files(  # noqa: PLR0913, PLR0917  # a command has as many parameters as options
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="Tables (.parquet), arrays (.npy, .npz), tensors (.pt).")
+        list[str],
+        typer.Argument(metavar="FILE", help="Tables (.parquet), arrays (.npy, .npz) or tensors (.pt) to import."),
     ],
     store: StoreUrl,
     name: Annotated[
-        str | None, typer.Option("--name", help="The import's name, and the dataset's where no column says it.")
+        str | None, typer.Option("--name", help="Name of the import, and of the dataset where no column has it.")
     ] = None,
-    backbone: Annotated[Texts, typer.Option("--backbone", metavar="NAME", help="What made the vectors.")] = None,
-    transform: Annotated[
-        Texts, typer.Option("--transform", metavar="NAME", help="What was done to the pixels; none by default.")
+    backbone: Annotated[
+        Texts, typer.Option("--backbone", metavar="NAME", help="Backbone that made the vectors.")
     ] = None,
-    split: Annotated[Texts, typer.Option("--split", help="train, validation or test.")] = None,
-    label: Annotated[Texts, typer.Option("--label", help="real, or generator=NAME.")] = None,
+    augmentation: Annotated[
+        Texts, typer.Option("--augmentation", metavar="NAME", help="Augmentation of the images; none by default.")
+    ] = None,
+    transform: Annotated[Texts, typer.Option("--transform", hidden=True)] = None,
+    split: Annotated[Texts, typer.Option("--split", help="Split of all rows: train, validation or test.")] = None,
+    label: Annotated[Texts, typer.Option("--label", help="Label of all rows: real, or generator=NAME.")] = None,
     labels: Annotated[
         Texts,
-        typer.Option("--labels", metavar="FILE", help="A CSV or Parquet table with as many rows, in the same order."),
+        typer.Option(
+            "--labels",
+            metavar="FILE",
+            help="CSV or Parquet table of labels, with a row for each vector, in their order.",
+        ),
     ] = None,
     embedding: Annotated[
-        Texts, typer.Option("--embedding", metavar="COLUMN", help="Column or key of the vectors.")
+        Texts, typer.Option("--embedding", metavar="COLUMN", help="Column or key that has the vectors.")
     ] = None,
 ) -> None:
     """Brings vectors that exist already into a store, as feature sets with a manifest for each dataset.
 
     A table has a row per image with the columns label, generator, split and embedding (a list of numbers, or columns
-    f0, f1, ...), and may have sample_id, dataset, family, backbone, transform, group, source and category. Options say
-    what the files don't: given once, an option holds for all files; given once for each file, it goes file by file.
+    f0, f1, ...), and may have sample_id, dataset, family, backbone, augmentation, group, source and category.
+    Options say what the files don't: given once, an option holds for all files; given once for each file, it goes file
+    by file.
     """
     from dfd_core.features.importing import import_table
     from dfd_core.features.importing_sources import ImportSource
     from dfd_core.storage import Store
 
     options = {
-        "backbone": backbone, "transform": transform, "split": split, "label": label, "labels": labels,
-        "embedding": embedding,
+        "backbone": backbone, "augmentation": augmentation or transform, "split": split, "label": label,
+        "labels": labels, "embedding": embedding,
     }  # fmt: skip
+    if augmentation and transform:
+        raise UsageError("--augmentation and --transform mean the same. Give one of them.")
     by_file = [{"file": file, "dataset": name} | _own(options, index, len(files)) for index, file in enumerate(files)]
     place = Store(store)
     imported = import_table(place, [_source(ImportSource, values) for values in by_file], name)
@@ -118,10 +128,10 @@ def _imported_rows(store: Any, imported: Any) -> list[dict[str, Any]]:
     for name, key in imported.manifests.items():
         frame = Manifest(store, name, key).frame
         for one in (one for one in imported.feature_sets if one.dataset == name):
-            some = frame[frame["augmentation"].fillna(one.transform) == one.transform]
+            some = frame[frame["augmentation"].fillna(one.augmentation) == one.augmentation]
             rows.append(
                 {
-                    **{"dataset": name, "transform": one.transform, "backbone": one.backbone, "D": one.dimension},
+                    **{"dataset": name, "augmentation": one.augmentation, "backbone": one.backbone, "D": one.dimension},
                     **{"real": int((some["label"] == 0).sum()), "generated": int((some["label"] == 1).sum())},
                     **{split: int((some["split"] == split).sum()) for split in SPLITS},
                 }
@@ -143,7 +153,7 @@ def _rows(store: Any) -> list[dict[str, Any]]:
         rows.append(
             {
                 "dataset": made.get("dataset", folder.split("/")[1]),
-                "augmentation": _text(made.get("transform", made.get("augmentation")), folder.split("/")[2]),
+                "augmentation": _text(made.get("augmentation", made.get("transform")), folder.split("/")[2]),
                 "backbone": _text(made.get("backbone"), folder.split("/")[3]),
                 "D": _width(store, f"{folder}/{names[0]}"),
                 "vectors": len(ledger.vectors()),

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from dfd_core.errors import UsageError
+from flows.options import Local, RetryFailed, Texts
 
 EXAMPLES = """
 \b
@@ -17,27 +18,27 @@ Examples:
   dfd grid train.parquet test.parquet --out grid --classifiers "svm_rbf, knn(k=3)" --reducers none --seed 1
 """
 _AT_COMMAS = re.compile(r",(?![^()]*\))")
-Texts = list[str] | None
 
 
-def grid(
+def grid(  # noqa: PLR0913, PLR0917  # a command has as many parameters as options
     tables: Annotated[
-        list[str], typer.Argument(metavar="TABLE...", help="Tables of vectors, as `dfd features import` takes them.")
+        list[str], typer.Argument(metavar="TABLE", help="Tables of vectors, as for `dfd features import`.")
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where accuracy.csv and everything else goes.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder for accuracy.csv and everything else.")],
     classifiers: Annotated[
-        Texts, typer.Option("--classifiers", metavar="NAMES", help="Names or labels, with commas; all by default.")
+        Texts, typer.Option("--classifiers", metavar="NAMES", help="Classifiers, separated by commas; all by default.")
     ] = None,
     reducers: Annotated[
-        Texts, typer.Option("--reducers", metavar="NAMES", help="Names or labels, with commas; all by default.")
+        Texts, typer.Option("--reducers", metavar="NAMES", help="Reducers, separated by commas; all by default.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Of reducers and classifiers.")] = 0,
-    local: Annotated[bool, typer.Option("--local", help="In this process, without Prefect and Ray.")] = False,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of reducers and classifiers.")] = 0,
+    local: Local = False,
+    retry_failed: RetryFailed = False,
 ) -> None:
-    """Trains every classifier on every reducer on every training set in the tables, and tests on every test set.
+    """Fits every classifier with every reducer on every training set in the tables, and tests it on every test set.
 
-    A training set is the rows with split train of one data set and transform, a test set those with split test. Fitted
-    detectors and scores are kept below FOLDER, so the same command again does only what is missing.
+    A training set is the rows with split train of one dataset and augmentation, a test set those with split test.
+    Fitted detectors and scores are kept in FOLDER, so running the same command again does only what is missing.
     """
     from dfd_core.classifiers import CLASSIFIERS
     from dfd_core.config import make_config
@@ -55,6 +56,7 @@ def grid(
         "classifiers": _names(classifiers) or _variants(list(CLASSIFIERS)),
         "shortcut_probe": None,
         "report": {"maps": False},
+        "retry_failed": retry_failed,
         "protocol": {"train_on": ["cross_dataset"], "train_augmentations": "all"},
     }
     config = make_config(values, "the command line")

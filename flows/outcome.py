@@ -4,28 +4,54 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from importlib import import_module
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dfd_core import in_process, pipeline
 from dfd_core.config import RunConfig
-from dfd_core.manifests import Manifest
+from dfd_core.manifests import Manifest, prepare
 from dfd_core.pipeline import RunInputs
 from dfd_core.reports import matrix_tables, summary_table, text_table
-from dfd_core.reports.cells import accuracy_frame
+from dfd_core.reports.cells import CELL, accuracy_frame
 from dfd_core.storage import Store
 from flows.terminal import format_table
 
 BEST = 20
 THRESHOLD = "0.5"
-SHOWN = ["train", "test", "transform", "backbone", "reducer", "classifier", "n", "accuracy", "auroc", "status"]
+SHOWN = [
+    "train",
+    "test",
+    CELL["train_augmentation"],
+    "backbone",
+    "reducer",
+    "classifier",
+    "n",
+    "accuracy",
+    "auroc",
+    "status",
+]
 Outcome = tuple[str, str]
 """The address of what was made, and a text about it."""
 
 
-def of_flow(step: str, config: RunConfig) -> tuple[str, Outcome]:
+class Step(NamedTuple):
+    """A command's work, which can be carried out in two ways that make the same.
+
+    Attributes:
+        flow: The module in `flows` that has its flow; it is imported when it is needed, since it loads Prefect.
+        here: Carries it out in this process, without Prefect and Ray.
+        tell: What was made, as people read it.
+    """
+
+    flow: str
+    here: Callable[[RunConfig], Any]
+    tell: Callable[[RunConfig, Any], Outcome]
+
+
+def of_flow(name: str, config: RunConfig) -> tuple[str, Outcome]:
     """Runs a step's flow.
 
     Returns:
@@ -35,46 +61,46 @@ def of_flow(step: str, config: RunConfig) -> tuple[str, Outcome]:
         DfdError: As the step says.
         RunCancelledError: The run was cancelled.
     """
-    from flows.extract import extract_flow
-    from flows.grid import grid_flow
-    from flows.prepare import prepare_flow
-    from flows.report import report_flow
-    from flows.run import run_flow
-    from flows.train_and_evaluate import train_and_evaluate_flow
     from tasks import processes
 
-    flows: dict[str, tuple[Any, Callable[[RunConfig, Any], Outcome]]] = {
-        "prepare": (prepare_flow, _prepared),
-        "extract": (extract_flow, _extracted),
-        "evaluate": (train_and_evaluate_flow, _evaluated),
-        "report": (report_flow, _reported),
-        "run": (run_flow, _reported),
-        "grid": (grid_flow, _tabled),
-    }
-    flow, tell = flows[step]
+    step = STEPS[name]
+    flow = getattr(import_module(f"flows.{step.flow}"), f"{step.flow}_flow")
     with processes.tagged():
         state = flow(config, return_state=True)
         made = state.result()
-    return str(state.state_details.flow_run_id), tell(config, made)
+    return str(state.state_details.flow_run_id), step.tell(config, made)
 
 
-def of_step_here(step: str, config: RunConfig) -> Outcome:
+def of_step_here(name: str, config: RunConfig) -> Outcome:
     """Carries out a step in this process, without Prefect and Ray."""
+    step = STEPS[name]
+    return step.tell(config, step.here(config))
+
+
+def _prepare_here(config: RunConfig) -> dict[str, str]:
+    store = Store(config.store)
+    return {source.name: prepare(source, config.split, store).key for source in config.datasets}
+
+
+def _extract_here(config: RunConfig) -> RunInputs:
     inputs = pipeline.find_inputs(config)
-    if step in ("extract", "run"):
-        in_process.extract(config, inputs)
-    if step in ("evaluate", "run", "grid"):
-        results_path = in_process.train_and_evaluate(config, inputs)
-    if step == "prepare":
-        return _prepared(config, inputs.manifests)
-    if step == "extract":
-        return _extracted(config, inputs)
-    if step == "evaluate":
-        return _evaluated(config, results_path)
-    if step == "grid":
-        pipeline.report(config, inputs)
-        return _tabled(config, results_path)
-    return _reported(config, pipeline.report(config, inputs).folder)
+    in_process.extract(config, inputs)
+    return inputs
+
+
+def _evaluate_here(config: RunConfig) -> str:
+    return in_process.train_and_evaluate(config, pipeline.find_inputs(config))
+
+
+def _report_here(config: RunConfig) -> str:
+    return pipeline.report(config, pipeline.find_inputs(config)).folder
+
+
+def _grid_here(config: RunConfig) -> str:
+    inputs = pipeline.find_inputs(config)
+    results_path = in_process.train_and_evaluate(config, inputs)
+    pipeline.report(config, inputs)
+    return results_path
 
 
 def _prepared(config: RunConfig, keys: dict[str, str]) -> Outcome:
@@ -118,11 +144,11 @@ def _tabled(config: RunConfig, path: str) -> Outcome:
     best = frame.sort_values("accuracy", ascending=False, kind="stable").head(BEST)
     rows = [
         {name: _short(value) for name, value in zip(SHOWN, row, strict=True)}
-        for row in best.reindex(columns=SHOWN).to_numpy()
+        for row in best.rename(columns={CELL["train_augmentation"]: "augmentation"}).reindex(columns=SHOWN).to_numpy()
     ]
     failed = int((frame["status"] == "failed").sum())
     lines = [f"The {len(rows)} best of {len(frame)} cells, by accuracy on their test set:", format_table(rows)]
-    lines += [f"{failed} cells failed; the column note says why."] if failed else []
+    lines += [f"{failed} cells failed; the column note says why, and --retry-failed retries them."] if failed else []
     return address, "\n".join(lines)
 
 
@@ -151,7 +177,9 @@ def _accuracy(config: RunConfig, results: pa.Table) -> str:
     ]
     failed = set(results.filter(pc.equal(results["status"], "failed"))["detector"].to_pylist())
     if failed:
-        lines.append(f"{len(failed)} detectors failed; the report says why, and --retry-failed tries them again.")
+        lines.append(
+            f"{len(failed)} detectors failed; the report says why, and `dfd evaluate --retry-failed` retries them."
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -160,3 +188,13 @@ def _without_intervals(results: pa.Table) -> pa.Table:
     for name in ("low", "high"):
         results = results.set_column(results.column_names.index(name), name, empty)
     return results
+
+
+STEPS = {
+    "prepare": Step("prepare", _prepare_here, _prepared),
+    "extract": Step("extract", _extract_here, _extracted),
+    "evaluate": Step("train_and_evaluate", _evaluate_here, _evaluated),
+    "report": Step("report", _report_here, _reported),
+    "run": Step("run", in_process.run, _reported),
+    "grid": Step("grid", _grid_here, _tabled),
+}

@@ -11,15 +11,18 @@ from tasks import server
 from tasks.settings import EngineSettings
 
 app = typer.Typer(
-    help="The local Prefect server.", epilog="Example: dfd server status", no_args_is_help=True, rich_markup_mode=None
+    help="Start, find and stop the local Prefect server.",
+    epilog="Example: dfd server status",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 
 @app.command(epilog="Example: dfd server start")
 def start() -> None:
-    """Finds a local server or starts one.
+    """Finds the local server, or starts one.
 
-    On SQLite and loopback; it keeps running.
+    It listens on loopback, keeps its runs in SQLite, and goes on running.
     """
     found = server.find_or_start(
         EngineSettings.from_environment().server_port, lambda line: print(line, file=sys.stderr)
@@ -39,7 +42,7 @@ def status() -> None:
 
 @app.command(epilog="Example: dfd server stop")
 def stop() -> None:
-    """Stops the server that dfd started; its runs stay in its database."""
+    """Stops the server that dfd started; its database keeps the runs."""
     stopped = server.stop()
     if stopped is None:
         raise EngineError("There is no server that dfd started. One that was started otherwise is left alone.")

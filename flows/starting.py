@@ -8,20 +8,11 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
-from dfd_core.config import RunConfig, load_config
+from dfd_core.config import RunConfig
 from dfd_core.errors import ConfigError, DfdError, RunCancelledError
 from dfd_core.storage import Store
 from tasks.settings import EngineSettings, apply_defaults
-
-
-def configured(path: Path | None, store: str | None, retry_failed: bool) -> RunConfig:
-    """The configuration of a command with what its options say otherwise."""
-    config = load_config(path, store=store)
-    if retry_failed:
-        config = config.model_copy(update={"extraction": config.extraction.model_copy(update={"retry_failed": True})})
-    return config
 
 
 def start(step: str, config: RunConfig, *, dry_run: bool, local: bool) -> None:
@@ -74,7 +65,7 @@ def _start_flow(step: str, config: RunConfig) -> None:
     log_plainly("dfd")
     log = logging.getLogger("dfd")
     found = server.find_or_start(EngineSettings.from_environment().server_port, log.info)
-    log.info("The Prefect server %s at %s", "is started" if found.started else "runs", found.dashboard_url)
+    log.info("%s at %s", "Started a Prefect server" if found.started else "Found a Prefect server", found.dashboard_url)
     os.environ["PREFECT_API_URL"] = found.api_url  # before Prefect is imported, which reads it then
     from flows import outcome
 
@@ -92,10 +83,10 @@ def _mark_gone(log: logging.Logger) -> None:
     try:
         gone = processes.mark_gone()
     except run_states.UNREACHABLE as error:
-        log.warning("Runs whose process is gone can't be looked for: %s", error)
+        log.warning("Could not look for runs whose process is gone: %s", error)
         return
     if gone:
-        log.info("%d unfinished runs of processes that are gone are set to Crashed", gone)
+        log.info("Set %d unfinished runs to Crashed, because their processes are gone", gone)
 
 
 def _start_here(step: str, config: RunConfig) -> None:

@@ -1,4 +1,4 @@
-"""`dfd throughput`: how fast this machine extracts with one's own backbones."""
+"""`dfd throughput`: how fast this machine extracts with your own backbones."""
 
 from __future__ import annotations
 
@@ -11,26 +11,36 @@ import typer
 def throughput(
     config: Annotated[
         Path | None,
-        typer.Argument(metavar="CONFIG.yaml", help="A run's configuration: its backbones and how it extracts."),
+        typer.Argument(
+            metavar="CONFIG.yaml",
+            help="Configuration of a run, for its backbones and how it extracts; without it, the embedded default.",
+        ),
     ] = None,
     backbone: Annotated[
-        list[str] | None, typer.Option("--backbone", metavar="NAME", help="Instead of the configuration's; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--backbone", metavar="NAME", help="Backbone to measure instead of the configuration's; repeatable."
+        ),
     ] = None,
-    images: Annotated[int | None, typer.Option("--images", min=8, help="How many; 128 by default.")] = None,
+    images: Annotated[
+        int | None, typer.Option("--images", min=8, help="Number of images to measure on; 128 by default.")
+    ] = None,
     folder: Annotated[
-        Path | None, typer.Option("--folder", help="Of one's own images; by default 256-px JPEG files are made.")
+        Path | None,
+        typer.Option("--folder", help="Folder with your own images; without it, 256-px JPEGs are generated."),
     ] = None,
     device: Annotated[
-        str | None, typer.Option("--device", help="In torch's words: cpu, cuda, cuda:1; the CPU by default.")
+        str | None, typer.Option("--device", help="Device, as torch names it: cpu, cuda, cuda:1; the CPU by default.")
     ] = None,
     log: Annotated[
-        Path | None, typer.Option("--log", help="Where the same is added as JSON lines; by default benchmarks.jsonl.")
+        Path | None,
+        typer.Option("--log", help="File to append the results to, as JSON lines; by default benchmarks.jsonl."),
     ] = None,
 ) -> None:
-    """Measures extraction on this machine.
+    """Measures how fast this machine extracts features.
 
-    From files to Parquet against the bare float32 network on ready tensors, by turns, medians of three. Prints
-    the reference, ours, the ratio and the cosine between the vectors, and which stage holds up the others.
+    The whole way from image files to Parquet is compared with the bare float32 network on tensors in memory, by turns,
+    three times each. Prints the medians, their ratio, the cosine between the vectors, and the slowest stage.
     """
     from dfd_core.backbones import BACKBONES, BackboneSpec
     from dfd_core.config import load_config

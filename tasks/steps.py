@@ -154,7 +154,7 @@ def fit_detectors(config: RunConfig, inputs: RunInputs) -> None:
     """Fits every detector that has no scores yet, in parallel, and scores all test samples with it."""
     logger = get_run_logger()
     jobs = pipeline.plan_training(config, inputs)
-    missing = len(missing_jobs(Store(config.store), jobs, config.extraction.retry_failed))
+    missing = len(missing_jobs(Store(config.store), jobs, config.retry_failed))
     if not missing:
         logger.info("All %d detectors have scores in the store already", len(jobs))
         return
@@ -174,7 +174,7 @@ def fit_hierarchies(config: RunConfig, inputs: RunInputs) -> None:
     """Fits and measures every hierarchy that has no results yet, in parallel."""
     logger = get_run_logger()
     jobs = pipeline.plan_run_hierarchies(config, inputs)
-    missing = len(missing_hierarchies(Store(config.store), jobs, config.extraction.retry_failed))
+    missing = len(missing_hierarchies(Store(config.store), jobs, config.retry_failed))
     if not missing:
         logger.info("All %d hierarchies have results in the store already", len(jobs))
         return

@@ -2,7 +2,7 @@
 
 ::
 
-    tolerance: 0.01                      # for all that state none; a share, so one point of percent
+    tolerance: 0.01                      # for all that state none; a share, so one percentage point
     where: {protocol: cross_generator}   # holds for every expectation
     expectations:
       - where: {train_generator: progan, test_generator: cyclegan, classifier: nearest_neighbour, metric: accuracy}
@@ -26,10 +26,10 @@ from typing import Annotated, Any, Literal
 
 import pandas as pd
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from dfd_core.errors import ConfigError, UnknownNameError
-from dfd_core.specs import Spec
+from dfd_core.specs import Spec, read_yaml
 
 SELECTORS = (
     *("run", "detector", "protocol", "backbone", "reducer", "classifier", "seed", "shuffled_labels"),
@@ -139,20 +139,9 @@ def load_expectations(path: str | Path) -> Expectations:
     Raises:
         ConfigError: It is missing, no YAML, or not valid; the message names each place and the close matches.
     """
-    try:
-        values = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # noqa: S506  # a SafeLoader
-    except FileNotFoundError as error:
-        raise ConfigError(
-            f"There is no file of expectations {path}. `dfd check RESULTS {path} --write` makes one of results."
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The expectations {path} can't be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
-    try:
-        return Expectations.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(_explain(str(path), error)) from error
+    return read_yaml(
+        path, Expectations, "file of expectations", f"`dfd check RESULTS {path} --write` makes one of results."
+    )
 
 
 def check(results: pd.DataFrame, expectations: Expectations) -> list[Outcome]:
@@ -291,26 +280,3 @@ def _distance(found: float, low: float | None, high: float | None) -> str:
 
 def _named(where: Mapping[str, Selector]) -> str:
     return ", ".join(f"{name} {value}" for name, value in where.items() if value is not None)
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which a key may not stand twice; PyYAML would silently keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for index, key in enumerate(keys) if key in keys[:index]), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def _explain(path: str, error: ValidationError) -> str:
-    lines = [f"{path} is not a valid file of expectations:"]
-    for problem in error.errors(include_url=False):
-        place = ".".join(str(part) for part in problem["loc"]) or "(whole)"
-        message = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            inner: type[Spec] = Expectation if len(problem["loc"]) > 1 else Expectations
-            message = str(UnknownNameError("key", str(problem["loc"][-1]), inner.model_fields))
-        lines.append(f"  {place}: {message}")
-    return "\n".join(lines)

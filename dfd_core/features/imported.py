@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from dfd_core.specs import Spec, readable_key, safe_name
 from dfd_core.storage import Store
@@ -13,20 +13,20 @@ FOLDER = "imports"
 
 
 class ImportedFeatureSet(Spec):
-    """The vectors of dataset x transform x backbone as an imported table had them.
+    """The vectors of dataset x augmentation x backbone as an imported table had them.
 
     It stands where a `FeatureSet` does for everything after extraction.
 
     Attributes:
         dataset: The dataset's name.
-        transform: What had been done to the pixels, in the table's word; `none` for nothing.
+        augmentation: What had been done to the pixels, in the table's word; `none` for nothing.
         backbone: The network, in the table's word.
         dimension: Length D of a vector.
         digest: 12 hexadecimal digits that change with the imported files and what was said of them.
     """
 
     dataset: str
-    transform: str
+    augmentation: Annotated[str, Field(validation_alias=AliasChoices("augmentation", "transform"))]
     backbone: str
     dimension: Annotated[int, Field(gt=0)]
     digest: str
@@ -35,17 +35,17 @@ class ImportedFeatureSet(Spec):
     def folder(self) -> str:
         """The folder of its files in the store."""
         name = readable_key(f"{self.backbone}-imported", self.digest)
-        return f"features/{safe_name(self.dataset)}/{safe_name(self.transform)}/{name}"
+        return f"features/{safe_name(self.dataset)}/{safe_name(self.augmentation)}/{name}"
 
     @property
     def title(self) -> str:
-        """What people call it: `dataset / transform / backbone`."""
-        return f"{self.dataset} / {self.transform} / {self.backbone}"
+        """What people call it: `dataset / augmentation / backbone`."""
+        return f"{self.dataset} / {self.augmentation} / {self.backbone}"
 
     @property
     def augmentation_name(self) -> str:
-        """The transform, in the place of an augmentation's name."""
-        return self.transform
+        """The augmentation's name."""
+        return self.augmentation
 
     @property
     def backbone_label(self) -> str:
@@ -60,7 +60,7 @@ class Imported(Spec):
         name: The import's name.
         key: The name of its record, without the ending.
         manifests: The key of each dataset's manifest.
-        feature_sets: All dataset x transform x backbone in it.
+        feature_sets: All dataset x augmentation x backbone in it.
         files: How many feature files each feature set has, by folder.
         notes: What a person should know.
     """

@@ -65,18 +65,13 @@ def import_table(store: Store, sources: Sequence[ImportSource], name: str | None
     if not sources:
         raise UsageError("There is no file to import. Name one or more.")
     started = time.monotonic()
-    name = name or sources[0].dataset or sources[0].name.rsplit(".", 1)[0]
-    names = distinct_names(sources)
-    files = [
-        {"name": own, **source.said(), "sha256": digest_of_source(source)}
-        for own, source in zip(names, sources, strict=True)
-    ]
+    name, names = name or _name(sources), distinct_names(sources)
+    files = _files(sources)
     digest = content_hash({"files": files, "revision": REVISION})
     key = readable_key(name, digest)
-    if store.exists(record_path(key)):
-        before = Imported.model_validate(store.read_json(record_path(key))["imported"])
-        if before.is_whole(store):
-            return before
+    before = _kept(store, key)
+    if before is not None:
+        return before
     opened = [open_source(source) for source in sources]
     rows = known_families(rows_of(opened), opened)
     check_classes(rows)
@@ -96,6 +91,35 @@ def import_table(store: Store, sources: Sequence[ImportSource], name: str | None
     return imported
 
 
+def find_import(store: Store, sources: Sequence[ImportSource], name: str | None = None) -> Imported | None:
+    """What `import_table` would find to be in the store already; `None` where it would import.
+
+    Raises:
+        DatasetError: A file is missing or unreadable.
+    """
+    digest = content_hash({"files": _files(sources), "revision": REVISION})
+    return _kept(store, readable_key(name or _name(sources), digest))
+
+
+def _name(sources: Sequence[ImportSource]) -> str:
+    return sources[0].dataset or sources[0].name.rsplit(".", 1)[0]
+
+
+def _files(sources: Sequence[ImportSource]) -> list[dict[str, Any]]:
+    """What tells an import from any other: the files' names and bytes, and what was said of them."""
+    return [
+        {"name": own, **source.said(), "sha256": digest_of_source(source)}
+        for own, source in zip(distinct_names(sources), sources, strict=True)
+    ]
+
+
+def _kept(store: Store, key: str) -> Imported | None:
+    if not store.exists(record_path(key)):
+        return None
+    before = Imported.model_validate(store.read_json(record_path(key))["imported"])
+    return before if before.is_whole(store) else None
+
+
 def _checked_vectors(rows: pa.Table, opened: Sequence[Opened]) -> np.ndarray:
     """Reads all vectors once, so that their errors come before anything is written.
 
@@ -104,13 +128,13 @@ def _checked_vectors(rows: pa.Table, opened: Sequence[Opened]) -> np.ndarray:
     """
     digests = np.zeros(len(rows), "S64")
     named = np.asarray(rows["id"].is_valid())
-    transform, transforms = codes(rows, "transform")
+    augmentation, augmentations = codes(rows, "augmentation")
     for start, X in _batches(opened):
         if named[start]:  # a table has ids for all its rows or for none
             continue
-        own = transform[start : start + len(X)].tolist()
+        own = augmentation[start : start + len(X)].tolist()
         digests[start : start + len(X)] = [
-            hashlib.sha256(f"{transforms[one]}\n".encode() + x.tobytes()).hexdigest()
+            hashlib.sha256(f"{augmentations[one]}\n".encode() + x.tobytes()).hexdigest()
             for one, x in zip(own, X, strict=True)
         ]
     return digests
@@ -129,7 +153,7 @@ def _batches(opened: Sequence[Opened]) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _feature_sets(rows: pa.Table, opened: Sequence[Opened], digest: str) -> tuple[ImportedFeatureSet, ...]:
-    """Every dataset x transform x backbone, in the order of `feature_sets_of`."""
+    """Every dataset x augmentation x backbone, in the order of `feature_sets_of`."""
     file, (backbone, backbones) = np.asarray(rows["file"]), codes(rows, "backbone")
     widths: dict[str, int] = {}
     for pair in np.unique(backbone * len(opened) + file).tolist():
@@ -144,7 +168,7 @@ def _feature_sets(rows: pa.Table, opened: Sequence[Opened], digest: str) -> tupl
         _check_width(name, one)
     return tuple(
         ImportedFeatureSet(
-            dataset=d, transform=t, backbone=b, dimension=widths[b], digest=content_hash([digest, d, t, b])
+            dataset=d, augmentation=t, backbone=b, dimension=widths[b], digest=content_hash([digest, d, t, b])
         )
         for d, t, b in feature_sets_of(rows)[1]
     )

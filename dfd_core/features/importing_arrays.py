@@ -23,7 +23,7 @@ _KEYS = {
     "family": ("families",),
     "label": ("labels", "y"),
     "backbone": ("backbones",),
-    "transform": ("transforms", "augmentation", "augmentations"),
+    "augmentation": ("augmentations", "transform", "transforms"),
     "group": ("groups",),
     "source": ("sources",),
     "category": ("categories",),

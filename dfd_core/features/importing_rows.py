@@ -26,7 +26,7 @@ _LACKING = {
     "backbone": "Say what made the vectors: --backbone NAME.",
     "dataset": "Say what the dataset is called: --name NAME.",
 }
-_TEXTS = ("dataset", "transform", "backbone", "split", "generator", "family", "source", "category")
+_TEXTS = ("dataset", "augmentation", "backbone", "split", "generator", "family", "source", "category")
 ROWS_SCHEMA = pa.schema(
     [
         *((name, pa.dictionary(pa.int32(), pa.string())) for name in _TEXTS),
@@ -71,7 +71,7 @@ def _rows(one: Opened, index: int) -> pa.Table:
     dataset = column.named("dataset", source.dataset)
     columns = {
         "dataset": dataset,
-        "transform": column.named("transform", source.transform or NONE),
+        "augmentation": column.named("augmentation", source.augmentation or NONE),
         "backbone": column.named("backbone", source.backbone),
         "split": column.words("split", SPLIT_WORDS, "train, validation or test", source.split),
         "category": column.optional("category"),

@@ -1,6 +1,6 @@
 """Which samples imported rows are, and whether honest numbers can be made from them.
 
-A sample may have several rows: under several transforms, or from several backbones. All of them must say the same.
+A sample may have several rows: under several augmentations, or from several backbones. All of them must say the same.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def check_agreement(rows: pa.Table, samples: Samples, opened: Sequence[Opened]) 
     if repeated.any():
         name = rows["id"][int(np.flatnonzero(repeated)[0])]
         raise DatasetError(
-            f"Ids of samples occur more than once in the same dataset, transform and backbone, first {str(name)!r} in "
+            f"Ids of samples occur more than once in one dataset, augmentation and backbone, first {str(name)!r} in "
             f"{where(rows, opened, repeated)}. Remove the repeated rows, or give different samples different ids."
         )
     for name in _SAID:
@@ -106,35 +106,35 @@ def check_agreement(rows: pa.Table, samples: Samples, opened: Sequence[Opened]) 
 
 
 def augmentations_of(rows: pa.Table, samples: Samples, opened: Sequence[Opened]) -> pa.Array:
-    """The one transform that each sample has vectors for, (S,), null where it has all of its dataset's.
+    """The one augmentation that each sample has vectors for, (S,), null where it has all of its dataset's.
 
     Raises:
-        DatasetError: A sample has some of the transforms but not all, or backbones have not the same samples.
+        DatasetError: A sample has some of the augmentations but not all, or backbones have not the same samples.
     """
-    transform, transforms = codes(rows, "transform")
+    augmentation, augmentations = codes(rows, "augmentation")
     dataset, datasets = codes(rows, "dataset")
-    pairs = np.unique(samples.number * len(transforms) + transform)
-    sample, own = np.divmod(pairs, len(transforms))
+    pairs = np.unique(samples.number * len(augmentations) + augmentation)
+    sample, own = np.divmod(pairs, len(augmentations))
     count = np.bincount(sample, minlength=len(samples.first))
-    there = np.unique(dataset * len(transforms) + transform) // len(transforms)
+    there = np.unique(dataset * len(augmentations) + augmentation) // len(augmentations)
     total = np.bincount(there, minlength=len(datasets))[dataset[samples.first]]
     some = (count > 1) & (count < total)
     if some.any():
         row = int(samples.first[some].min())
         raise DatasetError(
-            f"The sample {str(rows['id'][row])!r} of {datasets[dataset[row]]} has vectors under several transforms but "
-            f"not all ({where(rows, opened, some[samples.number])}). Give each sample one transform or all of them: "
-            "add the missing rows, or give the rows of each transform ids of their own."
+            f"The sample {str(rows['id'][row])!r} of {datasets[dataset[row]]} has vectors under several augmentations "
+            f"but not all ({where(rows, opened, some[samples.number])}). Give each sample one augmentation or all of "
+            "them: add the missing rows, or give the rows of each augmentation ids of their own."
         )
     _check_backbones(rows, samples)
     only = np.full(len(samples.first), -1, dtype=np.int64)
     only[sample] = own
     single = count == 1
-    return pa.array(transforms).take(pa.array(only, mask=~single))
+    return pa.array(augmentations).take(pa.array(only, mask=~single))
 
 
 def _check_backbones(rows: pa.Table, samples: Samples) -> None:
-    """Raises where backbones have not the same samples under a transform."""
+    """Raises where backbones have not the same samples under an augmentation."""
     feature_set, names = feature_sets_of(rows)
     places = sorted({name[:2] for name in names})
     place = np.array([places.index(name[:2]) for name in names])
@@ -143,10 +143,10 @@ def _check_backbones(rows: pa.Table, samples: Samples) -> None:
     pairs = np.unique(samples.number * len(places) + place[feature_set])
     wanted = np.bincount(pairs % len(places), minlength=len(places))[place]
     for index in np.flatnonzero(found < wanted).tolist():
-        dataset, transform, backbone = names[index]
+        dataset, augmentation, backbone = names[index]
         raise DatasetError(
             f"The backbone {backbone} has {found[index]} of the {wanted[index]} samples of {dataset} under "
-            f"{transform}. All backbones of an import must have the same samples, by the same `sample_id`: complete "
+            f"{augmentation}. All backbones of an import must have the same samples, by the same `sample_id`: complete "
             "them, or import them under different names (--name)."
         )
 
@@ -155,16 +155,16 @@ def check_classes(rows: pa.Table) -> None:
     """Sees that wherever there are generated images there are the reals to compare them with, and reverse.
 
     Raises:
-        DatasetError: With the dataset, split, transform and generator that lack them.
+        DatasetError: With the dataset, split, augmentation and generator that lack them.
     """
-    keys = ["dataset", "split", "transform", "label", "generator", "source"]
+    keys = ["dataset", "split", "augmentation", "label", "generator", "source"]
     kinds = rows.group_by(keys).aggregate([([], "count_all")]).to_pylist()
     parts: dict[tuple[str, str, str], list[dict[str, str]]] = defaultdict(list)
     own = {(one["dataset"], one["source"]) for one in kinds if one["label"] == 0}
     for one in kinds:
-        parts[one["dataset"], one["split"], one["transform"]].append(one)
-    for (dataset, split, transform), some in sorted(parts.items()):
-        place = f"{dataset}, split {split}, transform {transform},"
+        parts[one["dataset"], one["split"], one["augmentation"]].append(one)
+    for (dataset, split, augmentation), some in sorted(parts.items()):
+        place = f"{dataset}, split {split}, augmentation {augmentation},"
         reals = {one["source"] for one in some if one["generator"] == REAL}
         generators = sorted({one["generator"] for one in some if one["generator"] != REAL})
         if not generators:
@@ -172,13 +172,13 @@ def check_classes(rows: pa.Table) -> None:
         if not reals:
             raise DatasetError(
                 f"{place} has generated images only ({', '.join(generators)}). Nothing can be said of a generator "
-                "without reals: import reals of the same dataset, split and transform with them, or leave these out."
+                "without reals: import reals of the same dataset, split and augmentation with them, or leave these out."
             )
         alone = [one for one in generators if (dataset, one) in own and one not in reals]
         if alone:
             raise DatasetError(
                 f"{place} has no reals for {', '.join(alone)}: the reals whose source is that generator are in other "
-                "splits or transforms. Add some, or remove the source of the others."
+                "splits or augmentations. Add some, or remove the source of the others."
             )
 
 
@@ -188,7 +188,7 @@ def manifests_of(rows: pa.Table, samples: Samples, augmentation: pa.Array, names
     Args:
         rows: With their families.
         samples: Their samples.
-        augmentation: (S,) the one transform of each sample, or null.
+        augmentation: (S,) the one augmentation of each sample, or null.
         names: The names of the files.
 
     Raises:
@@ -225,14 +225,14 @@ def manifests_of(rows: pa.Table, samples: Samples, augmentation: pa.Array, names
 
 
 def feature_sets_of(rows: pa.Table) -> tuple[np.ndarray, list[tuple[str, str, str]]]:
-    """Which feature set each row belongs to, (N,), and dataset, transform and backbone of each, sorted."""
-    parts = [codes(rows, name) for name in ("dataset", "transform", "backbone")]
+    """Which feature set each row belongs to, (N,), and dataset, augmentation and backbone of each, sorted."""
+    parts = [codes(rows, name) for name in ("dataset", "augmentation", "backbone")]
     key = np.zeros(len(rows), dtype=np.int64)
     for code, values in parts:
         key = key * len(values) + code
     _, first, number = np.unique(key, return_index=True, return_inverse=True)
-    (d, datasets), (t, transforms), (b, backbones) = parts
-    names = [(datasets[d[row]], transforms[t[row]], backbones[b[row]]) for row in first.tolist()]
+    (d, datasets), (t, augmentations), (b, backbones) = parts
+    names = [(datasets[d[row]], augmentations[t[row]], backbones[b[row]]) for row in first.tolist()]
     place = {name: index for index, name in enumerate(sorted(names))}
     return np.array([place[name] for name in names], dtype=np.int64)[number], sorted(names)
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, AliasChoices, Field
 
 from dfd_core.datasets.sources import SplitName
 from dfd_core.errors import DatasetError, UsageError
@@ -25,11 +25,13 @@ from dfd_core.wording import some
 
 GENERATOR = "generator="
 COLUMNS = (
-    *("sample_id", "dataset", "split", "generator", "family", "label", "backbone", "transform"),
+    *("sample_id", "dataset", "split", "generator", "family", "label", "backbone", "augmentation"),
     *("group", "source", "category"),
 )
 """What a table may say of a row, beside its vector."""
-_OPTIONS = ("backbone", "transform", "split", "label")
+ALIAS = "transform"
+"""What tables of the field call an augmentation."""
+_OPTIONS = ("backbone", "augmentation", "split", "label")
 _READ_AT_ONCE = 2**22
 
 
@@ -51,7 +53,7 @@ class ImportSource(Spec):
         file: A Parquet table, .npy, .npz, .pt or .pth, at any fsspec URL.
         dataset: The dataset's name where no column says it.
         backbone: What made the vectors, where no column says it.
-        transform: What had been done to the pixels, where no column says it; else `none`.
+        augmentation: What had been done to the pixels, where no column says it; else `none`.
         split: The split of all rows, where no column says it.
         label: `real`, or `generator=NAME` where one generator made all, where no column says it.
         labels: A CSV or Parquet table with as many rows in the same order, for what the file does not say.
@@ -61,7 +63,9 @@ class ImportSource(Spec):
     file: Location
     dataset: Annotated[str, Field(min_length=1)] | None = None
     backbone: Annotated[str, Field(min_length=1)] | None = None
-    transform: Annotated[str, Field(min_length=1)] | None = None
+    augmentation: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None, validation_alias=AliasChoices("augmentation", ALIAS)
+    )
     split: SplitName | None = None
     label: Label | None = None
     labels: Location | None = None
@@ -183,17 +187,17 @@ def _open(fs: Any, location: str, ending: str, source: ImportSource) -> tuple[Ve
 
 
 def _is_ours(name: str) -> bool:
-    return name in COLUMNS or name == "augmentation"
+    return name in COLUMNS or name == ALIAS
 
 
 def _renamed(url: str, rows: pa.Table) -> pa.Table:
-    """The rows with `augmentation`, our own word, as `transform`, the word of imported tables."""
+    """The rows with `transform`, the word of the field's tables, as `augmentation`, our own."""
     twice = sorted({name for name in rows.column_names if rows.column_names.count(name) > 1})
     if twice:
         raise DatasetError(f"{url} has two columns named {', '.join(twice)}. Rename or remove one.")
-    if {"augmentation", "transform"} <= set(rows.column_names):
-        raise DatasetError(f"{url} has columns `transform` and `augmentation`, which mean the same. Remove one.")
-    return rows.rename_columns(["transform" if name == "augmentation" else name for name in rows.column_names])
+    if {"augmentation", ALIAS} <= set(rows.column_names):
+        raise DatasetError(f"{url} has columns `{ALIAS}` and `augmentation`, which mean the same. Remove one.")
+    return rows.rename_columns(["augmentation" if name == ALIAS else name for name in rows.column_names])
 
 
 def _joined(source: ImportSource, rows: pa.Table, count: int) -> tuple[pa.Table, list[str]]:
@@ -220,7 +224,7 @@ def _read_labels(url: str) -> pa.Table:
             return pq.read_table(pa.BufferReader(fs.cat_file(location)))
         if location.lower().endswith(".csv"):
             texts = pa_csv.ConvertOptions(
-                column_types=dict.fromkeys((*COLUMNS, "augmentation"), pa.string()),
+                column_types=dict.fromkeys((*COLUMNS, ALIAS), pa.string()),
                 strings_can_be_null=True,
                 null_values=[""],
             )

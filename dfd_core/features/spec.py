@@ -25,7 +25,6 @@ class ExtractionSpec(Spec):
         decode_timeout_s: Seconds for one image. Decoding that takes longer costs that image alone; reading that takes
             longer counts as a store that does not answer.
         max_failed_fraction: The share of samples without a vector above which the run fails, in each feature set.
-        retry_failed: Whether samples that failed in an earlier run are tried again.
     """
 
     decode: DecodePolicy = DecodePolicy()
@@ -35,4 +34,3 @@ class ExtractionSpec(Spec):
     threads: Annotated[int, Field(ge=1)] | None = None
     decode_timeout_s: Annotated[float, Field(gt=0)] = 120.0
     max_failed_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
-    retry_failed: bool = False

@@ -3,7 +3,7 @@
 Flows call these functions one by one, and so does `in_process`. What carries out the jobs of training is an `Engine`.
 """
 
-from dfd_core.pipeline.auditing import audit, audit_folder, hold_to, report_section
+from dfd_core.pipeline.auditing import audit, audit_folder, hold_to, is_to_be_repeated, read_audit, report_section
 from dfd_core.pipeline.detectors import (
     Trained,
     plan_run_hierarchies,
@@ -14,8 +14,8 @@ from dfd_core.pipeline.detectors import (
 from dfd_core.pipeline.engine import Engine
 from dfd_core.pipeline.features import Failure, check_features, plan_features
 from dfd_core.pipeline.inputs import RunInputs, all_rows, find_inputs, samples_of, with_imports
-from dfd_core.pipeline.metadata import read_metadata
-from dfd_core.pipeline.reporting import Report, catalogue_notes, report
+from dfd_core.pipeline.metadata import metadata_sets, missing_metadata, read_metadata
+from dfd_core.pipeline.reporting import Report, catalogue_notes, find_report, report
 from dfd_core.pipeline.results import ResultsPlan, plan_results, results_path, tabulate
 
 __all__ = [
@@ -31,11 +31,16 @@ __all__ = [
     "catalogue_notes",
     "check_features",
     "find_inputs",
+    "find_report",
     "hold_to",
+    "is_to_be_repeated",
+    "metadata_sets",
+    "missing_metadata",
     "plan_features",
     "plan_results",
     "plan_run_hierarchies",
     "plan_training",
+    "read_audit",
     "read_metadata",
     "report",
     "report_section",

@@ -35,8 +35,8 @@ def audit_folder(config: RunConfig, manifests: Manifests) -> str | None:
 def audit(config: RunConfig, manifests: Manifests, progress: Progress | None = None) -> Audit | None:
     """Audits a run's images, unless the store has their audit already; `hold_to` says whether the run may go on.
 
-    Files that an earlier audit has examined are not read again, whatever it was asked. With `extraction.retry_failed`
-    an audit that could not read files is made again, and looks for those files again.
+    Files that an earlier audit has examined are not read again, whatever it was asked. With `retry_failed` an audit
+    that could not read files is made again, and looks for those files again.
 
     Args:
         config: The run.
@@ -56,7 +56,7 @@ def audit(config: RunConfig, manifests: Manifests, progress: Progress | None = N
         return None
     store = Store(config.store)
     found = read_audit(store, folder)
-    if found is None or (config.extraction.retry_failed and _met_unread_files(found)):
+    if found is None or is_to_be_repeated(config, found):
         images = _images(config, manifests)
         found, evidence = audit_manifests(store, images, config.audit, progress)
         names = ", ".join(one.name for one in images)
@@ -79,8 +79,8 @@ def hold_to(config: RunConfig, manifests: Manifests, found: Audit) -> None:
     more = f" And {len(bad) - _NAMED} more." if len(bad) > _NAMED else ""
     page = Store(config.store).url(f"{audit_folder(config, manifests)}/index.html")
     raise AuditError(
-        f"Findings of the audit that end the run, since audit.fail_on is {fail_on}: {len(bad)}. {named}{more} What to "
-        f"do about each is said in {page}. To go on all the same, raise audit.fail_on or leave it out."
+        f"Findings of the audit that end the run, since audit.fail_on is {fail_on}: {len(bad)}. {named}{more} {page} "
+        "says what to do about each. To continue anyway, raise audit.fail_on or leave it out."
     )
 
 
@@ -111,5 +111,6 @@ def _images(config: RunConfig, manifests: Manifests) -> Sequence[Manifest]:
     return [manifests[source.name] for source in config.datasets if source.name in manifests]
 
 
-def _met_unread_files(found: Audit) -> bool:
-    return any(finding.kind in (MISSING, CHANGED) for finding in found.findings)
+def is_to_be_repeated(config: RunConfig, found: Audit) -> bool:
+    """Whether an audit is made again: it met files that could not be read, and this start retries what failed."""
+    return config.retry_failed and any(finding.kind in (MISSING, CHANGED) for finding in found.findings)

@@ -93,7 +93,7 @@ def train(
         What became of them. A detector that failed has scores that say why.
     """
     store, samples = Store(config.store), samples_of(config, inputs.open(config)[0])
-    missing = missing_jobs(store, jobs, config.extraction.retry_failed)
+    missing = missing_jobs(store, jobs, config.retry_failed)
     failed: list[tuple[str, str]] = []
     for label, own in vectors_of(config, inputs).items():
         todo = bundles([job for job in missing if job.spec.backbone == label], engine.workers)
@@ -139,7 +139,7 @@ def train_hierarchies(
         How many there were, those among them that can't be fitted: the report says why.
     """
     store, samples = Store(config.store), samples_of(config, inputs.open(config)[0])
-    missing = missing_hierarchies(store, jobs, config.extraction.retry_failed)
+    missing = missing_hierarchies(store, jobs, config.retry_failed)
     for label, own in vectors_of(config, inputs).items():
         todo = [job for job in missing if job.backbone == label]
         if todo:

@@ -28,14 +28,11 @@ class Failure(NamedTuple):
     error: str
 
 
-def plan_features(
-    config: RunConfig, manifests: Manifests, feature_sets: FeatureSets, retry_failed: bool | None = None
-) -> ExtractionPlan:
-    """What is still to be extracted; `retry_failed` stands over the configuration's."""
+def plan_features(config: RunConfig, manifests: Manifests, feature_sets: FeatureSets) -> ExtractionPlan:
+    """What is still to be extracted."""
     tables = {name: manifest.table for name, manifest in manifests.items()}
-    spec = config.extraction
-    retry = spec.retry_failed if retry_failed is None else retry_failed
-    return plan_extraction(Store(config.store), tables, feature_sets, spec.shard_size, retry, keep_ledgers=True)
+    size, retry = config.extraction.shard_size, config.retry_failed
+    return plan_extraction(Store(config.store), tables, feature_sets, size, retry, keep_ledgers=True)
 
 
 def check_features(config: RunConfig, manifests: Manifests, feature_sets: FeatureSets) -> list[Failure]:

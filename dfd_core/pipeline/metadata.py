@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from dfd_core.config import RunConfig
 from dfd_core.evaluation.grid import METADATA
@@ -63,7 +64,7 @@ def metadata_sets(config: RunConfig, datasets: Sequence[str]) -> tuple[MetadataS
 def read_metadata(config: RunConfig, manifests: Manifests, progress: Progress | None = None) -> int:
     """Reads the headers of files that no earlier run has read, and keeps their vectors.
 
-    With `extraction.retry_failed` also of those that were not there or had changed; other headers stay as they are.
+    With `retry_failed` also of those that were not there or had changed; other headers stay as they are.
 
     Args:
         config: The run.
@@ -79,10 +80,7 @@ def read_metadata(config: RunConfig, manifests: Manifests, progress: Progress | 
     store, written = Store(config.store), 0
     for one in metadata_sets(config, list(manifests)):
         ledger = load_ledger(store, one.folder)
-        known = set(ledger.rows["sample_id"].to_pylist())
-        if config.extraction.retry_failed:
-            known -= _worth_another_look(ledger)
-        missing = set(manifests[one.dataset].table["sample_id"].to_pylist()) - known
+        missing = missing_metadata(config, manifests[one.dataset].table, ledger)
         if not missing:
             continue
         table = metadata_features(store, manifests[one.dataset], one.matched, progress)
@@ -90,6 +88,14 @@ def read_metadata(config: RunConfig, manifests: Manifests, progress: Progress | 
         attempt = max((number + 1 for sample_id, number in tried if sample_id in missing), default=0)
         written += _write(store, one, table, missing, attempt)
     return written
+
+
+def missing_metadata(config: RunConfig, table: pa.Table, ledger: Ledger) -> set[str]:
+    """The samples of a manifest whose headers are still to be read."""
+    known = set(ledger.rows["sample_id"].to_pylist())
+    if config.retry_failed:
+        known -= _worth_another_look(ledger)
+    return set(table["sample_id"].to_pylist()) - known
 
 
 def _worth_another_look(ledger: Ledger) -> set[str]:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dfd_core.config import RunConfig, dump_config
 from dfd_core.datasets import DATASETS, CatalogueSource
 from dfd_core.errors import EvaluationError
-from dfd_core.evaluation.banks import load_bank, vector_sets
+from dfd_core.evaluation.banks import AnyFeatureSet, load_bank, vector_sets
+from dfd_core.evaluation.grid import DetectorJob
 from dfd_core.evaluation.hierarchy import HierarchyResult
 from dfd_core.evaluation.hierarchy_jobs import HierarchyJob, failure_of
 from dfd_core.evaluation.published import published_rows
 from dfd_core.evaluation.samples import pairing_rows
-from dfd_core.features.precision import read_precision_checks
+from dfd_core.features.precision import PrecisionCheck, read_precision_checks
+from dfd_core.features.table import FeatureTable
 from dfd_core.pipeline.auditing import audit_facts, report_section
 from dfd_core.pipeline.detectors import plan_run_hierarchies, plan_training
-from dfd_core.pipeline.features import check_features
-from dfd_core.pipeline.inputs import Manifests, RunInputs, samples_of
-from dfd_core.pipeline.results import results_path
+from dfd_core.pipeline.features import Failure, check_features
+from dfd_core.pipeline.inputs import FeatureSets, Manifests, RunInputs, samples_of
+from dfd_core.pipeline.results import failed_detectors, results_path
 from dfd_core.pipeline.stored import StoredCalibrators, StoredScores
 from dfd_core.provenance import provenance
 from dfd_core.reports import ReportInput, write_report
@@ -50,6 +54,38 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
         EvaluationError: There are no results yet.
     """
     store = Store(config.store)
+    found = _find(config, inputs)
+    folder = _folder(config, inputs, found)
+    if store.exists(f"{folder}/index.html"):
+        return Report(folder, anew=False)
+    content = _content(config, inputs, found, store.url(folder))
+    store.write_bytes(f"{folder}/config.yaml", dump_config(config).encode())
+    write_report(store, folder, content)
+    return Report(folder, anew=True)
+
+
+def find_report(config: RunConfig, inputs: RunInputs) -> str | None:
+    """The folder of a report that is in the store already.
+
+    Raises:
+        EvaluationError: There are no results yet.
+    """
+    folder = _folder(config, inputs, _find(config, inputs))
+    return folder if Store(config.store).exists(f"{folder}/index.html") else None
+
+
+class _Found(NamedTuple):
+    """What a run has found out, as far as its report is named after it."""
+
+    results: str
+    jobs: Sequence[DetectorJob]
+    failures: Sequence[Failure]
+    precision: Sequence[PrecisionCheck]
+    hierarchies: Sequence[HierarchyJob]
+
+
+def _find(config: RunConfig, inputs: RunInputs) -> _Found:
+    store = Store(config.store)
     manifests, feature_sets = inputs.open(config)
     failures = check_features(config, manifests, feature_sets)
     jobs = plan_training(config, inputs)
@@ -57,33 +93,39 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
     if not store.exists(results):
         raise EvaluationError(f"There are no results {store.url(results)} yet. Make them first: `dfd evaluate CONFIG`.")
     precision = read_precision_checks(store, feature_sets)
-    facts = [REPORT_VERSION, results, config.report.model_dump(mode="json"), [failure[1:] for failure in failures]]
-    facts += [precision] if precision else []
-    hierarchies = plan_run_hierarchies(config, inputs)
-    done = [(job.key, job.is_done(store)) for job in hierarchies]
-    facts += [done, _declared(config), audit_facts(config, manifests)]
-    folder = f"reports/{readable_key(config.name, content_hash(facts))}"
-    if store.exists(f"{folder}/index.html"):
-        return Report(folder, anew=False)
-    banks = (
-        {label: load_bank(store, own) for label, own in vector_sets([*feature_sets, *inputs.imported]).items()}
-        if config.report.maps
-        else {}
-    )
-    by_set: dict[str, list[tuple[str, str, str]]] = {feature_set.title: [] for feature_set in feature_sets}
-    for failure in failures:
-        path = f"{failure.feature_set.dataset}/{failure.path}"
-        by_set[failure.feature_set.title].append((path, failure.status, failure.error))
-    table, samples = store.read_table(results), samples_of(config, manifests)
-    scores = StoredScores(store, jobs)
-    content = ReportInput(
+    return _Found(results, jobs, failures, precision, plan_run_hierarchies(config, inputs))
+
+
+def _folder(config: RunConfig, inputs: RunInputs, found: _Found) -> str:
+    facts = _facts(config, inputs.open(config)[0], found)
+    return f"reports/{readable_key(config.name, content_hash(facts))}"
+
+
+def _facts(config: RunConfig, manifests: Manifests, found: _Found) -> list[object]:
+    """What a report's key holds."""
+    store = Store(config.store)
+    drawn = config.report.model_dump(mode="json")
+    facts: list[object] = [REPORT_VERSION, found.results, drawn, [failure[1:] for failure in found.failures]]
+    facts += [found.precision] if found.precision else []
+    failed = failed_detectors(store, found.results)
+    facts += [failed] if failed else []  # one that was retried with success is in the same table
+    done = [(job.key, job.is_done(store)) for job in found.hierarchies]
+    return [*facts, done, _declared(config), audit_facts(config, manifests)]
+
+
+def _content(config: RunConfig, inputs: RunInputs, found: _Found, address: str) -> ReportInput:
+    store = Store(config.store)
+    manifests, feature_sets = inputs.open(config)
+    table, samples = store.read_table(found.results), samples_of(config, manifests)
+    scores = StoredScores(store, found.jobs)
+    return ReportInput(
         title=config.name,
         results=table,
         frame=samples.frame,
         protocol=config.protocol,
-        features=banks,
-        failures=by_set,
-        precision=precision,
+        features=_vectors(config, store, [*feature_sets, *inputs.imported]),
+        failures=_by_feature_set(feature_sets, found.failures),
+        precision=found.precision,
         notes=(*catalogue_notes(config), *_notes(manifests)),
         heatmap_metrics=config.report.heatmap_metrics,
         seed=config.seed,
@@ -93,14 +135,28 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
         pairing=pairing_rows(samples),
         augmentations={one.name: one for one in config.augmentations},
         sections=[
-            *(_hierarchy_section(store, job) for job in hierarchies),
+            *(_hierarchy_section(store, job) for job in found.hierarchies),
             *([report_section(config, manifests)] if config.datasets else []),
         ],
-        footer=_footer(config, store.url(folder)),
+        footer=_footer(config, address),
     )
-    store.write_bytes(f"{folder}/config.yaml", dump_config(config).encode())
-    write_report(store, folder, content)
-    return Report(folder, anew=True)
+
+
+def _vectors(
+    config: RunConfig, store: Store, sets: Sequence[AnyFeatureSet]
+) -> dict[str, dict[tuple[str, str], FeatureTable]]:
+    """The vectors that the maps are drawn of, by backbone."""
+    if not config.report.maps:
+        return {}
+    return {label: load_bank(store, own) for label, own in vector_sets(sets).items()}
+
+
+def _by_feature_set(feature_sets: FeatureSets, failures: Sequence[Failure]) -> dict[str, list[tuple[str, str, str]]]:
+    found: dict[str, list[tuple[str, str, str]]] = {feature_set.title: [] for feature_set in feature_sets}
+    for failure in failures:
+        path = f"{failure.feature_set.dataset}/{failure.path}"
+        found[failure.feature_set.title].append((path, failure.status, failure.error))
+    return found
 
 
 def _hierarchy_section(store: Store, job: HierarchyJob) -> Section:

@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dfd_core.config import RunConfig, dump_config
 from dfd_core.errors import EvaluationError
 from dfd_core.evaluation import METRICS, Rules, evaluate
 from dfd_core.evaluation.grid import DetectorJob
+from dfd_core.evaluation.scoring import failure_of
 from dfd_core.pipeline.detectors import plan_training, trainable
 from dfd_core.pipeline.engine import Engine, raise_first
 from dfd_core.pipeline.inputs import RunInputs, samples_of
@@ -36,26 +38,45 @@ class ResultsPlan(NamedTuple):
         path: Where it stands in the store, or will.
         parts: For each detector the paths of its scores and of its own rows of results.
         missing: Those whose rows have to be computed; none where the table is there.
+        is_there: Whether the table is there, and does not call a detector failed that was retried with success.
     """
 
     path: str
     parts: tuple[tuple[str, str], ...]
     missing: tuple[tuple[str, str], ...]
+    is_there: bool
 
 
 def plan_results(config: RunConfig, inputs: RunInputs) -> ResultsPlan:
     """The results of a run's detectors, and which of them are missing.
 
-    The rows of each detector are kept under a key of their own, so one more detector costs its own metrics alone.
+    The rows of each detector are kept under a key of their own, so one more detector costs its own metrics alone. Where
+    this start retries what failed, rows and tables that still call a detector failed are made again once it has scores.
     """
     store, jobs = Store(config.store), plan_training(config, inputs)
     path, suffix = results_path(config, jobs), content_hash(_results_facts(config))
     parts = tuple((job.scores_path, f"{_ROWS}/{job.key}-{suffix}.parquet") for job in jobs)
-    if store.exists(path):
-        return ResultsPlan(path, parts, ())
+    if store.exists(path) and not (config.retry_failed and _is_outdated(store, path, jobs)):
+        return ResultsPlan(path, parts, (), is_there=True)
     present = set(store.names(_ROWS, ".parquet"))
-    missing = tuple(part for part in parts if part[1].removeprefix(f"{_ROWS}/") not in present)
-    return ResultsPlan(path, parts, missing)
+    missing = tuple(
+        part
+        for part in parts
+        if part[1].removeprefix(f"{_ROWS}/") not in present
+        or (config.retry_failed and failed_detectors(store, part[1]))
+    )
+    return ResultsPlan(path, parts, missing, is_there=False)
+
+
+def failed_detectors(store: Store, path: str) -> list[str]:
+    """The names of the detectors that a table of results calls failed."""
+    table = store.read_table(path, ["detector", "status"])
+    return sorted(set(table.filter(pc.equal(table["status"], "failed"))["detector"].to_pylist()))
+
+
+def _is_outdated(store: Store, path: str, jobs: Sequence[DetectorJob]) -> bool:
+    failed = set(failed_detectors(store, path))
+    return any(failure_of(store.read_table(job.scores_path)) is None for job in jobs if job.spec.name() in failed)
 
 
 def tabulate(
@@ -81,7 +102,7 @@ def tabulate(
         EvaluationError: All detectors failed.
     """
     store = Store(config.store)
-    if store.exists(plan.path):
+    if plan.is_there:
         return plan.path
     if plan.missing:
         rules = _rules(config, inputs)

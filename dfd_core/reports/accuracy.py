@@ -1,4 +1,4 @@
-"""The tables that papers print: for each training set the accuracy on every data set, beside what others published."""
+"""The tables that papers print: for each training set the accuracy on every dataset, beside what others published."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PUBLISHED = ("test_generator", "method", "value", "source", "note")
 
 
 def accuracy_tables(frame: pd.DataFrame, published: pd.DataFrame | None = None, policy: str = "0.5") -> list[Table]:
-    """A table for each detector: data set, accuracy with its interval, n, metadata alone, and published columns.
+    """A table for each detector: dataset, accuracy with its interval, n, metadata alone, and published columns.
 
     Args:
         frame: Tidy rows of few combinations, since each detector is a table.
@@ -54,7 +54,7 @@ def _table(part: pd.DataFrame, group: dict[str, str], metric: str, published: pd
         cells = ["mean of unseen", with_interval(*others[:3]), str(int(others.n))]
         cells += [metadata_cell(others)] if probed else []
         lines.append((*cells, *(ABSENT for _ in methods)))
-    header = ["data set", metric.replace("_", " "), "n", *(["metadata"] if probed else [])]
+    header = ["dataset", metric.replace("_", " "), "n", *(["metadata"] if probed else [])]
     title = f"Trained on {dataset}/{generator}, in %: {group_title(group)}"
     key = readable_key(f"accuracy_{dataset}_{generator}"[:60], content_hash([dataset, generator, group, metric]))
     notes = (*([NOTE] if probed else []), *sources)
@@ -82,7 +82,7 @@ def _methods(
         ours.groupby("method")["key"].nunique().reset_index().sort_values(["key", "method"], ascending=[False, True])
     )
     chosen = list(counts["method"])[:MAX_METHODS]
-    cut = [f"{MAX_METHODS} of {len(counts)} published methods shown, those with the most of these data sets."]
+    cut = [f"{MAX_METHODS} of {len(counts)} published methods shown, those with the most of these datasets."]
     lines = cut if len(counts) > MAX_METHODS else []
     values = {}
     for method in chosen:

@@ -7,6 +7,7 @@ import pandas as pd
 from dfd_core.evaluation.metrics import METRICS
 from dfd_core.evaluation.samples import ALL
 
+# accuracy.csv is laid beside tables that others published, so it has their word for an augmentation: transform
 CELL = {
     "train": "train",
     "test": "test",
@@ -19,7 +20,7 @@ CELL = {
 
 
 def accuracy_frame(results: pd.DataFrame, threshold_policy: str = "0.5") -> pd.DataFrame:
-    """A row for each training set, test set, transform, backbone, reducer and classifier.
+    """A row for each training set, test set, augmentation, backbone, reducer and classifier.
 
     Args:
         results: The long table of results.

@@ -23,6 +23,7 @@ FULL = (
 )  # fmt: skip
 MAX_ACCURACY_TABLES = 12
 MAX_NOTES = 12
+_TRAINED_ON = ["train_family", "train_dataset", "train_generator"]
 _NUMBERS = re.compile(r"\d+(\.\d+)?")
 
 
@@ -59,7 +60,7 @@ def overview_section(frame: pd.DataFrame, selection: Selection) -> Section:
 
 
 def accuracy_section(selection: Selection, published: pd.DataFrame | None) -> Section:
-    """Data set, accuracy, published: a table for each training set."""
+    """Dataset, accuracy, published: a table for each training set."""
     rows = selection.with_probes()
     rows = rows[(rows["calibration"] == "none") & unchanged(rows)]
     tables = accuracy_tables(rows, published)
@@ -72,7 +73,7 @@ def accuracy_section(selection: Selection, published: pd.DataFrame | None) -> Se
     if len(tables) > MAX_ACCURACY_TABLES:
         text.append(f"{MAX_ACCURACY_TABLES} of {len(tables)} tables shown.")
     return Section(
-        "Accuracy on every data set", text, tables[:MAX_ACCURACY_TABLES], folded=len(tables) > 3, of_results=True
+        "Accuracy on every dataset", text, tables[:MAX_ACCURACY_TABLES], folded=len(tables) > 3, of_results=True
     )
 
 
@@ -82,47 +83,37 @@ def seen_section(selection: Selection) -> Section:
     rows = rows[per_generator(rows) & (rows["calibration"] == "none") & unchanged(rows)]
     metric = headline(rows["metric"])
     rows = with_metadata(rows[rows["metric"] == metric])
-    probed = ["metadata, unseen"] if rows["metadata"].notna().any() else []
+    title = f"{metric.replace('_', ' ').capitalize()} in %"
+    tables = [
+        _seen_table(selection, rows, [], f"{title}, all training sets"),
+        _seen_table(selection, rows, _TRAINED_ON, f"{title}, each training set"),
+    ]
+    text = ["Augmentation in test as in the first table."]
+    return Section("Seen and unseen generators", text, tables, folded=True, of_results=True)
+
+
+def _seen_table(selection: Selection, rows: pd.DataFrame, by: list[str], caption: str) -> Table:
+    """Means over seen and unseen generators of each group of detectors, apart by columns of their training sets."""
     kinds = {"seen": rows["seen"], "unseen": ~rows["seen"], "unseen family": ~rows["seen"] & ~rows["family_seen"]}
-    tables = []
-    sets = ["train_family", "train_dataset", "train_generator"]
-    for by, what in (([], "all training sets"), (sets, "each training set")):
-        found = {kind: means(rows[which], [*GROUP, *by]) for kind, which in kinds.items()}
-        place = GROUP.index("threshold_policy")
-        every = {key for one in found.values() for key in one}
-        keys = sorted(every, key=lambda key: (policy_order(str(key[place])), *map(str, key)))
-        lines = []
-        for key in keys:
-            group = dict(zip([*GROUP, *by], map(str, key), strict=True))
-            title = selection.title(tuple(dict(zip(GROUP, key, strict=False))[name] for name in KEY))
-            own = [found[kind].get(key) for kind in kinds]
-            gap = percent(own[0].value - own[1].value) if own[0] and own[1] else ABSENT
-            cells = [with_interval(*one[:3]) if one else ABSENT for one in own]
-            alone = [metadata_cell(own[1]) if own[1] else ABSENT] if probed else []
-            trained = [f"{group['train_dataset']}/{group['train_generator']}"] if by else []
-            lines.append(
-                (title, group["protocol"], policy_text(group["threshold_policy"]), *trained, *cells, gap, *alone)
-            )
-        header = (
-            "detectors",
-            "protocol",
-            "threshold",
-            *(["trained on"] if by else []),
-            *kinds,
-            "seen - unseen",
-            *probed,
-        )
-        caption = f"{metric.replace('_', ' ').capitalize()} in %, {what}"
-        tables.append(
-            Table(header, tuple(lines), caption, (NOTE,) if probed else (), f"seen_and_unseen_{what.split()[0]}")
-        )
-    return Section(
-        "Seen and unseen generators",
-        ["Augmentation in test as in the first table."],
-        tables,
-        folded=True,
-        of_results=True,
-    )
+    probed = bool(rows["metadata"].notna().any())
+    columns = [*GROUP, *by]
+    found = {kind: means(rows[which], columns) for kind, which in kinds.items()}
+    place = GROUP.index("threshold_policy")
+    every = {key for one in found.values() for key in one}
+    lines = []
+    for key in sorted(every, key=lambda key: (policy_order(str(key[place])), *map(str, key))):
+        group = dict(zip(columns, key, strict=True))
+        own = [found[kind].get(key) for kind in kinds]
+        gap = percent(own[0].value - own[1].value) if own[0] and own[1] else ABSENT
+        head = [selection.title(tuple(group[name] for name in KEY)), str(group["protocol"])]
+        head.append(policy_text(str(group["threshold_policy"])))
+        head += [f"{group['train_dataset']}/{group['train_generator']}"] if by else []
+        alone = [metadata_cell(own[1]) if own[1] else ABSENT] if probed else []
+        lines.append((*head, *(with_interval(*one[:3]) if one else ABSENT for one in own), gap, *alone))
+    trained, alone = ["trained on"] if by else [], ["metadata, unseen"] if probed else []
+    header = ("detectors", "protocol", "threshold", *trained, *kinds, "seen - unseen", *alone)
+    name = f"seen_and_unseen_{'each' if by else 'all'}"
+    return Table(header, tuple(lines), caption, (NOTE,) if probed else (), name)
 
 
 def sources_section(selection: Selection) -> Section | None:

@@ -69,7 +69,7 @@ def test_files_that_could_not_be_read_are_looked_for_again_when_asked(config, mo
     assert "missing" in {finding.kind for finding in broken.findings}
     monkeypatch.setattr(reading, "read_file", read)
     assert pipeline.audit(config, manifests) == broken
-    again = pipeline.audit(more(config, extraction={"retry_failed": True}), manifests)
+    again = pipeline.audit(more(config, retry_failed=True), manifests)
     assert "missing" not in {finding.kind for finding in again.findings}
 
 
@@ -82,7 +82,7 @@ def test_an_audit_that_was_made_anew_gives_another_report(config, monkeypatch):
     pipeline.audit(config, manifests)
     broken = auditing.audit_facts(config, manifests)
     monkeypatch.setattr(reading, "read_file", read)
-    retrying = more(config, extraction={"retry_failed": True})
+    retrying = more(config, retry_failed=True)
     pipeline.audit(retrying, manifests)
     whole = auditing.audit_facts(config, manifests)
     assert none_yet[0] == broken[0] == whole[0]

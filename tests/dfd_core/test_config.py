@@ -23,6 +23,16 @@ def test_what_is_printed_is_read_back_as_the_same(tmp_path):
     assert load_config(write(tmp_path, dump_config(config))) == config
 
 
+def test_retrying_is_a_fact_of_a_start_and_no_part_of_what_is_kept(tmp_path):
+    config = load_config(write(tmp_path, "name: mine\n"), retry_failed=True)
+    assert config.retry_failed
+    assert "retry_failed" not in dump_config(config)
+    assert load_config(write(tmp_path, "extraction: {retry_failed: true, shard_size: 7}\n")).retry_failed
+    assert not load_config(write(tmp_path, "retry_failed: false\nextraction: {retry_failed: true}\n")).retry_failed
+    with pytest.raises(ConfigError, match="retry_failed: Input should be a valid boolean"):
+        load_config(write(tmp_path, "extraction: {retry_failed: sometimes}\n"))
+
+
 def test_bare_names_are_enough(tmp_path):
     config = load_config(
         write(tmp_path, "datasets: [simulated]\nbackbones: [clip_vit_b16]\naugmentations: [jpeg_q50]\n")
@@ -83,7 +93,7 @@ def test_what_the_command_line_says_stands_over_the_file(tmp_path, monkeypatch):
         ("backbones: [spectrum, spectrum]", "more than once"),
         ("name: a\nname: b", "the key 'name' stands twice"),
         ("", "it holds nothing"),
-        ("- a list", "must hold keys and values"),
+        ("- a list", "must hold keys and values, it holds a list"),
         ("a: [", "not valid YAML"),
     ],
 )

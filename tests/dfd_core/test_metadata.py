@@ -19,9 +19,7 @@ def config(noise_images, tmp_path):
 
 
 def test_what_was_missing_or_changed_is_tried_again_only_when_asked(config, tmp_path):
-    store, retry = Store(config.store), config.model_copy(
-        update={"extraction": config.extraction.model_copy(update={"retry_failed": True})}
-    )  # fmt: skip
+    store, retry = Store(config.store), config.model_copy(update={"retry_failed": True})
     manifests, _ = pipeline.find_inputs(config).open(config)
     (one,) = metadata_sets(config, ["mine"])
     away, changed = tmp_path / "images/gan1/fake/1.png", tmp_path / "images/gan1/fake/2.png"

@@ -69,6 +69,14 @@ def test_wrong_usage_is_exit_code_2(arguments, says):
     assert says in done.stderr
 
 
+RETRYING = {"run", "extract", "evaluate", "grid"}
+
+
+@pytest.mark.parametrize("command", ["run", "prepare", "extract", "evaluate", "report", "grid"])
+def test_what_failed_can_be_retried_where_something_can_fail(command):
+    assert ("--retry-failed" in dfd(command, "--help").stdout) == (command in RETRYING)
+
+
 def test_a_listing_loads_no_heavy_library():
     code = (
         "import sys; sys.argv = ['dfd', 'datasets', 'list']\ntry:\n    from flows.cli import main; main()\nfinally:\n"

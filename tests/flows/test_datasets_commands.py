@@ -229,8 +229,8 @@ def test_wrong_usage_is_told(tmp_path):
     for arguments, says in (
         (("prepare", "celebb"), "Did you mean 'celeba'"),
         (("add", "celeba", "--folder", "x"), "The catalogue has a dataset named 'celeba'"),
-        (("add", "x"), "where the images of x are: by --folder, once or more, or else by --table"),
-        (("add", "x", "--folder", "x", "--table", "t.csv"), "by --folder, once or more, or else by --table"),
+        (("add", "x"), "where the images of x are: with --folder, once or more, or else with --table"),
+        (("add", "x", "--folder", "x", "--table", "t.csv"), "with --folder, once or more, or else with --table"),
         (("add", "x", "--table", "t.csv", "--generator", "g"), "--generator goes with --folder"),
         (("prepare", "simulated", "--sample", "3"), "sample: no such option"),
     ):

@@ -39,7 +39,8 @@ def test_a_worker_carries_out_the_deployment(engine, tmp_path):
     prefect(engine, "deployment", "run", "run/weekly", "--param", f"config={json.dumps(config)}")
     worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "dfd"]
     environment = {**engine.environment, "PREFECT_API_URL": engine.api_url}
-    with subprocess.Popen(worker, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as working:
+    elsewhere = {"cwd": tmp_path, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # no checkout is needed
+    with subprocess.Popen(worker, env=environment, **elsewhere) as working:
         try:
             deadline = time.monotonic() + 120
             state = None

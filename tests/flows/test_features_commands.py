@@ -53,7 +53,7 @@ def test_options_go_file_by_file_or_hold_for_all(tmp_path):
         assert message in done.stderr
     done = dfd("features", "import", *files, *said, "--label", "generator=progan")
     assert done.returncode == 1
-    assert "mine, split test, transform none, has generated images only (progan)" in done.stderr
+    assert "mine, split test, augmentation none, has generated images only (progan)" in done.stderr
 
 
 def test_extracted_feature_sets_are_listed_too(tmp_path):

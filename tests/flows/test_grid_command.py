@@ -19,7 +19,7 @@ COLUMNS = ["train", "test", "transform", "test_transform", "backbone", "reducer"
 
 
 def make_table(path, seed=0):
-    """Two data sets; `a` is trained on under two transforms, and both are tested without any."""
+    """Two datasets; `a` is trained on under two transforms, and both are tested without any."""
     rng = np.random.default_rng(seed)
     rows = []
     for dataset, split, transform, n in (

@@ -154,7 +154,7 @@ WRONG = {
     "expectations: [{where: {}, value: 1}, {where: {}, value: 2}]": r"expectations 0 and 1 are of the same row",
     "tolerance: 1\ntolerance: 2": r"the key 'tolerance' stands twice",
     "a: [": r"not valid YAML",
-    "7": r"\(whole\): ",
+    "7": r"must hold keys and values, it holds a single value",
 }
 
 

@@ -35,7 +35,7 @@ def store(tmp_path):
 
 
 def run(store, images, feature_sets, spec=SPEC):
-    plan = plan_extraction(store, {"d": images}, feature_sets, spec.shard_size, spec.retry_failed)
+    plan = plan_extraction(store, {"d": images}, feature_sets, spec.shard_size)
     return extract_here(store, plan, spec, lambda report: None)
 
 

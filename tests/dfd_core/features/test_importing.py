@@ -115,14 +115,14 @@ def test_a_real_named_after_a_generator_is_its_counterpart(store, table, columns
     assert set(frame.loc[frame["label"] == 0, "generator"]) == {"real"}
 
 
-def test_samples_with_all_transforms_may_have_any(store, tmp_path, columns, write):
+def test_samples_with_all_augmentations_may_have_any(store, tmp_path, columns, write):
     one, two = columns(), columns(seed=1)
     both = {name: [*one[name], *two[name]] for name in one} | {"transform": ["none"] * 40 + ["blur"] * 40}
     imported = import_table(store, [ImportSource(file=write(tmp_path / "t.parquet", both))])
     frame = Manifest(store, "d", imported.manifests["d"]).frame
     assert len(frame) == 40
     assert frame["augmentation"].isna().all()
-    assert [target.transform for target in imported.feature_sets] == ["blur", "none"]
+    assert [target.augmentation for target in imported.feature_sets] == ["blur", "none"]
     some = {name: value[:60] for name, value in both.items()}
     some["transform"] = ["none"] * 40 + ["blur"] * 20
     frame_of = import_table(store, [ImportSource(file=write(tmp_path / "some.parquet", some))])
@@ -134,7 +134,7 @@ def test_samples_with_all_transforms_may_have_any(store, tmp_path, columns, writ
         "transform": [*both["transform"], *["jpeg"] * 40],
         "sample_id": [*both["sample_id"], *map(str, range(40))],
     }
-    with pytest.raises(DatasetError, match=r"sample 's0' of d has vectors under several transforms but not all"):
+    with pytest.raises(DatasetError, match=r"sample 's0' of d has vectors under several augmentations but not all"):
         import_table(store, [ImportSource(file=write(tmp_path / "third.parquet", third))])
 
 
@@ -210,24 +210,24 @@ def reference(name):
     return str(REFERENCE / f"{name}.parquet")
 
 
-def published_rows(store, imported, dataset, transform, split):
-    target = next(t for t in imported.feature_sets if (t.dataset, t.transform) == (dataset, transform))
+def published_rows(store, imported, dataset, augmentation, split):
+    target = next(t for t in imported.feature_sets if (t.dataset, t.augmentation) == (dataset, augmentation))
     frame = Manifest(store, dataset, imported.manifests[dataset]).frame
-    some = frame[(frame["split"] == split) & (frame["augmentation"] == transform)]
+    some = frame[(frame["split"] == split) & (frame["augmentation"] == augmentation)]
     found = read_features(store, target.folder)
     indices, missing = found.rows(some["sample_id"].to_numpy())
     assert not missing.any()
     return found.X[indices], some["label"].to_numpy()
 
 
-def test_the_published_table_of_four_transforms_gives_the_published_accuracies(store):
+def test_the_published_table_of_four_augmentations_gives_the_published_accuracies(store):
     imported = import_table(store, [ImportSource(file=reference("clip_b16_laion_ldm100"))])
     spec = DetectorSpec(train_dataset="d", train_generator="g", backbone="clip", classifier="logistic_regression")
     X, y = published_rows(store, imported, "laion_vs_ldm100", "none", "test")
     found = {}
-    for transform in ("none", "blur", "jitter", "blur+jitter"):
-        detector = fit(spec, *published_rows(store, imported, "laion_vs_ldm100", transform, "train"))
-        found[transform] = np.mean((detector.score(X) > 0.5) == y)
+    for augmentation in ("none", "blur", "jitter", "blur+jitter"):
+        detector = fit(spec, *published_rows(store, imported, "laion_vs_ldm100", augmentation, "train"))
+        found[augmentation] = np.mean((detector.score(X) > 0.5) == y)
     assert found == {"none": 0.9975, "blur": 0.9950, "jitter": 0.9900, "blur+jitter": 0.9800}
 
 
@@ -241,3 +241,15 @@ def test_the_published_table_of_four_datasets_gives_the_corrected_accuracies(sto
         assert np.mean((detector.score(X) > 0.5) == y) == expected
     frame = Manifest(store, "dalle_laion", imported.manifests["dalle_laion"]).frame
     assert set(frame["family"]) == {"real", "diffusion"}  # as the table says, not as ours would
+
+
+def test_what_others_call_a_transform_is_an_augmentation(store, table, columns):
+    assert ImportSource(file="a.npy", transform="blur") == ImportSource(file="a.npy", augmentation="blur")
+    theirs, ours = (
+        import_table(store, [ImportSource(file=table(**{name: ["blur"] * 40}))])
+        for name in ("transform", "augmentation")
+    )
+    assert theirs.feature_sets[0].augmentation == ours.feature_sets[0].augmentation == "blur"
+    record = theirs.feature_sets[0].model_dump()
+    record["transform"] = record.pop("augmentation")
+    assert type(ours.feature_sets[0]).model_validate(record) == theirs.feature_sets[0]

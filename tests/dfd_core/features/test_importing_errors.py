@@ -41,7 +41,7 @@ WRONG = {
         r"'progan' of d has the families 'gan' in .*t\.parquet, row 1, .* and 'other' in .*t\.parquet, row 5, ",
     ),
     "a known backbone": ({}, {"backbone": ["clip_vit_b16"] * 40}, r"width 5 by clip_vit_b16, but .* gives 512"),
-    "same as transform": ({}, {"transform": ["a"] * 40, "augmentation": ["a"] * 40}, r"mean the same"),
+    "both names of a column": ({}, {"transform": ["a"] * 40, "augmentation": ["a"] * 40}, r"mean the same"),
 }  # fmt: skip
 
 

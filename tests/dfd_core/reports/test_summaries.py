@@ -161,8 +161,8 @@ def test_accuracy_tables_have_data_set_accuracy_and_published(report):
     tables = accuracy_tables(tidy(some), report.published)
     assert len(tables) == 2 * 3
     (table,) = [t for t in tables if "sim/ldm" in t.caption and "logistic" in t.caption]
-    assert table.header == ("data set", "accuracy", "n", "metadata", "published: UnivFD", "published: NPR")
-    assert column(table, "data set") == ["<b>gan|</b>", "stylegan_2", "ldm (trained on)", "mean of unseen"]
+    assert table.header == ("dataset", "accuracy", "n", "metadata", "published: UnivFD", "published: NPR")
+    assert column(table, "dataset") == ["<b>gan|</b>", "stylegan_2", "ldm (trained on)", "mean of unseen"]
     assert column(table, "published: UnivFD") == ["–", "84.0", "81.4", "–"]
     assert column(table, "published: NPR") == ["–", "–", "92.0", "–"]
     assert any("Some & Others, table 3; other reals" in note for note in table.notes)
