@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 import pytest
 
 DFD = [sys.executable, "-c", "from flows.cli import main; main()"]
-FIRST_PORT = 4730
 
 
 @dataclass
@@ -42,7 +42,7 @@ def engine(tmp_path_factory):
     home = tmp_path_factory.mktemp("prefect")
     kept = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     engine = Engine(
-        {**kept, "PREFECT_HOME": str(home), "DFD_SERVER_PORT": str(FIRST_PORT), "DFD_TASK_RETRY_DELAY_S": "0"}
+        {**kept, "PREFECT_HOME": str(home), "DFD_SERVER_PORT": str(_free_port()), "DFD_TASK_RETRY_DELAY_S": "0"}
     )
     started = engine.dfd("server", "start")
     assert started.returncode == 0, started.stderr
@@ -51,3 +51,10 @@ def engine(tmp_path_factory):
     yield engine
     stopped = engine.dfd("server", "stop")
     assert stopped.stdout.strip() == f"stopped {engine.api_url}", stopped.stderr
+
+
+def _free_port():
+    """A port where no server listens, so that one that an interrupted session left behind is not taken for ours."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -53,7 +53,7 @@ def test_wrong_usage_is_exit_code_2(results, tmp_path):
     (store / "results" / "demo-1.parquet").write_bytes(results.read_bytes())
     cases = {
         (store, expected): r"has 2 tables of results. Name one of them",
-        (results, expected, "--write"): "--tolerance 0.01 is one point of percent",
+        (results, expected, "--write"): "--tolerance 0.01 is one percentage point",
         (results, expected, "--tolerance", "1"): "--tolerance belongs to --write",
         (tmp_path, expected): "There are no results in",
         (results, expected): "There is no file of expectations",
