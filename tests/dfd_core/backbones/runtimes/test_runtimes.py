@@ -184,7 +184,7 @@ def unusable(request, tmp_path, monkeypatch):
 def test_without_a_cache_it_goes_on_and_says_what_is_lost(unusable, images, caplog, runtime):
     backbone = load(resolve(BackboneSpec(name="tiny_vit")), runtime=runtime)
     assert backbone.embed([backbone.transform(image) for image in images]).shape == (3, 64)
-    (message,) = [one for one in caplog.messages if "measures and compiles this network anew" in one]
+    (message,) = [one for one in caplog.messages if "measures and compiles this network again" in one]
     assert str(unusable) in message
     assert "Set XDG_CACHE_HOME to a folder that can be written" in message
 
@@ -200,7 +200,7 @@ def test_a_cache_that_is_full_is_none(images, caplog, monkeypatch, runtime):
         monkeypatch.setattr(f"dfd_core.backbones.runtimes.{module}.whole_or_absent", full)
     backbone = load(resolve(BackboneSpec(name="tiny_vit")), runtime=runtime)
     assert backbone.embed([backbone.transform(image) for image in images]).shape == (3, 64)
-    assert "(No space left on device), so each process measures and compiles this network anew" in caplog.text
+    assert "(No space left on device), so each process measures and compiles this network again" in caplog.text
 
 
 def test_weights_that_must_be_downloaded_need_one(unusable):
