@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import fsspec
 import pytest
 
-from dfd_core.datasets import DATASETS, inventory, published, shelf
+from dfd_core.datasets import DATASETS, beforehand, inventory, opening, published, shelf
 from dfd_core.datasets.archives.containers import Member, open_container
 from dfd_core.datasets.cards import Archive, DatasetCard, Formats, Part, Rule
 from dfd_core.datasets.downloading import providers
@@ -98,11 +98,11 @@ def test_a_card_that_knows_too_little_of_its_size_does_not_lift_the_limit(serve,
     with pytest.raises(DownloadError, match=f"{3 * len(content):,} bytes to download, more than --max-bytes"):
         make(card(*addresses), store, max_bytes=limit)
     with pytest.raises(DownloadError, match="more than --max-bytes"):
-        published.to_fetch(card(*addresses), options, store)
+        beforehand.to_fetch(card(*addresses), options, store)
     assert server.sent < 10
-    assert len(published.to_fetch(card(*addresses[:2]), options, store)) == 2
+    assert len(beforehand.to_fetch(card(*addresses[:2]), options, store)) == 2
     shelf.fetch_archive(card(*addresses).archives[0], store)
-    assert len(published.to_fetch(card(*addresses), options, store)) == 2  # what is there costs nothing
+    assert len(beforehand.to_fetch(card(*addresses), options, store)) == 2  # what is there costs nothing
 
 
 def test_the_limit_holds_for_all_archives_together_where_no_size_is_told(serve, tmp_path):
@@ -110,7 +110,7 @@ def test_the_limit_holds_for_all_archives_together_where_no_size_is_told(serve, 
     address, _ = serve(content, ranges=False, chunked=True)
     addresses, store = [f"{address}/{i}" for i in range(3)], Store(tmp_path)
     options = PublishedOptions(max_bytes=2 * len(content) + 100)
-    assert published.to_fetch(card(*addresses), options, store) == []
+    assert beforehand.to_fetch(card(*addresses), options, store) == []
     with pytest.raises(DownloadError, match="--max-bytes leaves 100"):
         make(card(*addresses), store, max_bytes=options.max_bytes)
 
@@ -118,10 +118,10 @@ def test_the_limit_holds_for_all_archives_together_where_no_size_is_told(serve, 
 def test_what_is_too_large_for_a_sample_is_said_before_a_byte_is(tmp_path):
     addresses = ["http://127.0.0.1:9/a", "http://127.0.0.1:9/b"]
     with pytest.raises(DatasetError, match="about 500 bytes"):
-        published.check(
+        beforehand.check(
             card(*addresses, kind="7z", size_bytes=1000), PublishedOptions(sample=1, max_bytes=400), Store(tmp_path)
         )
-    published.check(card(*addresses, size_bytes=1000), PublishedOptions(sample=1, max_bytes=400), Store(tmp_path))
+    beforehand.check(card(*addresses, size_bytes=1000), PublishedOptions(sample=1, max_bytes=400), Store(tmp_path))
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
@@ -183,7 +183,7 @@ def test_openfake_has_had_two_layouts(folder, monkeypatch):
     names = ["README.md", "reddit/test-0.parquet", *(f"{folder}/{split}-{i}.parquet" for split in ("test", "train")
                                                      for i in range(2))]  # fmt: skip
     monkeypatch.setattr(providers, "_asked", lambda *_: names)
-    archives = published.archives_of(DATASETS["openfake"])
+    archives = beforehand.archives_of(DATASETS["openfake"])
     assert [archive.name for archive in archives] == ["test-00000", "test-00001", "train-00000", "train-00001"]
     found = [archive.parts[0].address for archive in archives]
     assert found == [f"hf://datasets/ComplexDataLab/OpenFake@v1.0/{name}" for name in names[2:]]
@@ -261,14 +261,14 @@ def test_two_that_share_an_archive_in_another_take_it_out_once(patient, packed_t
             pytest.fail("taken out again")
 
     with ThreadPoolExecutor(1) as pool:
-        other = pool.submit(shelf.open_local, archive, paths, first)
+        other = pool.submit(opening.open_local, archive, paths, first)
         assert begun.wait(10)
         if patient:
-            with shelf.open_local(archive, paths, second) as container:
+            with opening.open_local(archive, paths, second) as container:
                 assert len(container.members()) == 400
         else:
             with pytest.raises(KeyboardInterrupt):
-                shelf.open_local(archive, paths, second)
+                opening.open_local(archive, paths, second)
         with other.result() as container:
             assert len(container.members()) == 400
     assert max(taken_out) == sum(path.stat().st_size for path in tmp_path.rglob("twice-inside"))
