@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from dfd_core.datasets import by_hand, opening, shelf
 from dfd_core.datasets.cards import Archive, DatasetCard, Part
@@ -69,15 +69,23 @@ def _check_size(card: DatasetCard, options: PublishedOptions) -> None:
 
 
 @contextlib.contextmanager
-def advising(card: DatasetCard) -> Iterator[None]:
-    """Says of an archive that can't be read what a person can do."""
+def advising(card: DatasetCard, give_up: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Says of an archive that can't be read what a person can do.
+
+    Args:
+        card: Of which dataset it is.
+        give_up: Called then; whether the archive will be fetched again without being asked to.
+    """
     try:
         yield
     except DamagedArchiveError as error:
-        raise DamagedArchiveError(
-            f"{error} `dfd datasets remove {card.name} --archives --forget` removes what was downloaded of it "
-            "and forgets its digest; what was put there by hand is for you to replace. Then prepare it again."
-        ) from error
+        advice = (
+            "What came of it is given up: the same command fetches it again."
+            if give_up()
+            else f"`dfd datasets remove {card.name} --archives --forget` removes what was downloaded of it and forgets "
+            "its digest; what was put there by hand is for you to replace. Then prepare it again."
+        )
+        raise DamagedArchiveError(f"{error} {advice}") from error
 
 
 def _too_much(name: str, needed: str, options: PublishedOptions) -> str:

@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
+from dfd_core.datasets import shelf
 from dfd_core.datasets.archives import spanned
 from dfd_core.datasets.archives.containers import Container, Member, kind_of, open_container
 from dfd_core.datasets.archives.gate import Limits
@@ -36,7 +37,7 @@ def open_local(archive: Archive, paths: list[Path], progress: Progress | None = 
     container = _open(archive, [path.open("rb") for path in paths], str(paths[0]))
     if archive.inside is None:
         return container
-    target = paths[0].parent / f"{archive.name}-inside"
+    target = shelf.inner_path(archive, paths[0])
     with contextlib.ExitStack() as stack:
         stack.enter_context(container)
         member = _inner(archive, container)

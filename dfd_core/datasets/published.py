@@ -22,7 +22,6 @@ from dfd_core.datasets.rules import Row, Sample, classify
 from dfd_core.errors import DatasetError, WholeOnlyError
 from dfd_core.progress import Progress
 from dfd_core.provenance import provenance
-from dfd_core.specs import is_url
 from dfd_core.storage import Store
 
 logger = logging.getLogger(__name__)
@@ -112,7 +111,7 @@ class _Work:
 
     def images_of(self, archive: Archive) -> Iterator[_Image]:
         """The wanted images of one archive, unpacked or in place; when they are there its digest is held."""
-        with advising(self.card):
+        with advising(self.card, lambda: shelf.set_aside(archive, self.store)):
             yield from self._images_of(archive)
         shelf.hold(archive, self.store)
 
@@ -172,8 +171,8 @@ class _Work:
     def _kept(self, archive: Archive) -> str:
         """The address of an archive in the store; a remote one gets it only now."""
         part = archive.parts[0]
-        if not is_url(part.address) or part.address.startswith(f"{self.store.url()}/"):
-            return part.address  # a person put it there
+        if shelf.is_put_by_hand(part, self.store):
+            return part.address
         if not self.store.is_local and not self.store.exists(shelf.place(part)):
             remote = self.store.url(shelf.place(part))
             self.store.fs.put_file(str(shelf.local_path(part, self.store)), self.store.fs._strip_protocol(remote))

@@ -24,10 +24,15 @@ from dfd_core.storage import Store
 FOLDER = "archives"
 _INNER = Limits(member_bytes=2**43)
 _BLOCK = 2**20
-_WAY_OUT = (
+_TRUST = (
     "If it is to be trusted, `dfd datasets remove NAME --archives --forget` drops the dataset's recorded digests; "
     "prepare it again."
 )
+
+
+def is_put_by_hand(part: Part, store: Store) -> bool:
+    """Whether a person put a part where it is, so that it is theirs to replace or remove."""
+    return not is_url(part.address) or part.address.startswith(f"{store.url()}/")
 
 
 def place(part: Part) -> str:
@@ -44,11 +49,17 @@ def local_path(part: Part, store: Store) -> Path:
     return cache_root() / place(part)
 
 
+def inner_path(archive: Archive, first: Path) -> Path:
+    """Where the inner archive lies that was taken out of one that is packed twice, by the first part of that."""
+    return first.parent / f"{archive.name}-inside"
+
+
 def record(part: Part, store: Store) -> dict[str, Any]:
     """What was recorded of a part; empty before its download began.
 
-    First there is its address, then size, digest and stamp too. The digest is held, from then on, once `opened` says
-    that the archive could be read: else a file that came cut short would be what all later ones are measured by.
+    First there is its address, then size, digest, stamp and the file's time of change too. The digest is held, from
+    then on, once `opened` says that the archive could be read: else a file that came cut short would be what all
+    later ones are measured by.
     """
     path = f"{place(part)}.json"
     return dict(store.read_json(path)) if store.exists(path) else {}
@@ -130,24 +141,65 @@ def _fetch_part(
     part: Part, store: Store, how: Fetching, progress: Progress | None, checkpoint: Checkpoint | None
 ) -> Path:
     known, path = record(part, store), local_path(part, store)
-    if path.exists() and path.stat().st_size == known.get("size"):
+    there = path.exists()
+    if there and "sha256" in known and _seen(path) == {key: known.get(key) for key in _seen(path)}:
         return path
     held = known if known.get("opened", True) else {}
-    if path.exists() and held:
-        raise DownloadError(f"{path} has {path.stat().st_size} bytes, recorded are {held['size']}. {_WAY_OUT}")
+    if there and held and path.stat().st_size != held["size"]:
+        raise DownloadError(
+            f"{path} has {path.stat().st_size:,} bytes, recorded are {held['size']:,}. {_way_out(part, store)}"
+        )
     facts = {"address": part.address, "opened": False}
-    if not known and not path.exists():
+    if not known and not there:
         store.write_json(f"{place(part)}.json", provenance(**facts))  # by it what was half fetched is found
     expected = Expected(part.size_bytes, part.sha256 or held.get("sha256"), part.md5)
     found = download(open_origin(part.address), path, expected, how, progress, checkpoint)
-    if found.sha256 != (expected.sha256 or found.sha256):  # it was put there by somebody else
-        raise DownloadError(f"{path} has the SHA-256 {found.sha256} and should have {expected.sha256}. {_WAY_OUT}")
+    if found.sha256 != (expected.sha256 or found.sha256):  # it was put there by somebody else, or changed since
+        what = f"{path} has the SHA-256 {found.sha256} and should have {expected.sha256}"
+        raise DownloadError(f"{what}. {_way_out(part, store)}")
     if part.md5 is not None and not found.fetched and (md5 := digest_of(path, checkpoint, "md5")) != part.md5:
-        raise DownloadError(f"{path} has the MD5 {md5} and should have {part.md5}. {_WAY_OUT}")
-    if not held:
-        facts |= {"size": found.size, "sha256": found.sha256, "stamp": found.stamp}
-        store.write_json(f"{place(part)}.json", provenance(**facts))
+        raise DownloadError(f"{path} has the MD5 {md5} and should have {part.md5}. {_way_out(part, store)}")
+    if held:
+        facts = held
+    else:
+        facts |= {"size": found.size, "sha256": found.sha256, "stamp": found.stamp, "vouched": found.vouched}
+        facts = provenance(**facts)
+    store.write_json(f"{place(part)}.json", {**facts, **_seen(path)})
     return path
+
+
+def _way_out(part: Part, store: Store) -> str:
+    if is_put_by_hand(part, store):
+        return f"Put the file there that it was. {_TRUST}"
+    return f"`dfd datasets remove NAME --archives` removes it, to be fetched again. {_TRUST}"
+
+
+def _seen(path: Path) -> dict[str, int]:
+    """What changes when a file is written to: while it is as recorded, the file need not be hashed again."""
+    found = path.stat()
+    return {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
+
+
+def set_aside(archive: Archive, store: Store) -> bool:
+    """Gives up an archive that can't be read, so that it is fetched again; what was fetched stays as half fetched.
+
+    Not what was read before, what a publisher or hub vouches for, nor what a person put there: another copy would be
+    no better, or is not ours to replace.
+
+    Returns:
+        Whether something was given up.
+    """
+    given_up = False
+    for part in archive.parts:
+        known, path = record(part, store), local_path(part, store)
+        doubtful = "sha256" in known and not known.get("opened", True) and not known.get("vouched", False)
+        if doubtful and not is_put_by_hand(part, store) and path.exists():
+            path.replace(path.with_name(f".{path.name}.partial"))
+            store.write_json(f"{place(part)}.json", provenance(address=part.address, opened=False))
+            given_up = True
+    if given_up:
+        inner_path(archive, local_path(archive.parts[0], store)).unlink(missing_ok=True)
+    return given_up
 
 
 def hold(archive: Archive, store: Store) -> None:

@@ -86,7 +86,8 @@ class _Run:
     def fetch_once(self, expected: Expected) -> Downloaded:
         """Fetches it, unless it is there; from the start again where it changes meanwhile."""
         if self.target.exists():  # another process fetched it meanwhile
-            return Downloaded(self.target.stat().st_size, digest_of(self.target, self.checkpoint), None, 0)
+            digest = digest_of(self.target, self.checkpoint)
+            return Downloaded(self.target.stat().st_size, digest, None, 0, _vouched(expected.sha256, expected.md5))
         for _ in range(_RESTARTS):
             try:
                 return self.fetch(expected)
@@ -113,9 +114,12 @@ class _Run:
                 raise SourceChanged(f"{self.origin.address} was changed while it was read")
         size = self.partial.stat().st_size
         digest = digest_of(self.partial, self.checkpoint)
-        if size != (facts.size if expected.size is None else expected.size) and facts.size is not None:
+        wanted = facts.size if expected.size is None else expected.size
+        if wanted is not None and size != wanted:  # a server that tells no size may end too early unnoticed
             self.forget()
-            raise DownloadError(f"{self.origin.address} gave {size} bytes instead of {facts.size}. Try again later.")
+            raise DownloadError(
+                f"{self.origin.address} gave {size:,} bytes instead of {wanted:,}. What came is removed; try later."
+            )
         if sha256 is not None and digest != sha256:
             raise self._another("SHA-256", digest, sha256)
         if expected.md5 is not None:
@@ -126,7 +130,7 @@ class _Run:
             os.fsync(file.fileno())
         self.partial.replace(self.target)
         self.journal_path.unlink(missing_ok=True)
-        return Downloaded(size, digest, facts.stamp, self.fetched)
+        return Downloaded(size, digest, facts.stamp, self.fetched, _vouched(sha256, expected.md5))
 
     def forget(self) -> None:
         self.partial.unlink(missing_ok=True)
@@ -287,6 +291,10 @@ def _check_size(origin: Origin, facts: Facts, expected: Expected) -> None:
             f"{origin.address} has {facts.size} bytes, and should have {expected.size}: it was replaced. Check whether "
             "the dataset's page tells of another version."
         )
+
+
+def _vouched(*digests: str | None) -> bool:
+    return any(digest is not None for digest in digests)
 
 
 def _write_at(file: int, piece: bytes, at: int) -> None:

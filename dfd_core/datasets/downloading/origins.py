@@ -179,11 +179,23 @@ class _faults:  # noqa: N801 - used like a function
 def _check(answer: httpx.Response, address: str) -> None:
     status = answer.status_code
     if status in (200, 206):
+        _check_encoding(answer, address)
         return
     if status in PASSING:
         raise TransientFault(f"the server answers {status} {answer.reason_phrase}", retry_after(answer.headers))
     why = _WHY.get(status, f"it answers {status} {answer.reason_phrase}")
     raise RefusedError(f"{address} can't be downloaded ({status}): {why}.")
+
+
+def _check_encoding(answer: httpx.Response, address: str) -> None:
+    """Bytes that were compressed on the way are not the file's, although they were asked for as they are."""
+    encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise RefusedError(
+            f"{address} comes with the Content-Encoding {encoding!r}, although its bytes were asked for as they are. "
+            "Fetch it in a browser, unpack it, and name the folder under `folders:` (`dfd datasets add NAME --folder "
+            "FOLDER`)."
+        )
 
 
 def _check_is_no_page(answer: httpx.Response, address: str) -> None:

@@ -130,10 +130,13 @@ def test_what_came_cut_short_is_not_what_later_ones_are_measured_by(kind, serve,
     address, server = serve(content[: len(content) // 2], ranges=False, chunked=True)
     one, store = card(address, kind=kind), Store(tmp_path)
     monkeypatch.setitem(DATASETS._entries, "near", one)
-    with pytest.raises(DamagedArchiveError, match="dfd datasets remove near --archives --forget"):
+    with pytest.raises(DamagedArchiveError, match="the same command fetches it again"):
         make(one, store)
+    assert not list((tmp_path / "archives").rglob("file"))
+    assert inventory.rows(store)[0]["archives"] == "0 of 1, 1 half fetched"
+    if kind == "tar":
+        assert len(inventory.remove("near", store, archives=True, forget=False)) == 1
     server.content = content
-    assert len(inventory.remove("near", store, archives=True, forget=False)) == 1  # without --forget too
     assert make(one, store) == 40
     assert shelf.record(one.archives[0].parts[0], store)["opened"]
     inventory.remove("near", store, archives=True, forget=False)
@@ -142,6 +145,57 @@ def test_what_came_cut_short_is_not_what_later_ones_are_measured_by(kind, serve,
         make(one, store)
     inventory.remove("near", store, archives=True, forget=True)
     assert make(one, store) == 40
+
+
+def test_a_page_that_passes_for_a_file_is_not_kept_for_one(serve, tmp_path):
+    address, server = serve(b"<!doctype html>Quota exceeded")
+    with pytest.raises(DamagedArchiveError, match="the same command fetches it again"):
+        make(card(address), Store(tmp_path))
+    server.content = packed("zip", images())
+    assert make(card(address), Store(tmp_path)) == 40
+
+
+def test_a_damaged_archive_that_its_publisher_vouches_for_is_not_fetched_again(serve, tmp_path):
+    content = packed("zip", images())[:-9]
+    address, server = serve(content)
+    store, one = Store(tmp_path), with_md5(card(address), hashlib.md5(content, usedforsecurity=False).hexdigest())
+    for _ in range(2):
+        with pytest.raises(DamagedArchiveError, match="dfd datasets remove near --archives --forget"):
+            make(one, store)
+    assert server.sent == len(content) + 1
+
+
+def test_what_was_taken_out_of_an_archive_goes_with_it(packed_twice, tmp_path):
+    one, _ = packed_twice(compressed=True)
+    with opening.open_local(one.archives[0], shelf.fetch_archive(one.archives[0], Store(tmp_path))):
+        pass
+    assert len(list((tmp_path / "archives").rglob("twice-inside"))) == 1
+    assert shelf.set_aside(one.archives[0], Store(tmp_path))
+    left = [path.name for path in (tmp_path / "archives").rglob("*") if path.is_file()]
+    assert {name.rpartition(".")[2] for name in left} == {"partial", "json", "lock"}
+
+
+@pytest.mark.parametrize("touched", [False, True])
+def test_an_archive_that_changed_on_the_shelf_is_not_unpacked(touched, serve, tmp_path, monkeypatch):
+    address, server = serve(packed("tar", images()))
+    one, store = card(address, kind="tar"), Store(tmp_path)
+    monkeypatch.setitem(DATASETS._entries, "near", one)
+    make(one, store)
+    path = shelf.local_path(one.archives[0].parts[0], store)
+    if touched:
+        path.touch()
+    else:
+        with path.open("r+b") as file:
+            file.seek(1000)
+            file.write(bytes(400))
+    inventory.remove("near", store, archives=False, forget=False)
+    if not touched:
+        with pytest.raises(DownloadError, match="has the SHA-256 .* to be fetched again"):
+            make(one, store)
+        inventory.remove("near", store, archives=True, forget=False)
+    sent = server.sent
+    assert make(one, store) == 40
+    assert (server.sent > sent) == (not touched)
 
 
 def with_md5(one, md5):

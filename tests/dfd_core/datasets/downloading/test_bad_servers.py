@@ -120,6 +120,25 @@ def test_a_wrong_length_is_found(ranges, serve, content, tmp_path):
         fetch(right, tmp_path, size=5)
 
 
+def test_a_file_that_ends_too_early_without_a_length_is_measured_by_what_its_card_states(serve, content, tmp_path):
+    address, server = serve(content[:700_000], chunked=True, ranges=False)
+    with pytest.raises(DownloadError, match="gave 700,000 bytes instead of 1,000,017"):
+        fetch(address, tmp_path, size=len(content))
+    assert [path.name for path in tmp_path.iterdir()] == [".file.lock"]
+    server.content = content
+    assert fetch(address, tmp_path, size=len(content)).size == len(content)
+
+
+def test_bytes_that_are_compressed_on_the_way_are_refused(serve, content, tmp_path):
+    address, server = serve(content, encoding="gzip")
+    with pytest.raises(DownloadError, match="Content-Encoding 'gzip'"):
+        fetch(address, tmp_path)
+    assert server.answers == 1
+    assert nothing_but_hidden_files(tmp_path)
+    server.encoding = "identity"
+    assert fetch(address, tmp_path).size == len(content)
+
+
 def test_another_digest_leaves_nothing(serve, content, tmp_path):
     address, _ = serve(content)
     with pytest.raises(DownloadError, match="should have 0000"):
