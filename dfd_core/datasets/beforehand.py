@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from dfd_core.datasets import by_hand, opening, shelf
 from dfd_core.datasets.cards import Archive, DatasetCard, Part
-from dfd_core.datasets.downloading import expand
+from dfd_core.datasets.downloading import Fetching, expand
 from dfd_core.datasets.options import PublishedOptions
-from dfd_core.errors import DamagedArchiveError, DatasetError, DownloadError
+from dfd_core.datasets.rules import classify
+from dfd_core.errors import ArchiveError, DamagedArchiveError, DatasetError, DownloadError
 from dfd_core.storage import Store
 
 
@@ -46,8 +47,12 @@ def check(card: DatasetCard, options: PublishedOptions, store: Store) -> by_hand
         by_hand.check_nothing_is_lost(card, found, store, f"{card.folder(options)}/images.parquet")
         if not found.images and not found.archives:
             found = None
+    archives = [*(() if _is_put_instead(card, found) else card.archives), *(found.archives if found else ())]
+    for archive in archives if options.in_place else ():
+        if archive.kind in ("tar.gz", "parquet") or len(archive.parts) > 1 or archive.inside is not None:
+            raise not_in_place(archive)
     if not _is_put_instead(card, found):
-        _check_size(card, options)
+        _check_size(card, options, store)
     if found is not None:
         with advising(card):
             by_hand.check_fit(card, found, store)
@@ -59,8 +64,10 @@ def _is_put_instead(card: DatasetCard, found: by_hand.Found | None) -> bool:
     return found is not None and card.by_hand is not None and card.by_hand.instead
 
 
-def _check_size(card: DatasetCard, options: PublishedOptions) -> None:
-    needed = card.size_bytes
+def _check_size(card: DatasetCard, options: PublishedOptions, store: Store) -> None:
+    there = [shelf.local_path(part, store) for archive in card.archives for part in archive.parts]
+    sizes = [path.stat().st_size for path in there if path.exists()]
+    needed = max(0, card.size_bytes - sum(sizes)) if len(sizes) < len(there) else 0
     if options.sample is not None:  # one archive may be enough, and of some a few ranges are
         whole = [one for one in card.archives if options.in_place or not opening.can_be_read_in_parts(one)]
         needed = needed // len(card.archives) if card.archives and len(whole) == len(card.archives) else 0
@@ -69,23 +76,62 @@ def _check_size(card: DatasetCard, options: PublishedOptions) -> None:
 
 
 @contextlib.contextmanager
-def advising(card: DatasetCard, give_up: Callable[[], bool] = lambda: False) -> Iterator[None]:
-    """Says of an archive that can't be read what a person can do.
+def advising(card: DatasetCard, store: Store | None = None, archive: Archive | None = None) -> Iterator[None]:
+    """Says of an archive that can't be read or unpacked what a person can do.
 
     Args:
         card: Of which dataset it is.
-        give_up: Called then; whether the archive will be fetched again without being asked to.
+        store: Where the shelf is.
+        archive: Which, where it is given up if that may help.
     """
     try:
         yield
     except DamagedArchiveError as error:
+        given_up = store is not None and archive is not None and shelf.set_aside(archive, store)
         advice = (
             "What came of it is given up: the same command fetches it again."
-            if give_up()
+            if given_up
             else f"`dfd datasets remove {card.name} --archives --forget` removes what was downloaded of it and forgets "
             "its digest; what was put there by hand is for you to replace. Then prepare it again."
         )
         raise DamagedArchiveError(f"{error} {advice}") from error
+    except ArchiveError as error:
+        if store is None or archive is None or shelf.is_put_by_hand(archive.parts[0], store):
+            raise
+        path = shelf.local_path(archive.parts[0], store)
+        if not path.exists():
+            raise
+        stays = f"It stays in {path.parent}; `dfd datasets remove {card.name} --archives` removes it."
+        raise ArchiveError(f"{error} {stays}") from error
+
+
+def not_in_place(archive: Archive, packed: str | None = None) -> DatasetError:
+    """The error for an archive that must be unpacked, because of a member or as it is."""
+    what = f"{packed!r} is compressed in it" if packed else "it is compressed, comes in parts or is packed twice"
+    return DatasetError(
+        f"{archive.name} can't be read in place: {what}. Leave --in-place (`in_place` in a configuration) out to "
+        "unpack it."
+    )
+
+
+def check_in_place(card: DatasetCard, archive: Archive, options: PublishedOptions) -> None:
+    """Checks, by the list in a remote archive, that its images can be read in place before all of it is fetched.
+
+    Where the list can't be had by itself, what is fetched will show.
+
+    Raises:
+        DatasetError: They can't.
+    """
+    if not options.in_place or archive.kind not in ("zip", "7z"):
+        return
+    try:
+        with opening.open_remote(archive, Fetching(), options.max_bytes, lambda *_: None) as container:
+            members = container.members()
+    except (ArchiveError, DownloadError):
+        return
+    packed = next((one.path for one in members if not one.plain and classify(card, f"{archive.name}/{one.path}")), None)
+    if packed is not None:
+        raise not_in_place(archive, packed)
 
 
 def _too_much(name: str, needed: str, options: PublishedOptions) -> str:
@@ -119,7 +165,10 @@ def to_fetch(card: DatasetCard, options: PublishedOptions, store: Store) -> list
         archives = [one for one in archives if options.in_place or not opening.can_be_read_in_parts(one)]
     if not sees_all_sizes(archives, options, store):
         return []  # `published.make` counts, one archive after another
-    return [archive for archive in archives if not shelf.is_there(archive, store)]
+    missing = [archive for archive in archives if not shelf.is_there(archive, store)]
+    for archive in missing:
+        check_in_place(card, archive, options)
+    return missing
 
 
 def in_order(card: DatasetCard, options: PublishedOptions, found: by_hand.Found | None) -> list[Archive]:

@@ -12,14 +12,16 @@ from dfd_core.datasets.archives import spanned
 from dfd_core.datasets.archives.containers import Container, Member, kind_of, open_container
 from dfd_core.datasets.archives.gate import Limits
 from dfd_core.datasets.archives.joined import Joined, Window
-from dfd_core.datasets.archives.ranged import Ranged, Spent
+from dfd_core.datasets.archives.ranged import BLOCK, Ranged, Spent
 from dfd_core.datasets.cards import Archive
-from dfd_core.datasets.downloading import Checkpoint, Fetching, open_origin
+from dfd_core.datasets.downloading import Fetching, open_origin
 from dfd_core.datasets.lock import alone
 from dfd_core.errors import ArchiveError, WholeOnlyError
 from dfd_core.progress import Bytes, Progress
 from dfd_core.storage import fault_of
 
+_WORTH_SKIPPING = 16
+"""Blocks that a file must have, on average, where each one's header is read."""
 _INNER = Limits(member_bytes=2**43)
 
 
@@ -92,31 +94,44 @@ class _Counted(io.RawIOBase):
         return len(data)
 
 
-def open_remote(archive: Archive, how: Fetching, max_bytes: int | None, checkpoint: Checkpoint | None) -> Container:
+def open_remote(archive: Archive, how: Fetching, max_bytes: int | None, progress: Progress) -> Container:
     """Opens an archive where it is, to read parts of it.
 
     Args:
         archive: From a card, without `*`.
         how: Attempts and waiting.
         max_bytes: How much may be fetched of all its parts together.
-        checkpoint: Called before every request; raises to stop.
+        progress: Called with the bytes that were fetched and those of all parts, while they are asked for too; may
+            raise to stop.
 
     Raises:
-        WholeOnlyError: It can't be read in ranges.
+        WholeOnlyError: It can't be read in ranges, or that would fetch most of it.
         DownloadError: It can't be read, or not now.
     """
-    spent = Spent()
-    files = [Ranged(open_origin(part.address), how, max_bytes, checkpoint, spent) for part in archive.parts]
+    spent, files = Spent(), list[Ranged]()
+
+    def tell() -> None:
+        progress(Bytes(spent.size_bytes), Bytes(sum(file.size for file in files)))
+
+    for part in archive.parts:
+        files.append(Ranged(open_origin(part.address), how, max_bytes, tell, spent))
     container = _open(archive, [io.BufferedReader(file) for file in files], archive.parts[0].address)
-    if archive.inside is None:
-        return container
     with contextlib.ExitStack() as stack:
         stack.enter_context(container)
-        member = _inner(archive, container)
-        if not member.plain:
-            raise WholeOnlyError(f"{container.name} can only be downloaded whole: {member.path} is compressed in it.")
+        if archive.inside is not None:
+            member = _inner(archive, container)
+            if not member.plain:
+                what = f"{container.name} can only be downloaded whole: {member.path} is compressed in it."
+                raise WholeOnlyError(what)
+            container = _inside(container, member)
+        mean = container.mean_stride()
+        if mean is not None and mean < _WORTH_SKIPPING * BLOCK:
+            raise WholeOnlyError(
+                f"{container.name} has no list of its files, which have {mean:,.0f} bytes on average: to find some of "
+                "them most of it would be read."
+            )
         stack.pop_all()
-    return _inside(container, member)
+    return container
 
 
 def can_be_read_in_parts(archive: Archive) -> bool:

@@ -14,13 +14,13 @@ from dfd_core.datasets import by_hand, opening, shelf
 from dfd_core.datasets.archives.containers import Container, Member
 from dfd_core.datasets.archives.parquet_rows import suffix_of
 from dfd_core.datasets.archives.slices import slice_url
-from dfd_core.datasets.beforehand import advising, check, in_order, sees_all_sizes
+from dfd_core.datasets.beforehand import advising, check, check_in_place, in_order, not_in_place, sees_all_sizes
 from dfd_core.datasets.cards import Archive, DatasetCard
 from dfd_core.datasets.downloading import Fetching
 from dfd_core.datasets.options import PublishedOptions
-from dfd_core.datasets.rules import Row, Sample, classify
+from dfd_core.datasets.rules import Row, Sample, classify, is_image
 from dfd_core.errors import DatasetError, WholeOnlyError
-from dfd_core.progress import Progress
+from dfd_core.progress import Bytes, Progress
 from dfd_core.provenance import provenance
 from dfd_core.storage import Store
 
@@ -111,35 +111,47 @@ class _Work:
 
     def images_of(self, archive: Archive) -> Iterator[_Image]:
         """The wanted images of one archive, unpacked or in place; when they are there its digest is held."""
-        with advising(self.card, lambda: shelf.set_aside(archive, self.store)):
+        with advising(self.card, self.store, archive):
             yield from self._images_of(archive)
         shelf.hold(archive, self.store)
 
     def _images_of(self, archive: Archive) -> Iterator[_Image]:
-        paths = [shelf.local_path(part, self.store) for part in archive.parts]
-        there = all(path.exists() for path in paths)
-        if self.options.sample and not there and not self.options.in_place and opening.can_be_read_in_parts(archive):
-            try:
-                container = opening.open_remote(archive, self.how, self.options.max_bytes, self._checkpoint)
-            except WholeOnlyError as error:
-                logger.warning("%s All of it is fetched for the sample.", error)
-                container = self._fetched(archive)
-        else:
-            container = self._fetched(archive)
-        with container:
+        with self._opened(archive) as container:
+            members = container.members()
             found = [
-                (member, row)
-                for member in container.members()
-                if (row := classify(self.card, f"{archive.name}/{member.path}"))
+                (member, row) for member in members if (row := classify(self.card, f"{archive.name}/{member.path}"))
             ]
-            if not found:
-                logger.warning("%s: no image in %s fits the card's rules", self.card.name, archive.name)
-            drawn = self.sample.draw(archive.name, found)
+            self._tell_what_is_left_out(archive, members, {member.path for member, _ in found})
+            drawn = self.sample.draw(archive.name, found, container.piece_of)
             yield from (
                 self._in_place(archive, container, drawn)
                 if self.options.in_place
                 else self._unpacked(archive, container, drawn)
             )
+
+    def _opened(self, archive: Archive) -> Container:
+        """An archive on the shelf, or where it is if some pieces of it are enough."""
+        there = all(shelf.local_path(part, self.store).exists() for part in archive.parts)
+        if there or self.options.in_place or not self.options.sample or not opening.can_be_read_in_parts(archive):
+            if not there:
+                check_in_place(self.card, archive, self.options)
+            return self._fetched(archive)
+        self.told = (0, 0)
+        try:
+            return opening.open_remote(archive, self.how, self.options.max_bytes, self._tell_bytes)
+        except WholeOnlyError as error:
+            logger.warning("%s All of it is fetched for the sample, and kept.", error)
+            return self._fetched(archive)
+
+    def _tell_what_is_left_out(self, archive: Archive, members: list[Member], fitting: set[str]) -> None:
+        odd = [one.path for one in members if one.path not in fitting]
+        if not fitting:
+            logger.warning("%s: no image in %s fits the card's rules", self.card.name, archive.name)
+        elif odd:
+            images = [path for path in odd if is_image(path)]
+            what = "%s: %d of %d files in %s fit no rule of the card and are left out, %d of them images, such as %s"
+            some = (images or odd)[0]
+            logger.info(what, self.card.name, len(odd), len(members), archive.name, len(images), some)
 
     def _fetched(self, archive: Archive) -> Container:
         missing = [part for part in archive.parts if not shelf.local_path(part, self.store).exists()]
@@ -162,8 +174,7 @@ class _Work:
     def _in_place(self, archive: Archive, container: Container, drawn: list[tuple[Member, Row]]) -> Iterator[_Image]:
         packed = next((member for member, _ in drawn if not member.plain), None)
         if packed is not None or len(archive.parts) > 1 or archive.inside is not None:
-            what = f"{packed.path!r} is compressed in it" if packed else "it comes in parts or is packed twice"
-            raise DatasetError(f"{archive.name} can't be read in place: {what}. Leave `in_place` out to unpack it.")
+            raise not_in_place(archive, packed.path if packed else None)
         url = self._kept(archive)
         for member, row in drawn:
             yield _Image(f"{archive.name}/{member.path}", slice_url(container.offset(member), member.size, url), row)
@@ -181,6 +192,13 @@ class _Work:
     def _tell(self, done: int, total: int) -> None:
         self.told = (done, total)
         self.progress(done, total)
+
+    def _tell_bytes(self, done: int, total: int) -> None:
+        """Of an archive that is read in pieces; once its images come, these are what is told."""
+        if total and (isinstance(self.told[0], Bytes) or self.told == (0, 0)):
+            self._tell(done, total)
+        else:
+            self._checkpoint()
 
     def _checkpoint(self) -> None:
         self.progress(*self.told)

@@ -94,6 +94,21 @@ class Container:
         """Where a plain member's bytes begin in the archive."""
         raise NotImplementedError
 
+    def mean_stride(self) -> float | None:
+        """Bytes from one file to the next, where each must be visited to find the next; `None` where there is a list.
+
+        Also where there are too few to matter.
+        """
+        return None
+
+    def piece_of(self, member: Member) -> int:
+        """Which piece of the archive a member is read with, where they are read in pieces of many.
+
+        A sample takes few pieces: what else is in them costs nothing.
+        """
+        del member
+        return 0
+
     def damaged(self, error: BaseException) -> DamagedArchiveError:
         """The error for an archive that can't be read."""
         return DamagedArchiveError(f"The archive {self.name} is damaged or cut short: {error or type(error).__name__}.")

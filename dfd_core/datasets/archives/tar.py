@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import tarfile
 from collections.abc import Iterator, Sequence
 from typing import IO, Any, BinaryIO, Self, cast
@@ -14,6 +15,7 @@ _HEADERS = {
     tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
 }  # fmt: skip
 _LONGEST_HEADER = 2**20
+_LOOKED_AT = 16
 _AROUND_A_MEMBER = 2**12
 """Bytes of headers and padding that a member may have without being counted as its own."""
 
@@ -67,6 +69,13 @@ class TarContainer(Container):
     def offset(self, member: Member) -> int:
         """See `Container`."""
         return self.offsets[member.name]
+
+    def mean_stride(self) -> float | None:
+        """See `Container`; by the first files."""
+        if self.compressed:
+            return None
+        ends = [info.offset_data + info.size for info, _ in itertools.islice(self._walk(), _LOOKED_AT)]
+        return ends[-1] / _LOOKED_AT if len(ends) == _LOOKED_AT else None
 
     def _walk(self) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
         self.file.seek(0)

@@ -212,7 +212,12 @@ def _check_is_no_page(answer: httpx.Response, address: str) -> None:
 def _check_range(answer: httpx.Response, start: int, facts: Facts, address: str) -> None:
     if answer.status_code != 206:
         raise SourceChanged(f"{address} sends the whole file where a part was asked for")
-    first, _, total = _content_range(answer)
+    first, last, total = _content_range(answer)
+    if first == start > last:
+        raise DownloadError(
+            f"{address} ends after {start:,} bytes, and its server says that it has {total or facts.size:,}. One of "
+            "the two is wrong: try later, or see the dataset's page for another address."
+        )
     if first != start or (total is not None and total != facts.size):
         raise SourceChanged(f"{address} answers {answer.headers.get('Content-Range')!r}, asked from {start}")
 
