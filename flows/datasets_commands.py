@@ -134,7 +134,7 @@ def prepare(  # noqa: PLR0913, PLR0917  # a command has as many parameters as op
     Checks the archives, and unpacks them or reads them in place; what is there is not downloaded again. Runs as a
     Prefect flow, with progress here and in the dashboard.
     """
-    from dfd_core.datasets import published
+    from dfd_core.datasets import beforehand
     from dfd_core.datasets.acquire import needs_fetching, resolve
     from dfd_core.datasets.options import PublishedOptions
 
@@ -146,7 +146,7 @@ def prepare(  # noqa: PLR0913, PLR0917  # a command has as many parameters as op
     if needs_fetching(source, opened):
         card, chosen_options = resolve(source)
         assert isinstance(chosen_options, PublishedOptions)
-        published.check(card, chosen_options, opened)  # before a server is started for nothing
+        beforehand.check(card, chosen_options, opened)  # before a server is started for nothing
     if local:
         _prepare(source, store)
         return

@@ -7,7 +7,7 @@ import time
 from prefect import get_run_logger, task
 
 from dfd_core.config import RunConfig
-from dfd_core.datasets import published, shelf
+from dfd_core.datasets import beforehand, shelf
 from dfd_core.datasets.acquire import resolve
 from dfd_core.datasets.cards import Archive
 from dfd_core.datasets.options import PublishedOptions
@@ -27,7 +27,7 @@ def missing_archives(config: RunConfig, source: CatalogueSource) -> list[Archive
     """The archives of a dataset that are to be fetched whole."""
     card, options = resolve(source)
     assert isinstance(options, PublishedOptions)
-    return published.to_fetch(card, options, Store(config.store))
+    return beforehand.to_fetch(card, options, Store(config.store))
 
 
 @task(**task_options(), task_run_name="download {archive.name}")

@@ -109,12 +109,12 @@ def check_fit(card: DatasetCard, found: Found, store: Store) -> None:
 
 def _labels_in(card: DatasetCard, archive: Archive, store: Store) -> set[int] | None:
     """Which classes an archive has images of; `None` where only reading all of it would tell."""
-    from dfd_core.datasets import shelf  # it brings what downloads, which a guide does not need
+    from dfd_core.datasets import opening, shelf  # they bring what downloads, which a guide does not need
 
     paths = [shelf.local_path(part, store) for part in archive.parts]
     if archive.kind == "tar.gz" or not all(path.exists() for path in paths):
         return None
-    with shelf.open_local(archive, paths) as container:
+    with opening.open_local(archive, paths) as container:
         rows = (classify(card, f"{archive.name}/{member.path}") for member in container.members())
         return {row.label for row in rows if row}
 

@@ -105,7 +105,7 @@ def _why_kept(name: str, store: Store, archives: bool) -> str:
     users = [one for one in sorted(others) if there & {part.address for part in _parts(one, store)}]
     if users:
         return f" but archives that {', '.join(users)} needs too, and that go with it"
-    downloaded = [one for one in there if is_url(one) and not one.startswith(f"{store.url()}/")]
+    downloaded = [one for one in there if not shelf.is_put_by_hand(Part(address=one), store)]
     return " but archives, which go with --archives" if downloaded and not archives else ""
 
 

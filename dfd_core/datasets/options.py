@@ -13,8 +13,10 @@ class PublishedOptions(Spec):
     """What one may choose.
 
     Attributes:
-        sample: Images of each generator and of each source of reals, for a first try; all by default. Of zip, tar and
-            Parquet files only what is needed is fetched, where the server answers ranges.
+        sample: Images of each generator and of each source of reals, for a first try; all by default. Where the
+            server answers ranges, of zip archives only what is needed is fetched, so of tar archives of large files,
+            and of Parquet files some row groups: these are drawn first, then images in them. Other archives are fetched
+            whole and kept.
         seed: Another one draws another sample.
         max_bytes: How much may be downloaded of any archive for a sample, and of all archives together without one.
         drawn_splits: Draw splits by group although the publisher fixed some, as where the same file is in two.

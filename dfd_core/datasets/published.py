@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import random
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,18 +10,18 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from dfd_core.datasets import by_hand, shelf
+from dfd_core.datasets import by_hand, opening, shelf
 from dfd_core.datasets.archives.containers import Container, Member
 from dfd_core.datasets.archives.parquet_rows import suffix_of
 from dfd_core.datasets.archives.slices import slice_url
-from dfd_core.datasets.cards import Archive, DatasetCard, Part
-from dfd_core.datasets.downloading import Fetching, expand
+from dfd_core.datasets.beforehand import advising, check, check_in_place, in_order, not_in_place, sees_all_sizes
+from dfd_core.datasets.cards import Archive, DatasetCard
+from dfd_core.datasets.downloading import Fetching
 from dfd_core.datasets.options import PublishedOptions
-from dfd_core.datasets.rules import Row, Sample, classify
-from dfd_core.errors import DamagedArchiveError, DatasetError, DownloadError, WholeOnlyError
-from dfd_core.progress import Progress
+from dfd_core.datasets.rules import Row, Sample, classify, is_image
+from dfd_core.errors import DatasetError, WholeOnlyError
+from dfd_core.progress import Bytes, Progress
 from dfd_core.provenance import provenance
-from dfd_core.specs import is_url
 from dfd_core.storage import Store
 
 logger = logging.getLogger(__name__)
@@ -34,24 +32,6 @@ class _Image(NamedTuple):
     path: str
     url: str | None
     row: Row
-
-
-def archives_of(card: DatasetCard) -> list[Archive]:
-    """A card's archives, with an archive for each file that a `*` stands for.
-
-    Raises:
-        DownloadError: The hub has no such file, or does not answer.
-    """
-    found = []
-    for archive in card.archives:
-        addresses = expand(archive.parts[0].address) if len(archive.parts) == 1 else []
-        if len(addresses) <= 1:
-            found.append(archive)
-            continue
-        for i, address in enumerate(addresses):
-            update = {"name": f"{archive.name}-{i:05d}", "parts": (Part(address=address),)}
-            found.append(archive.model_copy(update=update))
-    return found
 
 
 def make(card: DatasetCard, options: PublishedOptions, store: Store, folder: str, progress: Progress | None) -> int:
@@ -79,9 +59,9 @@ def make(card: DatasetCard, options: PublishedOptions, store: Store, folder: str
     found = check(card, options, store)
     work = _Work(card, options, store, folder, progress)
     images = list(work.put_by_hand(found)) if found else []
-    archives = _in_order(card, options, found)
+    archives = in_order(card, options, found)
     if options.sample is None:
-        _sees_all_sizes(archives, options, store)
+        sees_all_sizes(archives, options, store)
     for archive in archives:
         if work.sample.is_full(card):
             break
@@ -102,88 +82,6 @@ def make(card: DatasetCard, options: PublishedOptions, store: Store, folder: str
     facts = provenance(by_hand=found.facts() if found else None)
     store.write_table(table, _table(sorted(images), options.drawn_splits), facts)
     return len(images)
-
-
-def check(card: DatasetCard, options: PublishedOptions, store: Store) -> by_hand.Found | None:
-    """Sees, without a byte from elsewhere, whether `make` can begin.
-
-    Returns:
-        What a person has put there by hand; `None` where nothing need be, or is.
-
-    Raises:
-        DatasetError: More would be downloaded than may be, or a person has to act first.
-    """
-    found = None if card.by_hand is None else by_hand.look(card, store)
-    if found is not None:
-        by_hand.check_nothing_is_lost(card, found, store, f"{card.folder(options)}/images.parquet")
-        if not found.images and not found.archives:
-            found = None
-    if not _is_put_instead(card, found):
-        _check_size(card, options)
-    if found is not None:
-        with _advising(card):
-            by_hand.check_fit(card, found, store)
-    return found
-
-
-def _is_put_instead(card: DatasetCard, found: by_hand.Found | None) -> bool:
-    """Whether what a person has put there takes the place of the download."""
-    return found is not None and card.by_hand is not None and card.by_hand.instead
-
-
-def _check_size(card: DatasetCard, options: PublishedOptions) -> None:
-    needed = card.size_bytes
-    if options.sample is not None:  # one archive may be enough, and of some a few ranges are
-        whole = [one for one in card.archives if options.in_place or not shelf.can_be_read_in_parts(one)]
-        needed = needed // len(card.archives) if card.archives and len(whole) == len(card.archives) else 0
-    if card.archives and options.max_bytes is not None and needed > options.max_bytes:
-        raise DatasetError(_too_much(card.name, f"about {needed:,}", options))
-
-
-@contextlib.contextmanager
-def _advising(card: DatasetCard) -> Iterator[None]:
-    """Says of an archive that can't be read what a person can do."""
-    try:
-        yield
-    except DamagedArchiveError as error:
-        raise DamagedArchiveError(
-            f"{error} `dfd datasets remove {card.name} --archives --forget` removes what was downloaded of it "
-            "and forgets its digest; what was put there by hand is for you to replace. Then prepare it again."
-        ) from error
-
-
-def _too_much(name: str, needed: str, options: PublishedOptions) -> str:
-    advice = ", or take some images of each class with --sample" if options.sample is None else ""
-    return f"{name} has {needed} bytes to download, more than --max-bytes {options.max_bytes:,}. Raise it{advice}."
-
-
-def _sees_all_sizes(archives: list[Archive], options: PublishedOptions, store: Store) -> bool:
-    """Whether the servers tell all sizes, so that no more than may be is fetched in whatever order."""
-    if options.max_bytes is None:
-        return True
-    sizes = [shelf.missing_bytes(archive, store) for archive in archives]
-    needed = sum(size or 0 for size in sizes)
-    if needed > options.max_bytes:
-        raise DownloadError(_too_much(", ".join(one.name for one in archives[:3]), f"{needed:,}", options))
-    return None not in sizes
-
-
-def to_fetch(card: DatasetCard, options: PublishedOptions, store: Store) -> list[Archive]:
-    """The archives that `make` will fetch whole and that are not there, as far as can be said before.
-
-    Of a sample only the first archive is sure to be needed, and none of which parts will do.
-
-    Raises:
-        DatasetError: More would be downloaded than may be, or a person has to act first.
-        DownloadError: The hub has no such file, or does not answer.
-    """
-    archives = _in_order(card, options, check(card, options, store))
-    if options.sample is not None:
-        archives = archives[:1]
-        archives = [one for one in archives if options.in_place or not shelf.can_be_read_in_parts(one)]
-    if not _sees_all_sizes(archives, options, store):
-        return []  # `make` counts, one archive after another
-    return [archive for archive in archives if not shelf.is_there(archive, store)]
 
 
 class _Work:
@@ -213,35 +111,47 @@ class _Work:
 
     def images_of(self, archive: Archive) -> Iterator[_Image]:
         """The wanted images of one archive, unpacked or in place; when they are there its digest is held."""
-        with _advising(self.card):
+        with advising(self.card, self.store, archive):
             yield from self._images_of(archive)
         shelf.hold(archive, self.store)
 
     def _images_of(self, archive: Archive) -> Iterator[_Image]:
-        paths = [shelf.local_path(part, self.store) for part in archive.parts]
-        there = all(path.exists() for path in paths)
-        if self.options.sample and not there and not self.options.in_place and shelf.can_be_read_in_parts(archive):
-            try:
-                container = shelf.open_remote(archive, self.how, self.options.max_bytes, self._checkpoint)
-            except WholeOnlyError as error:
-                logger.warning("%s All of it is fetched for the sample.", error)
-                container = self._fetched(archive)
-        else:
-            container = self._fetched(archive)
-        with container:
+        with self._opened(archive) as container:
+            members = container.members()
             found = [
-                (member, row)
-                for member in container.members()
-                if (row := classify(self.card, f"{archive.name}/{member.path}"))
+                (member, row) for member in members if (row := classify(self.card, f"{archive.name}/{member.path}"))
             ]
-            if not found:
-                logger.warning("%s: no image in %s fits the card's rules", self.card.name, archive.name)
-            drawn = self.sample.draw(archive.name, found)
+            self._tell_what_is_left_out(archive, members, {member.path for member, _ in found})
+            drawn = self.sample.draw(archive.name, found, container.piece_of)
             yield from (
                 self._in_place(archive, container, drawn)
                 if self.options.in_place
                 else self._unpacked(archive, container, drawn)
             )
+
+    def _opened(self, archive: Archive) -> Container:
+        """An archive on the shelf, or where it is if some pieces of it are enough."""
+        there = all(shelf.local_path(part, self.store).exists() for part in archive.parts)
+        if there or self.options.in_place or not self.options.sample or not opening.can_be_read_in_parts(archive):
+            if not there:
+                check_in_place(self.card, archive, self.options)
+            return self._fetched(archive)
+        self.told = (0, 0)
+        try:
+            return opening.open_remote(archive, self.how, self.options.max_bytes, self._tell_bytes)
+        except WholeOnlyError as error:
+            logger.warning("%s All of it is fetched for the sample, and kept.", error)
+            return self._fetched(archive)
+
+    def _tell_what_is_left_out(self, archive: Archive, members: list[Member], fitting: set[str]) -> None:
+        odd = [one.path for one in members if one.path not in fitting]
+        if not fitting:
+            logger.warning("%s: no image in %s fits the card's rules", self.card.name, archive.name)
+        elif odd:
+            images = [path for path in odd if is_image(path)]
+            what = "%s: %d of %d files in %s fit no rule of the card and are left out, %d of them images, such as %s"
+            some = (images or odd)[0]
+            logger.info(what, self.card.name, len(odd), len(members), archive.name, len(images), some)
 
     def _fetched(self, archive: Archive) -> Container:
         missing = [part for part in archive.parts if not shelf.local_path(part, self.store).exists()]
@@ -249,7 +159,7 @@ class _Work:
         if self.how.max_bytes is not None and self.options.sample is None:  # one budget for all archives
             fetched = sum(shelf.local_path(part, self.store).stat().st_size for part in missing)
             self.how = self.how.model_copy(update={"max_bytes": max(0, self.how.max_bytes - fetched)})
-        return shelf.open_local(archive, paths, self._tell)
+        return opening.open_local(archive, paths, self._tell)
 
     def _unpacked(self, archive: Archive, container: Container, drawn: list[tuple[Member, Row]]) -> Iterator[_Image]:
         rows = {member.name: row for member, row in drawn}
@@ -264,8 +174,7 @@ class _Work:
     def _in_place(self, archive: Archive, container: Container, drawn: list[tuple[Member, Row]]) -> Iterator[_Image]:
         packed = next((member for member, _ in drawn if not member.plain), None)
         if packed is not None or len(archive.parts) > 1 or archive.inside is not None:
-            what = f"{packed.path!r} is compressed in it" if packed else "it comes in parts or is packed twice"
-            raise DatasetError(f"{archive.name} can't be read in place: {what}. Leave `in_place` out to unpack it.")
+            raise not_in_place(archive, packed.path if packed else None)
         url = self._kept(archive)
         for member, row in drawn:
             yield _Image(f"{archive.name}/{member.path}", slice_url(container.offset(member), member.size, url), row)
@@ -273,8 +182,8 @@ class _Work:
     def _kept(self, archive: Archive) -> str:
         """The address of an archive in the store; a remote one gets it only now."""
         part = archive.parts[0]
-        if not is_url(part.address) or part.address.startswith(f"{self.store.url()}/"):
-            return part.address  # a person put it there
+        if shelf.is_put_by_hand(part, self.store):
+            return part.address
         if not self.store.is_local and not self.store.exists(shelf.place(part)):
             remote = self.store.url(shelf.place(part))
             self.store.fs.put_file(str(shelf.local_path(part, self.store)), self.store.fs._strip_protocol(remote))
@@ -284,16 +193,15 @@ class _Work:
         self.told = (done, total)
         self.progress(done, total)
 
+    def _tell_bytes(self, done: int, total: int) -> None:
+        """Of an archive that is read in pieces; once its images come, these are what is told."""
+        if total and (isinstance(self.told[0], Bytes) or self.told == (0, 0)):
+            self._tell(done, total)
+        else:
+            self._checkpoint()
+
     def _checkpoint(self) -> None:
         self.progress(*self.told)
-
-
-def _in_order(card: DatasetCard, options: PublishedOptions, found: by_hand.Found | None) -> list[Archive]:
-    """What is to be downloaded, in the order in which a sample is drawn from it."""
-    archives = [] if _is_put_instead(card, found) else archives_of(card)
-    if options.sample is not None:
-        random.Random(options.seed).shuffle(archives)  # noqa: S311 - no secret
-    return archives
 
 
 def _table(images: list[_Image], drawn_splits: bool) -> pa.Table:

@@ -6,13 +6,14 @@ import hashlib
 import heapq
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from dfd_core.datasets.archives.containers import Member
 from dfd_core.datasets.cards import DatasetCard
+from dfd_core.datasets.suffixes import IMAGE_SUFFIXES
 
-IMAGE = re.compile(r"\.(png|jpe?g|webp|bmp|tiff?|gif|img)$", re.IGNORECASE)
+IMAGE = re.compile(rf"({'|'.join(map(re.escape, sorted([*IMAGE_SUFFIXES, '.img'])))})$", re.IGNORECASE)
 _HIDDEN = re.compile(r"(^|/)(\.|__MACOSX/)")
 _SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
 
@@ -33,9 +34,14 @@ class Row(NamedTuple):
         return self.label, self.generator or self.source
 
 
+def is_image(path: str) -> bool:
+    """Whether a path is one of an image, by its ending; hidden files are none."""
+    return IMAGE.search(path) is not None and _HIDDEN.search(path) is None
+
+
 def classify(card: DatasetCard, path: str) -> Row | None:
     """What a card's rules say of a path; `None` where it is no image, or no rule matches."""
-    if not IMAGE.search(path) or _HIDDEN.search(path):
+    if not is_image(path):
         return None
     for rule in card.rules:
         match = re.fullmatch(rule.pattern, path)
@@ -68,15 +74,26 @@ class Sample:
         self.count, self.seed = count, seed
         self.taken: dict[tuple[int, str | None], int] = defaultdict(int)
 
-    def draw(self, archive: str, rows: Iterable[tuple[Member, Row]]) -> list[tuple[Member, Row]]:
-        """The images of an archive that are wanted, after those of earlier archives."""
+    def draw(
+        self, archive: str, rows: Iterable[tuple[Member, Row]], piece_of: Callable[[Member], int] = lambda _: 0
+    ) -> list[tuple[Member, Row]]:
+        """The images of an archive that are wanted, after those of earlier archives.
+
+        Args:
+            archive: Its name.
+            rows: Its images.
+            piece_of: What is read together: pieces are drawn first, and of each as many images as are still wanted. A
+                group's lot is the same in all archives, so it stands above that.
+        """
         kinds: dict[tuple[int, str | None], list[tuple[Member, Row]]] = defaultdict(list)
         for member, row in rows:
             kinds[row.kind].append((member, row))
         drawn = []
         for kind, found in kinds.items():
             left = len(found) if self.count is None else self.count - self.taken[kind]
-            some = found if left >= len(found) else heapq.nsmallest(left, found, lambda one: self._lot(archive, *one))
+            some = found
+            if left < len(found):
+                some = heapq.nsmallest(left, found, lambda one: self._lot(archive, one, piece_of(one[0])))
             self.taken[kind] += len(some)
             drawn += some
         return drawn
@@ -88,8 +105,12 @@ class Sample:
         kinds = [(1, name) for name in card.generators] + [(0, name) for name in card.reals]
         return all(self.taken[kind] >= self.count for kind in kinds)
 
-    def _lot(self, archive: str, member: Member, row: Row) -> tuple[bytes, bytes]:
-        alone = hashlib.sha256(f"{self.seed}/{archive}/{member.path}".encode()).digest()
-        if row.group is None:
-            return alone, alone
-        return hashlib.sha256(f"{self.seed}/{row.group}".encode()).digest(), alone
+    def _lot(self, archive: str, image: tuple[Member, Row], piece: int) -> tuple[bytes, bytes]:
+        member, row = image
+        alone = self._hash(f"{archive}/{member.path}")
+        if row.group is not None:
+            return self._hash(row.group), alone
+        return self._hash(f"{archive}#{piece}"), alone
+
+    def _hash(self, text: str) -> bytes:
+        return hashlib.sha256(f"{self.seed}/{text}".encode()).digest()

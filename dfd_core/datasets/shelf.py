@@ -4,36 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import Any
 
 from dfd_core.cache import cache_root
-from dfd_core.datasets.archives import spanned
-from dfd_core.datasets.archives.containers import Container, Member, kind_of, open_container
 from dfd_core.datasets.archives.gate import Limits
-from dfd_core.datasets.archives.joined import Joined, Window
-from dfd_core.datasets.archives.ranged import Ranged, Spent
 from dfd_core.datasets.cards import Archive, Part
 from dfd_core.datasets.downloading import Checkpoint, Expected, Fetching, download, open_origin
 from dfd_core.datasets.downloading.engine import digest_of
 from dfd_core.datasets.downloading.origins import TransientFault
-from dfd_core.datasets.lock import alone
-from dfd_core.errors import ArchiveError, DownloadError, WholeOnlyError
+from dfd_core.errors import DownloadError
 from dfd_core.filesystems import open_url
 from dfd_core.progress import Bytes, Progress
 from dfd_core.provenance import provenance
 from dfd_core.specs import content_hash, is_url
-from dfd_core.storage import Store, fault_of
+from dfd_core.storage import Store
 
 FOLDER = "archives"
 _INNER = Limits(member_bytes=2**43)
 _BLOCK = 2**20
-_WAY_OUT = (
+_TRUST = (
     "If it is to be trusted, `dfd datasets remove NAME --archives --forget` drops the dataset's recorded digests; "
     "prepare it again."
 )
+
+
+def is_put_by_hand(part: Part, store: Store) -> bool:
+    """Whether a person put a part where it is, so that it is theirs to replace or remove."""
+    return not is_url(part.address) or part.address.startswith(f"{store.url()}/")
 
 
 def place(part: Part) -> str:
@@ -50,11 +49,17 @@ def local_path(part: Part, store: Store) -> Path:
     return cache_root() / place(part)
 
 
+def inner_path(archive: Archive, first: Path) -> Path:
+    """Where the inner archive lies that was taken out of one that is packed twice, by the first part of that."""
+    return first.parent / f"{archive.name}-inside"
+
+
 def record(part: Part, store: Store) -> dict[str, Any]:
     """What was recorded of a part; empty before its download began.
 
-    First there is its address, then size, digest and stamp too. The digest is held, from then on, once `opened` says
-    that the archive could be read: else a file that came cut short would be what all later ones are measured by.
+    First there is its address, then size, digest, stamp and the file's time of change too. The digest is held, from
+    then on, once `opened` says that the archive could be read: else a file that came cut short would be what all
+    later ones are measured by.
     """
     path = f"{place(part)}.json"
     return dict(store.read_json(path)) if store.exists(path) else {}
@@ -136,24 +141,65 @@ def _fetch_part(
     part: Part, store: Store, how: Fetching, progress: Progress | None, checkpoint: Checkpoint | None
 ) -> Path:
     known, path = record(part, store), local_path(part, store)
-    if path.exists() and path.stat().st_size == known.get("size"):
+    there = path.exists()
+    if there and "sha256" in known and _seen(path) == {key: known.get(key) for key in _seen(path)}:
         return path
     held = known if known.get("opened", True) else {}
-    if path.exists() and held:
-        raise DownloadError(f"{path} has {path.stat().st_size} bytes, recorded are {held['size']}. {_WAY_OUT}")
+    if there and held and path.stat().st_size != held["size"]:
+        raise DownloadError(
+            f"{path} has {path.stat().st_size:,} bytes, recorded are {held['size']:,}. {_way_out(part, store)}"
+        )
     facts = {"address": part.address, "opened": False}
-    if not known and not path.exists():
+    if not known and not there:
         store.write_json(f"{place(part)}.json", provenance(**facts))  # by it what was half fetched is found
     expected = Expected(part.size_bytes, part.sha256 or held.get("sha256"), part.md5)
     found = download(open_origin(part.address), path, expected, how, progress, checkpoint)
-    if found.sha256 != (expected.sha256 or found.sha256):  # it was put there by somebody else
-        raise DownloadError(f"{path} has the SHA-256 {found.sha256} and should have {expected.sha256}. {_WAY_OUT}")
+    if found.sha256 != (expected.sha256 or found.sha256):  # it was put there by somebody else, or changed since
+        what = f"{path} has the SHA-256 {found.sha256} and should have {expected.sha256}"
+        raise DownloadError(f"{what}. {_way_out(part, store)}")
     if part.md5 is not None and not found.fetched and (md5 := digest_of(path, checkpoint, "md5")) != part.md5:
-        raise DownloadError(f"{path} has the MD5 {md5} and should have {part.md5}. {_WAY_OUT}")
-    if not held:
-        facts |= {"size": found.size, "sha256": found.sha256, "stamp": found.stamp}
-        store.write_json(f"{place(part)}.json", provenance(**facts))
+        raise DownloadError(f"{path} has the MD5 {md5} and should have {part.md5}. {_way_out(part, store)}")
+    if held:
+        facts = held
+    else:
+        facts |= {"size": found.size, "sha256": found.sha256, "stamp": found.stamp, "vouched": found.vouched}
+        facts = provenance(**facts)
+    store.write_json(f"{place(part)}.json", {**facts, **_seen(path)})
     return path
+
+
+def _way_out(part: Part, store: Store) -> str:
+    if is_put_by_hand(part, store):
+        return f"Put the file there that it was. {_TRUST}"
+    return f"`dfd datasets remove NAME --archives` removes it, to be fetched again. {_TRUST}"
+
+
+def _seen(path: Path) -> dict[str, int]:
+    """What changes when a file is written to: while it is as recorded, the file need not be hashed again."""
+    found = path.stat()
+    return {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
+
+
+def set_aside(archive: Archive, store: Store) -> bool:
+    """Gives up an archive that can't be read, so that it is fetched again; what was fetched stays as half fetched.
+
+    Not what was read before, what a publisher or hub vouches for, nor what a person put there: another copy would be
+    no better, or is not ours to replace.
+
+    Returns:
+        Whether something was given up.
+    """
+    given_up = False
+    for part in archive.parts:
+        known, path = record(part, store), local_path(part, store)
+        doubtful = "sha256" in known and not known.get("opened", True) and not known.get("vouched", False)
+        if doubtful and not is_put_by_hand(part, store) and path.exists():
+            path.replace(path.with_name(f".{path.name}.partial"))
+            store.write_json(f"{place(part)}.json", provenance(address=part.address, opened=False))
+            given_up = True
+    if given_up:
+        inner_path(archive, local_path(archive.parts[0], store)).unlink(missing_ok=True)
+    return given_up
 
 
 def hold(archive: Archive, store: Store) -> None:
@@ -196,126 +242,3 @@ def copies(part: Part, store: Store) -> list[str]:
         elsewhere = [place(part), *([part.address.removeprefix(root)] if part.address.startswith(root) else [])]
         found += [store.url(one) for one in elsewhere if store.exists(one)]
     return found
-
-
-def open_local(archive: Archive, paths: list[Path], progress: Progress | None = None) -> Container:
-    """Opens an archive whose parts lie on this machine; of one that is packed twice the inner one.
-
-    Args:
-        archive: From a card.
-        paths: Its parts.
-        progress: Called with bytes of the inner archive while it is taken out of the outer one; may raise to stop.
-
-    Raises:
-        ArchiveError: It is damaged, or its inner archive is not in it.
-    """
-    container = _open(archive, [path.open("rb") for path in paths], str(paths[0]))
-    if archive.inside is None:
-        return container
-    target = paths[0].parent / f"{archive.name}-inside"
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(container)
-        member = _inner(archive, container)
-        if member.plain:
-            stack.pop_all()
-            return _inside(container, member)
-        if not target.exists():
-            _take_out(container, member, target, progress)
-    return open_container(str(target), target.open("rb"), kind_of(archive.inside) or "zip")
-
-
-def _take_out(outer: Container, member: Member, target: Path, progress: Progress | None) -> None:
-    """Writes an inner archive beside its outer one, once; datasets that share it may want it at the same time."""
-    partial = target.with_name(f".{target.name}.partial")
-
-    def wait() -> None:
-        if progress is not None:
-            progress(Bytes(0), Bytes(member.size))
-
-    try:
-        with alone(target, wait):
-            if not target.exists():  # somebody else may have written it meanwhile
-                with partial.open("wb") as file:
-                    outer.copy(member, cast("IO[bytes]", _Counted(file, member.size, progress)) if progress else file)
-                partial.replace(target)
-    except OSError as error:
-        raise fault_of(error, "write", str(target)) from error
-
-
-def _inner(archive: Archive, outer: Container) -> Member:
-    member = next((one for one in outer.members() if one.path == archive.inside), None)
-    if member is None:
-        raise ArchiveError(f"There is no {archive.inside} in the archive {archive.name}.")
-    return member
-
-
-def _inside(outer: Container, member: Member) -> Container:
-    """The inner archive where it lies in the outer one as it is: it need not be taken out."""
-    window = io.BufferedReader(Window(outer.file, outer.offset(member), member.size))
-    return open_container(f"{outer.name}/{member.path}", window, kind_of(member.path) or "zip")
-
-
-class _Counted(io.RawIOBase):
-    """A file that tells how much was written to it."""
-
-    def __init__(self, file: IO[bytes], total: int, progress: Progress) -> None:
-        self.file, self.total, self.progress, self.count = file, total, progress, 0
-
-    def write(self, data: Any) -> int:
-        self.count += self.file.write(data)
-        self.progress(Bytes(self.count), Bytes(self.total))
-        return len(data)
-
-
-def open_remote(archive: Archive, how: Fetching, max_bytes: int | None, checkpoint: Checkpoint | None) -> Container:
-    """Opens an archive where it is, to read parts of it.
-
-    Args:
-        archive: From a card, without `*`.
-        how: Attempts and waiting.
-        max_bytes: How much may be fetched of all its parts together.
-        checkpoint: Called before every request; raises to stop.
-
-    Raises:
-        WholeOnlyError: It can't be read in ranges.
-        DownloadError: It can't be read, or not now.
-    """
-    spent = Spent()
-    files = [Ranged(open_origin(part.address), how, max_bytes, checkpoint, spent) for part in archive.parts]
-    container = _open(archive, [io.BufferedReader(file) for file in files], archive.parts[0].address)
-    if archive.inside is None:
-        return container
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(container)
-        member = _inner(archive, container)
-        if not member.plain:
-            raise WholeOnlyError(f"{container.name} can only be downloaded whole: {member.path} is compressed in it.")
-        stack.pop_all()
-    return _inside(container, member)
-
-
-def can_be_read_in_parts(archive: Archive) -> bool:
-    """Whether a sample of it may need no more than some ranges; an inner archive may turn out to be compressed."""
-    return archive.kind in ("zip", "tar", "parquet") or archive.inside is not None
-
-
-def _open(archive: Archive, files: list[BinaryIO], place: str) -> Container:
-    with contextlib.ExitStack() as stack:  # files of what can't be opened are closed
-        for file in files:
-            stack.callback(file.close)
-        container = _opened(archive, files, place)
-        stack.pop_all()
-    return container
-
-
-def _opened(archive: Archive, files: list[BinaryIO], place: str) -> Container:
-    if archive.kind == "zip":
-        file = spanned.joined(place, files)
-    else:
-        file = files[0] if len(files) == 1 else io.BufferedReader(Joined(files))
-    if archive.rows is not None:
-        from dfd_core.datasets.archives.parquet_rows import ParquetContainer
-
-        return ParquetContainer(place, file, Limits(ratio=10**6), archive.rows)
-    limits = Limits() if archive.inside is None else _INNER
-    return open_container(place, file, archive.kind, limits)

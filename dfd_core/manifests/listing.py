@@ -17,16 +17,12 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from dfd_core import filesystems
+from dfd_core.datasets.suffixes import IMAGE_SUFFIXES
 from dfd_core.errors import ManifestError, StoreError
 from dfd_core.manifests.addresses import join_url, open_url
 from dfd_core.manifests.unreadable import fault_of, is_out_of_reach
 from dfd_core.wording import some
 
-IMAGE_SUFFIXES = frozenset(
-    {".apng", ".avif", ".avifs", ".bmp", ".dib", ".gif", ".heic", ".heif", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc"}
-    | {".jpe", ".jpeg", ".jpf", ".jpg", ".jpx", ".jxl", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".qoi", ".sgi"}
-    | {".tga", ".tif", ".tiff", ".webp"}
-)
 _DIGESTS = ("xet_hash", "ETag", "etag", "md5Hash", "checksum", "CRC", "sha", "blob_id")
 _STAMPS = (*_DIGESTS, "mtime", "LastModified", "last_modified")
 _LATER_STAMPS = ("modified", "updated", "created")

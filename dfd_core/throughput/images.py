@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from dfd_core.datasets.suffixes import IMAGE_SUFFIXES
 from dfd_core.errors import UsageError
-from dfd_core.manifests.listing import IMAGE_SUFFIXES
 
 IMAGE_SIDE = 256
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from dfd_core.datasets import DATASETS, CatalogueSource, published, shelf
+from dfd_core.datasets import DATASETS, CatalogueSource, beforehand, opening, shelf
 from dfd_core.datasets.acquire import acquire, is_acquired
 from dfd_core.datasets.cards import Archive, Part
 from dfd_core.datasets.downloading import FsspecOrigin
@@ -176,8 +176,9 @@ def publishers(tmp_path, monkeypatch):
         opened.append(address)
         return FsspecOrigin(str(place(address)))
 
-    monkeypatch.setattr(shelf, "open_origin", open_origin)
-    monkeypatch.setattr(published, "expand", lambda address: [address])
+    for module in (shelf, opening):
+        monkeypatch.setattr(module, "open_origin", open_origin)
+    monkeypatch.setattr(beforehand, "expand", lambda address: [address])
     put.opened, put.place = opened, place
     return put
 
@@ -233,16 +234,16 @@ def test_what_is_put_there_later_takes_the_place_of_the_download(publishers, tmp
     store, source = Store(tmp_path / "store"), CatalogueSource(catalogue=name, name=name)
     publishers(DATASETS[name], store)
     card, options = DATASETS[name], PublishedOptions(max_bytes=10**9)
-    assert [archive.name for archive in published.to_fetch(card, PublishedOptions(), store)] == ["test_set"]
+    assert [archive.name for archive in beforehand.to_fetch(card, PublishedOptions(), store)] == ["test_set"]
     with pytest.raises(DatasetError, match="more than --max-bytes"):
-        published.to_fetch(card, options, store)
+        beforehand.to_fetch(card, options, store)
     assert prepare(source, SplitSpec(), store).frame["path"].str.startswith("images/test_set/").all()
     store.write_bytes(f"by_hand/{name}/test/ADM/0_real/1.png", picture("lone", 1))
     with pytest.raises(DatasetError, match="has real images alone"):
-        published.to_fetch(card, options, store)
+        beforehand.to_fetch(card, options, store)
     for path, data in files_of(AIGC).items():
         store.write_bytes(f"by_hand/{name}/{path}", data)
-    assert published.to_fetch(card, options, store) == []
+    assert beforehand.to_fetch(card, options, store) == []
     assert not is_acquired(source, store)
     frame = prepare(source, SplitSpec(), store).frame
     assert not frame["path"].str.contains("test_set").any()

@@ -11,16 +11,18 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import IO, BinaryIO, NamedTuple, cast
+from typing import IO, BinaryIO, NamedTuple
 
 from dfd_core.datasets.archives.gate import Gate, Limits
 from dfd_core.errors import DamagedArchiveError
 
 SUFFIXES = {".zip": "zip", ".tar": "tar", ".tar.gz": "tar.gz", ".tgz": "tar.gz", ".7z": "7z", ".parquet": "parquet"}
-_DAMAGED = (
+DAMAGED = (
     zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, struct.error, NotImplementedError,
 )  # fmt: skip
-_PIECE = 2**20
+PIECE = 2**20
+_LITTLE = 2**12
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA)
 _HEADER_BYTES = 30
 """Of a zip archive's local header, without the name and what else follows."""
 
@@ -92,6 +94,21 @@ class Container:
         """Where a plain member's bytes begin in the archive."""
         raise NotImplementedError
 
+    def mean_stride(self) -> float | None:
+        """Bytes from one file to the next, where each must be visited to find the next; `None` where there is a list.
+
+        Also where there are too few to matter.
+        """
+        return None
+
+    def piece_of(self, member: Member) -> int:
+        """Which piece of the archive a member is read with, where they are read in pieces of many.
+
+        A sample takes few pieces: what else is in them costs nothing.
+        """
+        del member
+        return 0
+
     def damaged(self, error: BaseException) -> DamagedArchiveError:
         """The error for an archive that can't be read."""
         return DamagedArchiveError(f"The archive {self.name} is damaged or cut short: {error or type(error).__name__}.")
@@ -104,7 +121,7 @@ class ZipContainer(Container):
         super().__init__(name, file, limits)
         try:
             self.zip = zipfile.ZipFile(file)
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise self.damaged(error) from error
 
     def members(self) -> list[Member]:
@@ -114,6 +131,9 @@ class ZipContainer(Container):
             gate.special(info.orig_filename, info.external_attr >> 16 if info.create_system == 3 else 0)
             if info.flag_bits & 0x1:
                 raise gate.refused(info.orig_filename, "it is encrypted")
+            if info.compress_type not in _METHODS:
+                why = f"it is packed by the method {info.compress_type}, which can't be unpacked piece by piece here"
+                raise gate.refused(info.orig_filename, why)
             if info.is_dir():
                 gate.folder(info.orig_filename)
                 continue
@@ -134,17 +154,27 @@ class ZipContainer(Container):
         """See `Container`."""
         for member in sorted(members, key=lambda one: self.zip.getinfo(one.name).header_offset):
             try:
-                yield member, self.zip.read(member.name)
-            except _DAMAGED as error:
+                yield member, b"".join(self._pieces(member))
+            except DAMAGED as error:
                 raise self.damaged(error) from error
+
+    def _pieces(self, member: Member) -> Iterator[bytes]:
+        """At most as many bytes as the archive says: reading all at once unpacks what is there, whatever it says.
+
+        LZMA unpacks all that it is given, so it is given little.
+        """
+        info = self.zip.getinfo(member.name)
+        size = _LITTLE if info.compress_type == zipfile.ZIP_LZMA else PIECE
+        with self.zip.open(info) as source:
+            while piece := source.read(size):
+                yield piece
 
     def copy(self, member: Member, target: IO[bytes]) -> None:
         """See `Container`."""
         try:
-            with self.zip.open(member.name) as source:
-                while piece := source.read(_PIECE):
-                    target.write(piece)
-        except _DAMAGED as error:
+            for piece in self._pieces(member):
+                target.write(piece)
+        except DAMAGED as error:
             raise self.damaged(error) from error
 
     def offset(self, member: Member) -> int:
@@ -156,80 +186,6 @@ class ZipContainer(Container):
             raise self.damaged(ValueError(f"there is no local header for {member.name}"))
         name, extra = struct.unpack("<HH", header[26:30])
         return int(at + _HEADER_BYTES + name + extra)
-
-
-class TarContainer(Container):
-    """A tar archive, compressed or not."""
-
-    def __init__(self, name: str, file: BinaryIO, limits: Limits, compressed: bool) -> None:
-        super().__init__(name, file, limits)
-        self.compressed = compressed
-        self.offsets: dict[str, int] = {}
-
-    def members(self) -> list[Member]:
-        """See `Container`."""
-        gate, found = self.gate(), []
-        for info, _ in self._walk():
-            if info.isdir():
-                gate.folder(info.name)
-                continue
-            if not info.isreg() or info.issparse():
-                kind = "a link" if info.issym() or info.islnk() else "a device, a pipe or a sparse file"
-                raise gate.refused(info.name, f"it is {kind}")
-            path = gate.file(info.name, info.size)
-            self.offsets[info.name] = info.offset_data
-            found.append(Member(path, info.size, info.name, not self.compressed))
-        return found
-
-    def read(self, members: Sequence[Member]) -> Iterator[tuple[Member, bytes]]:
-        """See `Container`."""
-        wanted = {member.name: member for member in members}
-        if not self.compressed and self.offsets:
-            for member in sorted(members, key=lambda one: self.offsets[one.name]):
-                self.file.seek(self.offsets[member.name])
-                yield member, self._complete(member, self.file.read(member.size))
-            return
-        for info, tar in self._walk():
-            member_or_none = wanted.get(info.name)
-            if member_or_none is not None:
-                source = cast("IO[bytes]", tar.extractfile(info))
-                yield member_or_none, self._complete(member_or_none, source.read())
-
-    def copy(self, member: Member, target: IO[bytes]) -> None:
-        """See `Container`."""
-        for info, tar in self._walk():
-            if info.name == member.name:
-                source = cast("IO[bytes]", tar.extractfile(info))
-                while piece := source.read(_PIECE):
-                    target.write(piece)
-                return
-
-    def offset(self, member: Member) -> int:
-        """See `Container`."""
-        return self.offsets[member.name]
-
-    def _walk(self) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
-        self.file.seek(0)
-        try:
-            with tarfile.open(fileobj=self.file, mode="r|gz" if self.compressed else "r:") as tar:
-                for info in tar:
-                    yield info, tar
-                    tar.members.clear()  # type: ignore[attr-defined] # else it keeps all of them
-            self._check_end()
-        except (*_DAMAGED, OSError) as error:
-            raise self.damaged(error) from error
-
-    def _check_end(self) -> None:
-        """Python takes a tar that was cut between two members for a whole one."""
-        if not self.compressed:
-            self.file.seek(max(0, self.packed_bytes - 1024))
-            if self.file.read(1024).strip(b"\0"):
-                raise EOFError("its end is missing")
-
-    def _complete(self, member: Member, data: bytes) -> bytes:
-        if len(data) != member.size:
-            raise self.damaged(EOFError(f"{member.name} has {len(data)} of {member.size} bytes"))
-        return data
 
 
 def open_container(name: str, file: BinaryIO, kind: str, limits: Limits = Limits()) -> Container:  # noqa: B008 - immutable
@@ -250,6 +206,8 @@ def open_container(name: str, file: BinaryIO, kind: str, limits: Limits = Limits
         from dfd_core.datasets.archives.seven_zip import SevenZipContainer
 
         return SevenZipContainer(name, file, limits)
+    from dfd_core.datasets.archives.tar import TarContainer
+
     return TarContainer(name, file, limits, compressed=kind == "tar.gz")
 
 

@@ -15,13 +15,14 @@ from dfd_core.specs import Spec
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SMALL = 2**20
+_LONGEST_PATH = 4096
 
 
 class Limits(Spec):
     """Where an archive is taken for a bomb.
 
     Attributes:
-        members: Files in it.
+        members: Files and folders in it.
         ratio: Unpacked bytes for a packed one, of a member of more than 1 MiB and of all; images hardly shrink.
         member_bytes: Unpacked bytes of one member.
     """
@@ -42,9 +43,14 @@ class Gate:
 
     def __init__(self, archive: str, packed_bytes: int, limits: Limits) -> None:
         self.archive, self.packed_bytes, self.limits = archive, packed_bytes, limits
-        self.count = self.total = 0
+        self.total = 0
         self.files: dict[str, str] = {}
         self.folders: dict[str, str] = {}
+
+    @property
+    def most_bytes(self) -> float:
+        """How much the archive may become."""
+        return max(_SMALL, self.limits.ratio * self.packed_bytes)
 
     def folder(self, path: str) -> None:
         """Admits a folder."""
@@ -65,14 +71,12 @@ class Gate:
             ArchiveError: It must not be unpacked; the message names it.
         """
         clean = self._inside(path, path)
-        self.count, self.total = self.count + 1, self.total + size
-        if self.count > self.limits.members:
-            raise self.refused(path, f"the archive has more than {self.limits.members:,} files")
+        self.total += size
         if size > self.limits.member_bytes:
             raise self.refused(path, f"it would have {size:,} bytes")
         if packed is not None and size > max(_SMALL, self.limits.ratio * packed):
             raise self.refused(path, f"{packed:,} bytes would become {size:,}")
-        if self.total > max(_SMALL, self.limits.ratio * self.packed_bytes):
+        if self.total > self.most_bytes:
             raise self.refused(path, f"with it {self.packed_bytes:,} bytes of archive would become {self.total:,}")
         self._place(clean, path)
         return clean
@@ -97,7 +101,8 @@ class Gate:
     def _inside(self, path: str, name: str) -> str:
         name = re.sub(r"^(\./)+", "", name)
         try:
-            name.encode()
+            if len(name.encode()) > _LONGEST_PATH:
+                raise self.refused(f"{path[:40]}...", f"its path has more than {_LONGEST_PATH:,} bytes")
         except UnicodeEncodeError:
             raise self.refused(path, "its name is not valid UTF-8") from None
         if name.startswith("/") or _DRIVE.match(name) or "\\" in name:
@@ -127,3 +132,5 @@ class Gate:
             if self.folders.setdefault(above, parent) != parent:
                 raise self.refused(path or clean, f"its folder differs from {self.folders[above]!r} by case alone")
             parent = parent.rpartition("/")[0]
+        if len(self.files) + len(self.folders) > self.limits.members:
+            raise self.refused(path or clean, f"the archive has more than {self.limits.members:,} files and folders")

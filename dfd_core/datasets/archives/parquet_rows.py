@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -28,6 +30,9 @@ class ParquetContainer(Container):
             self.parquet = pq.ParquetFile(file, pre_buffer=False)
         except (pa.ArrowException, OSError) as error:
             raise self.damaged(error) from error
+        groups = range(self.parquet.num_row_groups)
+        sizes = [self.parquet.metadata.row_group(i).num_rows for i in groups]
+        self.starts = list(itertools.accumulate([0, *sizes]))
         missing = {rows.image, *rows.columns} - set(self.parquet.schema_arrow.names)
         if missing:
             raise self.damaged(ValueError(f"it lacks the columns {sorted(missing)}"))
@@ -45,17 +50,18 @@ class ParquetContainer(Container):
             found.append(Member(f"{self.rows.path.format(**words)}/{number:06d}.img", 0, str(number), False))
         return found
 
+    def piece_of(self, member: Member) -> int:
+        """See `Container`: its row group."""
+        return bisect.bisect_right(self.starts, int(member.name)) - 1
+
     def read(self, members: Sequence[Member]) -> Iterator[tuple[Member, bytes]]:
         """See `Container`; row groups without a wanted row are not read."""
         wanted = {int(member.name): member for member in members}
         groups: dict[int, list[int]] = defaultdict(list)
-        starts = [0]
-        for i in range(self.parquet.num_row_groups):
-            starts.append(starts[-1] + self.parquet.metadata.row_group(i).num_rows)
         for number in sorted(wanted):
-            groups[next(i for i in range(len(starts) - 1) if number < starts[i + 1])].append(number)
+            groups[self.piece_of(wanted[number])].append(number)
         for group, numbers in groups.items():
-            at, left = starts[group], set(numbers)
+            at, left = self.starts[group], set(numbers)
             try:
                 for batch in self.parquet.iter_batches(_BATCH, [group], [self.rows.image], use_threads=False):
                     for i in sorted(number - at for number in left if at <= number < at + batch.num_rows):

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TypeVar
 
 from dfd_core.datasets.archives.read_only import ReadOnly
 from dfd_core.datasets.downloading.origins import Origin, SourceChanged, TransientFault
+from dfd_core.datasets.downloading.patience import Patience, watched
 from dfd_core.datasets.downloading.terms import Checkpoint, Fetching
 from dfd_core.errors import DownloadError, UnreachableError, WholeOnlyError
 
-_BLOCK = 2**18
-_KEPT = 64
+BLOCK = 2**16
+_LITTLE = 2**12
+_KEPT_BYTES = 2**24
+_AT_ONCE_BYTES = 2**22
 T = TypeVar("T")
 
 
@@ -33,7 +35,7 @@ class Ranged(ReadOnly):
         origin: Where from; closed with this.
         how: Attempts and waiting.
         max_bytes: How much may be fetched in all.
-        checkpoint: Called before every request; raises to stop.
+        checkpoint: Called several times a second while a request is under way; raises to stop.
         spent: Shared by files that keep to one limit together, as the parts of an archive.
 
     Raises:
@@ -50,7 +52,10 @@ class Ranged(ReadOnly):
         checkpoint: Checkpoint | None = None,
         spent: Spent | None = None,
     ) -> None:
-        self.origin, self.how, self.max_bytes, self.checkpoint = origin, how, max_bytes, checkpoint
+        self.origin, self.max_bytes, self.checkpoint = origin, max_bytes, checkpoint or (lambda: None)
+        self.patience = Patience(origin.address, how)
+        # small ones where little may be fetched, else the first would pass the limit
+        self.block_bytes = BLOCK if max_bytes is None else min(BLOCK, max(_LITTLE, max_bytes // 64))
         self.spent = spent or Spent()
         self.fetched = 0
         self.blocks: OrderedDict[int, bytes] = OrderedDict()
@@ -63,9 +68,13 @@ class Ranged(ReadOnly):
             raise
 
     def read_at(self, start: int, size: int) -> bytes:
-        """See `ReadOnly`; at most to the end of a block."""
-        number, inside = divmod(start, _BLOCK)
-        return self._block(number)[inside : inside + size]
+        """See `ReadOnly`; at most to the end of a block. What is asked for at once is fetched at once."""
+        number, inside = divmod(start, self.block_bytes)
+        if number not in self.blocks:
+            stop = min((start + size - 1) // self.block_bytes, number + _AT_ONCE_BYTES // self.block_bytes - 1) + 1
+            self._fetch(range(number, next((i for i in range(number, stop) if i in self.blocks), stop)))
+        self.blocks.move_to_end(number)
+        return self.blocks[number][inside : inside + size]
 
     def close(self) -> None:
         """Closes the connection.
@@ -77,8 +86,10 @@ class Ranged(ReadOnly):
             return
         super().close()
         try:
-            # not where another error is on its way, which it would hide
-            if sys.exception() in (None, self.handled) and not self.origin.stamps_every_range and self.fetched:
+            # not where another error is on its way, which it would hide, nor at the interpreter's end, when no thread
+            # answers any more
+            at_peace = sys.exception() in (None, self.handled) and not sys.is_finalizing()
+            if at_peace and not self.origin.stamps_every_range and self.fetched:
                 self._check_version()
         finally:
             self.origin.close()
@@ -101,22 +112,21 @@ class Ranged(ReadOnly):
                 f"{self.facts.stamp} before. Run the same command again."
             )
 
-    def _block(self, number: int) -> bytes:
-        if number not in self.blocks:
-            start, spent = number * _BLOCK, self.spent.size_bytes
-            stop = min(start + _BLOCK, self.size)
-            if self.max_bytes is not None and spent + stop - start > self.max_bytes:
-                raise DownloadError(
-                    f"{self.origin.address}: {spent:,} bytes were read, and more would pass --max-bytes "
-                    f"{self.max_bytes:,}. Raise it, or take a smaller --sample."
-                )
-            self.blocks[number] = self._patiently(lambda: self._whole(start, stop))
-            self.fetched += stop - start
-            self.spent.size_bytes += stop - start
-            if len(self.blocks) > _KEPT:
-                self.blocks.popitem(last=False)
-        self.blocks.move_to_end(number)
-        return self.blocks[number]
+    def _fetch(self, numbers: range) -> None:
+        start, spent = numbers.start * self.block_bytes, self.spent.size_bytes
+        stop = min(numbers.stop * self.block_bytes, self.size)
+        if self.max_bytes is not None and spent + stop - start > self.max_bytes:
+            raise DownloadError(
+                f"{self.origin.address}: {spent:,} bytes were read, and more would pass --max-bytes "
+                f"{self.max_bytes:,}. Raise it, or take a smaller --sample."
+            )
+        data = self._patiently(lambda: self._whole(start, stop))
+        self.fetched += stop - start
+        self.spent.size_bytes += stop - start
+        for i, number in enumerate(numbers):
+            self.blocks[number] = data[i * self.block_bytes : (i + 1) * self.block_bytes]
+        while len(self.blocks) * self.block_bytes > _KEPT_BYTES:
+            self.blocks.popitem(last=False)
 
     def _whole(self, start: int, stop: int) -> bytes:
         data = b"".join(self.origin.read(start, stop, self.facts))
@@ -125,17 +135,8 @@ class Ranged(ReadOnly):
         return data
 
     def _patiently(self, act: Callable[[], T]) -> T:
-        for attempt in range(self.how.attempts):
-            if self.checkpoint is not None:
-                self.checkpoint()
-            try:
-                return act()
-            except SourceChanged as change:
-                raise UnreachableError(f"{change}. Run the same command again.") from change
-            except TransientFault as found:
-                fault = found
-            seconds = max(fault.wait_s or 0.0, self.how.first_wait_s * 2.0**attempt)
-            if seconds > self.how.longest_wait_s:
-                break
-            time.sleep(seconds)
-        raise UnreachableError(f"{self.origin.address} can't be read now: {fault}") from fault
+        self.checkpoint()
+        try:
+            return watched(lambda crew: self.patience.try_again(act, crew), self.checkpoint)
+        except SourceChanged as change:
+            raise UnreachableError(f"{change}. Run the same command again.") from change

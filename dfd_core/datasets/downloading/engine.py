@@ -20,18 +20,17 @@ import fsspec
 from dfd_core.crew import Crew
 from dfd_core.datasets.downloading.journal import Journal, Tally
 from dfd_core.datasets.downloading.origins import Facts, Origin, SourceChanged, TransientFault
+from dfd_core.datasets.downloading.patience import TICK_S, Patience
 from dfd_core.datasets.downloading.terms import Checkpoint, Downloaded, Expected, Fetching
 from dfd_core.datasets.lock import alone
-from dfd_core.errors import DownloadError, StoreFullError, UnreachableError
+from dfd_core.errors import DownloadError, StoreFullError
 from dfd_core.progress import Bytes, Progress
 from dfd_core.storage import fault_of
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-_TICK_S = 0.2
 _BLOCK = 2**20
 _RESTARTS = 3
-_LONG_WAIT_S = 3.0
 
 
 def download(
@@ -80,21 +79,24 @@ class _Run:
         self.partial = target.with_name(f".{target.name}.partial")
         self.journal_path = target.with_name(f".{target.name}.journal")
         self.lock = threading.Lock()
+        self.patience = Patience(origin.address, how)
         self.fetched = 0
-        self.told = 0.0
 
     def fetch_once(self, expected: Expected) -> Downloaded:
         """Fetches it, unless it is there; from the start again where it changes meanwhile."""
         if self.target.exists():  # another process fetched it meanwhile
-            return Downloaded(self.target.stat().st_size, digest_of(self.target, self.checkpoint), None, 0)
+            digest = digest_of(self.target, self.checkpoint)
+            return Downloaded(self.target.stat().st_size, digest, None, 0, _vouched(expected.sha256, expected.md5))
+        changed = ""
         for _ in range(_RESTARTS):
             try:
                 return self.fetch(expected)
             except SourceChanged as change:
+                changed = str(change)
                 logger.warning("%s. Its download starts over.", change)
                 self.forget()
         raise DownloadError(
-            f"{self.origin.address} changes while it is downloaded, {_RESTARTS} times by now. Try later."
+            f"{self.origin.address} changes while it is downloaded, {_RESTARTS} times by now: {changed}. Try later."
         )
 
     def fetch(self, expected: Expected) -> Downloaded:
@@ -113,9 +115,12 @@ class _Run:
                 raise SourceChanged(f"{self.origin.address} was changed while it was read")
         size = self.partial.stat().st_size
         digest = digest_of(self.partial, self.checkpoint)
-        if size != (facts.size if expected.size is None else expected.size) and facts.size is not None:
+        wanted = facts.size if expected.size is None else expected.size
+        if wanted is not None and size != wanted:  # a server that tells no size may end too early unnoticed
             self.forget()
-            raise DownloadError(f"{self.origin.address} gave {size} bytes instead of {facts.size}. Try again later.")
+            raise DownloadError(
+                f"{self.origin.address} gave {size:,} bytes instead of {wanted:,}. What came is removed; try later."
+            )
         if sha256 is not None and digest != sha256:
             raise self._another("SHA-256", digest, sha256)
         if expected.md5 is not None:
@@ -126,7 +131,7 @@ class _Run:
             os.fsync(file.fileno())
         self.partial.replace(self.target)
         self.journal_path.unlink(missing_ok=True)
-        return Downloaded(size, digest, facts.stamp, self.fetched)
+        return Downloaded(size, digest, facts.stamp, self.fetched, _vouched(sha256, expected.md5))
 
     def forget(self) -> None:
         self.partial.unlink(missing_ok=True)
@@ -142,7 +147,7 @@ class _Run:
         )
 
     def _facts(self) -> Facts:
-        return self._watched(lambda crew: self._patiently(self.origin.facts, crew), lambda: 0, 0)
+        return self._watched(lambda crew: self.patience.try_again(self.origin.facts, crew), lambda: 0, 0)
 
     def _fetch_parts(self, facts: Facts) -> None:
         journal = Journal(self.journal_path, self.partial, facts, self.how.chunk_bytes)
@@ -177,7 +182,7 @@ class _Run:
                 fault = found
             if at < stop:
                 failures = 1 if at > before else failures + 1
-                self._wait(failures, fault, crew)
+                self.patience.wait(failures, fault, crew)
 
     def _fetch_stream(self, facts: Facts) -> None:
         """Where there are no ranges, or none to rely on: from the beginning, and again from the beginning."""
@@ -197,36 +202,9 @@ class _Run:
                 raise TransientFault(f"{at} of {facts.size} bytes came")
 
         def patiently(crew: Crew) -> None:
-            self._patiently(lambda: once(crew), crew)
+            self.patience.try_again(lambda: once(crew), crew)
 
         self._watched(patiently, lambda: self.fetched - before, facts.size or 0)
-
-    def _patiently(self, act: Callable[[], T], crew: Crew) -> T:
-        failures = 0
-        while True:
-            try:
-                return act()
-            except TransientFault as fault:
-                failures += 1
-                self._wait(failures, fault, crew)
-
-    def _wait(self, failures: int, fault: TransientFault, crew: Crew) -> None:
-        longest = self.how.longest_wait_s
-        asked = fault.wait_s or 0.0
-        if failures >= self.how.attempts or asked > longest:
-            wish = f" It asks to be left alone for {asked:.0f} s." if asked > longest else f" {failures} attempts."
-            raise UnreachableError(
-                f"{self.origin.address} can't be downloaded now: {fault}.{wish} The same command goes on where this "
-                "ended."
-            ) from fault
-        seconds = max(asked, min(longest, self.how.first_wait_s * 2.0 ** (failures - 1)))
-        now = time.monotonic()
-        tell = seconds >= _LONG_WAIT_S and now - self.told > _LONG_WAIT_S  # each thread waits, one tells
-        self.told = now if tell else self.told
-        level = logging.WARNING if tell else logging.INFO
-        what = "%s: %s; attempt %d follows in %.1f s"
-        logger.log(level, what, self.origin.address, fault, failures + 1, seconds)
-        crew.pause(seconds)
 
     def _watched(self, act: Callable[[Crew], T], done: Callable[[], int], total: int) -> T:
         """Acts in another thread, so that this one can be asked to stop whatever the network does."""
@@ -238,7 +216,7 @@ class _Run:
     def _await(self, futures: list[Future[T]], done: Callable[[], int], total: int) -> None:
         left = set(futures)
         while True:
-            finished, left = wait(left, timeout=_TICK_S, return_when=FIRST_EXCEPTION)
+            finished, left = wait(left, timeout=TICK_S, return_when=FIRST_EXCEPTION)
             for future in finished:
                 future.result()
             self.checkpoint()
@@ -275,7 +253,7 @@ def digest_of(path: Path | str, checkpoint: Checkpoint | None = None, kind: str 
     with fsspec.open(str(path), "rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
-            if checkpoint is not None and time.monotonic() - last > _TICK_S:
+            if checkpoint is not None and time.monotonic() - last > TICK_S:
                 checkpoint()
                 last = time.monotonic()
     return digest.hexdigest()
@@ -287,6 +265,10 @@ def _check_size(origin: Origin, facts: Facts, expected: Expected) -> None:
             f"{origin.address} has {facts.size} bytes, and should have {expected.size}: it was replaced. Check whether "
             "the dataset's page tells of another version."
         )
+
+
+def _vouched(*digests: str | None) -> bool:
+    return any(digest is not None for digest in digests)
 
 
 def _write_at(file: int, piece: bytes, at: int) -> None:

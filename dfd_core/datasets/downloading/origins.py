@@ -179,11 +179,23 @@ class _faults:  # noqa: N801 - used like a function
 def _check(answer: httpx.Response, address: str) -> None:
     status = answer.status_code
     if status in (200, 206):
+        _check_encoding(answer, address)
         return
     if status in PASSING:
         raise TransientFault(f"the server answers {status} {answer.reason_phrase}", retry_after(answer.headers))
     why = _WHY.get(status, f"it answers {status} {answer.reason_phrase}")
     raise RefusedError(f"{address} can't be downloaded ({status}): {why}.")
+
+
+def _check_encoding(answer: httpx.Response, address: str) -> None:
+    """Bytes that were compressed on the way are not the file's, although they were asked for as they are."""
+    encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise RefusedError(
+            f"{address} comes with the Content-Encoding {encoding!r}, although its bytes were asked for as they are. "
+            "Fetch it in a browser, unpack it, and name the folder under `folders:` (`dfd datasets add NAME --folder "
+            "FOLDER`)."
+        )
 
 
 def _check_is_no_page(answer: httpx.Response, address: str) -> None:
@@ -200,7 +212,12 @@ def _check_is_no_page(answer: httpx.Response, address: str) -> None:
 def _check_range(answer: httpx.Response, start: int, facts: Facts, address: str) -> None:
     if answer.status_code != 206:
         raise SourceChanged(f"{address} sends the whole file where a part was asked for")
-    first, _, total = _content_range(answer)
+    first, last, total = _content_range(answer)
+    if first == start > last:
+        raise DownloadError(
+            f"{address} ends after {start:,} bytes, and its server says that it has {total or facts.size:,}. One of "
+            "the two is wrong: try later, or see the dataset's page for another address."
+        )
     if first != start or (total is not None and total != facts.size):
         raise SourceChanged(f"{address} answers {answer.headers.get('Content-Range')!r}, asked from {start}")
 

@@ -51,9 +51,11 @@ class Downloaded(NamedTuple):
         sha256: Digest of all of it.
         stamp: The server's own mark of this content.
         fetched: Bytes that this call had to fetch.
+        vouched: Whether a digest was stated for it, so that it is as its publisher or hub has it.
     """
 
     size: int
     sha256: str
     stamp: str | None
     fetched: int
+    vouched: bool

@@ -25,6 +25,8 @@ class Behaviour:
         silent_after: Bytes, of all answers, after which nothing more comes while this is so.
         refuse: Status and headers of the first answers, in order.
         chunked: Whether it does not say how long its answer is.
+        empty_ranges: Whether it answers ranges behind its end with nothing, and not with 416.
+        encoding: Its Content-Encoding; `None` for none.
         redirect: Whether the file is behind two redirects.
         piece: Bytes a piece, and `pause_s` after each.
     """
@@ -33,7 +35,7 @@ class Behaviour:
         self.content, self.stamp, self.ranges, self.length = content, '"1"', True, None
         self.cut_after, self.cuts, self.refuse, self.redirect = None, 10**9, [], False
         self.piece, self.pause_s, self.status, self.chunked = 2**16, 0.0, None, False
-        self.silent_after = None
+        self.silent_after, self.encoding, self.empty_ranges = None, None, False
         self.on_answer = lambda count: None
         self.content_type = "application/octet-stream"
         self.sent, self.answers, self.requests, self.headers = 0, 0, Counter(), []
@@ -72,7 +74,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if wanted and now.ranges and fresh:
             first, _, last = wanted.removeprefix("bytes=").partition("-")
             start, stop, status = int(first), min(int(last) + 1 if last else len(content), len(content)), 206
-            if start >= len(content):
+            if start >= len(content) and not now.empty_ranges:
                 self._plain(416, {"Content-Range": f"bytes */{len(content)}"})
                 return
         self.send_response(status)
@@ -81,6 +83,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if status == 206:
             self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{now.length or len(content)}")
         self.send_header("Content-Type", now.content_type)
+        if now.encoding:
+            self.send_header("Content-Encoding", now.encoding)
         if now.chunked:
             self.send_header("Connection", "close")  # its end is the connection's
         else:

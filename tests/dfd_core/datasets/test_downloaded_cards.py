@@ -5,19 +5,23 @@ import io
 import random
 import tarfile
 import threading
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from dfd_core.datasets import DATASETS, inventory, published, shelf
+from dfd_core.datasets import DATASETS, beforehand, inventory, opening, published, shelf
 from dfd_core.datasets.archives.containers import Member, open_container
-from dfd_core.datasets.cards import Archive, DatasetCard, Formats, Part, Rule
+from dfd_core.datasets.cards import Archive, DatasetCard, Formats, Part, Rows, Rule
 from dfd_core.datasets.downloading import providers
 from dfd_core.datasets.options import PublishedOptions
 from dfd_core.datasets.rules import Sample, classify
-from dfd_core.errors import DamagedArchiveError, DatasetError, DownloadError, UnreachableError
+from dfd_core.errors import ArchiveError, DamagedArchiveError, DatasetError, DownloadError, UnreachableError
+from dfd_core.progress import Bytes
 from dfd_core.storage import Store
 
 RULES = (Rule(pattern=r".*/real/.*", label=0, source="camera"), Rule(pattern=r".*/fake/.*", label=1, generator="gan1"))
@@ -83,9 +87,9 @@ def test_the_parts_of_an_archive_keep_to_the_limit_of_a_sample_together(serve, t
     served = [serve(whole[at : at + step]) for at in range(0, len(whole), step)]
     parts = tuple(Part(address=f"{address}.zip.{i:03d}") for i, (address, _) in enumerate(served, start=1))
     one = card("http://127.0.0.1:9/").model_copy(update={"archives": (Archive(name="a", kind="zip", parts=parts),)})
-    with pytest.raises(DownloadError, match="more would pass --max-bytes 540,000"):
-        make(one, Store(tmp_path), sample=3, max_bytes=540_000)
-    assert sum(server.sent for _, server in served) < 540_000
+    with pytest.raises(DownloadError, match="bytes were read, and more would pass --max-bytes 100,000"):
+        make(one, Store(tmp_path), sample=3, max_bytes=100_000)
+    assert 50_000 < sum(server.sent for _, server in served) < 100_000 + 3
     assert make(one, Store(tmp_path), sample=3, max_bytes=len(whole)) == 6
 
 
@@ -98,11 +102,11 @@ def test_a_card_that_knows_too_little_of_its_size_does_not_lift_the_limit(serve,
     with pytest.raises(DownloadError, match=f"{3 * len(content):,} bytes to download, more than --max-bytes"):
         make(card(*addresses), store, max_bytes=limit)
     with pytest.raises(DownloadError, match="more than --max-bytes"):
-        published.to_fetch(card(*addresses), options, store)
+        beforehand.to_fetch(card(*addresses), options, store)
     assert server.sent < 10
-    assert len(published.to_fetch(card(*addresses[:2]), options, store)) == 2
+    assert len(beforehand.to_fetch(card(*addresses[:2]), options, store)) == 2
     shelf.fetch_archive(card(*addresses).archives[0], store)
-    assert len(published.to_fetch(card(*addresses), options, store)) == 2  # what is there costs nothing
+    assert len(beforehand.to_fetch(card(*addresses), options, store)) == 2  # what is there costs nothing
 
 
 def test_the_limit_holds_for_all_archives_together_where_no_size_is_told(serve, tmp_path):
@@ -110,7 +114,7 @@ def test_the_limit_holds_for_all_archives_together_where_no_size_is_told(serve, 
     address, _ = serve(content, ranges=False, chunked=True)
     addresses, store = [f"{address}/{i}" for i in range(3)], Store(tmp_path)
     options = PublishedOptions(max_bytes=2 * len(content) + 100)
-    assert published.to_fetch(card(*addresses), options, store) == []
+    assert beforehand.to_fetch(card(*addresses), options, store) == []
     with pytest.raises(DownloadError, match="--max-bytes leaves 100"):
         make(card(*addresses), store, max_bytes=options.max_bytes)
 
@@ -118,10 +122,10 @@ def test_the_limit_holds_for_all_archives_together_where_no_size_is_told(serve, 
 def test_what_is_too_large_for_a_sample_is_said_before_a_byte_is(tmp_path):
     addresses = ["http://127.0.0.1:9/a", "http://127.0.0.1:9/b"]
     with pytest.raises(DatasetError, match="about 500 bytes"):
-        published.check(
+        beforehand.check(
             card(*addresses, kind="7z", size_bytes=1000), PublishedOptions(sample=1, max_bytes=400), Store(tmp_path)
         )
-    published.check(card(*addresses, size_bytes=1000), PublishedOptions(sample=1, max_bytes=400), Store(tmp_path))
+    beforehand.check(card(*addresses, size_bytes=1000), PublishedOptions(sample=1, max_bytes=400), Store(tmp_path))
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
@@ -130,10 +134,13 @@ def test_what_came_cut_short_is_not_what_later_ones_are_measured_by(kind, serve,
     address, server = serve(content[: len(content) // 2], ranges=False, chunked=True)
     one, store = card(address, kind=kind), Store(tmp_path)
     monkeypatch.setitem(DATASETS._entries, "near", one)
-    with pytest.raises(DamagedArchiveError, match="dfd datasets remove near --archives --forget"):
+    with pytest.raises(DamagedArchiveError, match="the same command fetches it again"):
         make(one, store)
+    assert not list((tmp_path / "archives").rglob("file"))
+    assert inventory.rows(store)[0]["archives"] == "0 of 1, 1 half fetched"
+    if kind == "tar":
+        assert len(inventory.remove("near", store, archives=True, forget=False)) == 1
     server.content = content
-    assert len(inventory.remove("near", store, archives=True, forget=False)) == 1  # without --forget too
     assert make(one, store) == 40
     assert shelf.record(one.archives[0].parts[0], store)["opened"]
     inventory.remove("near", store, archives=True, forget=False)
@@ -142,6 +149,187 @@ def test_what_came_cut_short_is_not_what_later_ones_are_measured_by(kind, serve,
         make(one, store)
     inventory.remove("near", store, archives=True, forget=True)
     assert make(one, store) == 40
+
+
+def test_a_page_that_passes_for_a_file_is_not_kept_for_one(serve, tmp_path):
+    address, server = serve(b"<!doctype html>Quota exceeded")
+    with pytest.raises(DamagedArchiveError, match="the same command fetches it again"):
+        make(card(address), Store(tmp_path))
+    server.content = packed("zip", images())
+    assert make(card(address), Store(tmp_path)) == 40
+
+
+def test_a_damaged_archive_that_its_publisher_vouches_for_is_not_fetched_again(serve, tmp_path):
+    content = packed("zip", images())[:-9]
+    address, server = serve(content)
+    store, one = Store(tmp_path), with_md5(card(address), hashlib.md5(content, usedforsecurity=False).hexdigest())
+    for _ in range(2):
+        with pytest.raises(DamagedArchiveError, match="dfd datasets remove near --archives --forget"):
+            make(one, store)
+    assert server.sent == len(content) + 1
+
+
+def test_what_was_taken_out_of_an_archive_goes_with_it(packed_twice, tmp_path):
+    one, _ = packed_twice(compressed=True)
+    with opening.open_local(one.archives[0], shelf.fetch_archive(one.archives[0], Store(tmp_path))):
+        pass
+    assert len(list((tmp_path / "archives").rglob("twice-inside"))) == 1
+    assert shelf.set_aside(one.archives[0], Store(tmp_path))
+    left = [path.name for path in (tmp_path / "archives").rglob("*") if path.is_file()]
+    assert {name.rpartition(".")[2] for name in left} == {"partial", "json", "lock"}
+
+
+@pytest.mark.parametrize("touched", [False, True])
+def test_an_archive_that_changed_on_the_shelf_is_not_unpacked(touched, serve, tmp_path, monkeypatch):
+    address, server = serve(packed("tar", images()))
+    one, store = card(address, kind="tar"), Store(tmp_path)
+    monkeypatch.setitem(DATASETS._entries, "near", one)
+    make(one, store)
+    path = shelf.local_path(one.archives[0].parts[0], store)
+    if touched:
+        path.touch()
+    else:
+        with path.open("r+b") as file:
+            file.seek(1000)
+            file.write(bytes(400))
+    inventory.remove("near", store, archives=False, forget=False)
+    if not touched:
+        with pytest.raises(DownloadError, match="has the SHA-256 .* to be fetched again"):
+            make(one, store)
+        inventory.remove("near", store, archives=True, forget=False)
+    sent = server.sent
+    assert make(one, store) == 40
+    assert (server.sent > sent) == (not touched)
+
+
+def rows_in_groups(count, size, group_size):
+    draw, file = random.Random(1), io.BytesIO()
+    labels = ["real" if draw.random() < 0.5 else "fake" for _ in range(count)]
+    data = [b"\x89PNG" + draw.randbytes(size) for _ in range(count)]
+    table = pa.table({"image": data, "kind": labels})
+    pq.write_table(table, file, row_group_size=group_size, compression="none")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("count", "most"), [(3, 0.25), (40, 0.35), (100, 0.5)])
+def test_a_sample_of_rows_needs_a_few_row_groups(count, most, serve, tmp_path):
+    content = rows_in_groups(1000, 10_000, 100)
+    address, server = serve(content)
+    rows = Rows(image="image", path="{kind}")
+    archive = Archive(name="a", kind="parquet", parts=(Part(address=f"{address}.parquet"),), rows=rows)
+    one = card("http://127.0.0.1:9/").model_copy(update={"archives": (archive,)})
+    found = []
+    for seed, folder in ((0, "a"), (0, "b"), (1, "c")):
+        before = server.sent
+        assert make(one, Store(tmp_path / folder), sample=count, seed=seed) == 2 * count
+        assert server.sent - before < most * len(content)
+        found.append({path.name for path in (tmp_path / folder).rglob("*.png")})
+    assert found[0] == found[1] != found[2]
+
+
+@pytest.mark.parametrize("size", [10_000, 1_500_000])
+def test_a_sample_of_a_tar_is_read_in_pieces_only_where_that_spares_something(size, serve, tmp_path):
+    content = packed("tar", images(count=20, size=size))
+    address, server = serve(content)
+    one, store = card(address, kind="tar"), Store(tmp_path)
+    assert make(one, store, sample=2) == 4
+    if size > 10**6:
+        assert server.sent < 0.5 * len(content)
+        assert not shelf.is_there(one.archives[0], store)
+        return
+    assert server.sent < 1.01 * len(content) + 2 * 2**18  # what was looked at before, and all of it once
+    assert shelf.is_there(one.archives[0], store)
+    sent = server.sent
+    (tmp_path / "datasets/near-0/images.parquet").unlink()
+    assert make(one, store) == 40  # what was fetched for the sample does for all
+    assert server.sent == sent
+
+
+def test_a_sample_tells_how_much_it_read_and_can_be_stopped_beside_a_silent_server(serve, tmp_path):
+    address, server = serve(packed("zip", images(count=20, size=100_000)))
+    told = []
+    published.make(card(address), PublishedOptions(sample=2), Store(tmp_path / "a"), "datasets/near-0/images",
+                   lambda *numbers: told.append(numbers))  # fmt: skip
+    bytes_told = [numbers for numbers in told if isinstance(numbers[0], Bytes) and numbers[1]]
+    assert bytes_told == sorted(bytes_told)
+    assert bytes_told[-1][0] > 0
+    assert {total for _, total in bytes_told} == {len(server.content)}
+    assert told[-1] == (4, 4)
+    server.silent_after = server.sent + 1
+
+    def stop(*_):
+        if server.sent >= server.silent_after:
+            raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        published.make(card(address), PublishedOptions(sample=2), Store(tmp_path / "b"), "datasets/near-0/images", stop)
+    assert time.monotonic() - began < 30  # the next byte is waited for for 60
+
+
+def test_what_is_on_the_shelf_is_not_downloaded_again_and_not_counted(serve, tmp_path):
+    content = packed("zip", images())
+    address, server = serve(content)
+    one, store = card(address, size_bytes=len(content)), Store(tmp_path)
+    options = PublishedOptions(max_bytes=1000)
+    with pytest.raises(DatasetError, match="--max-bytes 1,000"):
+        beforehand.check(one, options, store)
+    shelf.fetch_archive(one.archives[0], store)
+    sent = server.sent
+    assert make(one, store, max_bytes=1000) == 40
+    assert server.sent == sent
+
+
+def test_a_small_limit_is_used_for_a_sample(serve, tmp_path):
+    address, _ = serve(packed("zip", images(count=40, size=20_000)))
+    assert make(card(address), Store(tmp_path), sample=1, max_bytes=150_000) == 2
+
+
+IN_PLACE = {
+    "tar.gz": lambda address: card(address, kind="tar.gz"),
+    "parts": lambda address: card(address).model_copy(
+        update={
+            "archives": (Archive(name="a", kind="zip", parts=(Part(address=address), Part(address=address + "2"))),)
+        }
+    ),
+    "packed_twice": lambda address: card(address).model_copy(
+        update={"archives": (Archive(name="a", kind="7z", parts=(Part(address=address),), inside="x.zip"),)}
+    ),
+    "compressed": card,
+}
+
+
+@pytest.mark.parametrize("way", IN_PLACE)
+def test_what_cannot_be_read_in_place_is_said_before_it_is_fetched(way, serve, tmp_path):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in images(count=100, size=30_000).items():
+            archive.writestr(name, data)
+    address, server = serve(file.getvalue())
+    one, options = IN_PLACE[way](address), PublishedOptions(in_place=True)
+    for act in (lambda: beforehand.to_fetch(one, options, Store(tmp_path)), lambda: make(one, Store(tmp_path),
+                                                                                         in_place=True)):  # fmt: skip
+        with pytest.raises(DatasetError, match="can't be read in place: .*Leave --in-place"):
+            act()
+    assert server.sent < (1.2e6 if way == "compressed" else 1)
+    assert not list((tmp_path / "archives").rglob("*.partial"))
+
+
+def test_an_archive_that_is_refused_stays_and_it_is_said_where(serve, tmp_path):
+    address, _ = serve(packed("tar", {**images(), "../evil.png": b"1"}))
+    with pytest.raises(ArchiveError, match=r"'\.\./evil\.png'.*It stays in .*dfd datasets remove near --archives"):
+        make(card(address, kind="tar"), Store(tmp_path))
+
+
+def test_what_fits_no_rule_is_counted_and_every_image_is_one(serve, tmp_path, caplog):
+    caplog.set_level("INFO")
+    files = {**images(), "real/a.avif": b"1", "fake/b.JFIF": b"2", "fake/c.jpe": b"3"}
+    odd = {"other/1.png": b"4", "other/2.txt": b"5", "real/3.txt": b"6"}
+    address, _ = serve(packed("zip", {**files, **odd}))
+    assert make(card(address), Store(tmp_path)) == len(files)
+    assert "3 of 46 files in a0 fit no rule of the card and are left out, 1 of them images, such as other/1.png" in (
+        caplog.text
+    )
 
 
 def with_md5(one, md5):
@@ -183,7 +371,7 @@ def test_openfake_has_had_two_layouts(folder, monkeypatch):
     names = ["README.md", "reddit/test-0.parquet", *(f"{folder}/{split}-{i}.parquet" for split in ("test", "train")
                                                      for i in range(2))]  # fmt: skip
     monkeypatch.setattr(providers, "_asked", lambda *_: names)
-    archives = published.archives_of(DATASETS["openfake"])
+    archives = beforehand.archives_of(DATASETS["openfake"])
     assert [archive.name for archive in archives] == ["test-00000", "test-00001", "train-00000", "train-00001"]
     found = [archive.parts[0].address for archive in archives]
     assert found == [f"hf://datasets/ComplexDataLab/OpenFake@v1.0/{name}" for name in names[2:]]
@@ -261,14 +449,14 @@ def test_two_that_share_an_archive_in_another_take_it_out_once(patient, packed_t
             pytest.fail("taken out again")
 
     with ThreadPoolExecutor(1) as pool:
-        other = pool.submit(shelf.open_local, archive, paths, first)
+        other = pool.submit(opening.open_local, archive, paths, first)
         assert begun.wait(10)
         if patient:
-            with shelf.open_local(archive, paths, second) as container:
+            with opening.open_local(archive, paths, second) as container:
                 assert len(container.members()) == 400
         else:
             with pytest.raises(KeyboardInterrupt):
-                shelf.open_local(archive, paths, second)
+                opening.open_local(archive, paths, second)
         with other.result() as container:
             assert len(container.members()) == 400
     assert max(taken_out) == sum(path.stat().st_size for path in tmp_path.rglob("twice-inside"))

@@ -1,8 +1,10 @@
 """Members that must not be unpacked: each is refused by name, whatever holds it, before a byte is read."""
 
+import gzip
 import io
 import stat
 import tarfile
+import tracemalloc
 import zipfile
 
 import pytest
@@ -96,8 +98,85 @@ def test_bombs_by_ratio_count_and_size():
     many = zipped(*((f"{i}.png", b"1", REG) for i in range(5)))
     with pytest.raises(ArchiveError, match=r"'3.png'.*more than 3 files"):
         open_container("x.zip", many, "zip", Limits(members=3)).members()
+    folders = zipped(*((f"{i}/", b"", stat.S_IFDIR | 0o755) for i in range(5)))
+    with pytest.raises(ArchiveError, match=r"'3'.*more than 3 files and folders"):
+        open_container("x.zip", folders, "zip", Limits(members=3)).members()
+    deep = zipped(("a/b/c/d/x.png", b"1", REG), ("a/" * 3000 + "x.png", b"1", REG))
+    with pytest.raises(ArchiveError, match=r"'a/b/c/d/x.png'.*more than 3 files and folders"):
+        open_container("x.zip", deep, "zip", Limits(members=3)).members()
+    with pytest.raises(ArchiveError, match=r"'a/a/.*its path has more than 4,096 bytes"):
+        open_container("x.zip", deep, "zip").members()
     with pytest.raises(ArchiveError, match="would have 1 bytes|would have 2 bytes"):
         open_container("x.zip", zipped(("a.png", b"12", REG)), "zip", Limits(member_bytes=1)).members()
+
+
+def peak_of(act):
+    tracemalloc.start()
+    try:
+        act()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_a_zip_that_says_too_little_of_a_member_is_not_unpacked_beyond_it(method):
+    data = bytearray(zipped(("x.png", bytes(200 * 2**20), REG), compression=method).getvalue())
+    for at in (22, data.rindex(b"PK\x01\x02") + 24):  # the sizes in the local header and in the directory
+        data[at : at + 4] = (100_000).to_bytes(4, "little")
+
+    def read():
+        with open_container("x.zip", io.BytesIO(bytes(data)), "zip") as container:
+            list(container.read(container.members()))
+
+    def refused_read():
+        with pytest.raises(ArchiveError, match="'x.png'|damaged"):
+            read()
+
+    assert peak_of(refused_read) < 120 * 2**20
+
+
+def test_a_method_that_unpacks_at_once_whatever_it_becomes():
+    bomb = zipped(("x.png", b"1", REG), compression=zipfile.ZIP_BZIP2)
+    with pytest.raises(ArchiveError, match="'x.png': it is packed by the method 12.*unpack it yourself"):
+        open_container("x.zip", bomb, "zip").members()
+
+
+def inflating(kind, size):
+    """A tar.gz whose first header has another header of some size before it."""
+    info = tarfile.TarInfo("PaxHeaders/x" if kind == tarfile.XHDTYPE else "././@LongLink")
+    info.type, info.size = kind, size
+    layout = tarfile.USTAR_FORMAT if kind == tarfile.XHDTYPE else tarfile.GNU_FORMAT
+    return gzip.compress(info.tobuf(layout) + bytes(size + 1024), compresslevel=1)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+def test_headers_that_would_fill_the_memory(kind):
+    data = inflating(kind, 100 * 2**20)
+
+    def read():
+        with pytest.raises(ArchiveError, match="it has a header of 104,857,600 bytes"):
+            open_container("x.tar.gz", io.BytesIO(data), "tar.gz").members()
+
+    assert peak_of(read) < 10 * 2**20
+
+
+def test_what_a_compressed_tar_has_beside_its_members_counts_too():
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
+        for i in range(60):
+            info = tarfile.TarInfo(f"{i}.png")
+            info.pax_headers = {"comment": "a" * 900_000}
+            archive.addfile(info)
+    with pytest.raises(ArchiveError, match=r"'\d+\.png': with what follows, .* bytes of archive become more than"):
+        open_container("x.tar.gz", io.BytesIO(file.getvalue()), "tar.gz").members()
+
+
+def test_headers_without_end_are_damage():
+    header = tarfile.TarInfo("PaxHeaders/x")
+    header.type, header.size = tarfile.XHDTYPE, 512
+    with pytest.raises(ArchiveError, match="damaged"):
+        open_container("x.tar", io.BytesIO((header.tobuf() + b"9 a=bcd\n" + bytes(504)) * 2000), "tar").members()
 
 
 def test_an_encrypted_member():

@@ -1,6 +1,8 @@
 """Of a file that is read in pieces, all pieces are of one version, or nothing that was read counts."""
 
 import io
+import subprocess
+import sys
 
 import fsspec
 import pytest
@@ -95,3 +97,12 @@ def test_an_archive_in_a_bucket_that_changes_is_an_error_when_it_is_closed(bucke
         members = container.members()
         assert len(list(container.read(members[:1]))) == 1
         put(bucket, zipped(100))
+
+
+def test_a_file_that_nobody_closed_does_not_keep_the_interpreter(tmp_path):
+    (tmp_path / "a.bin").write_bytes(b"1" * 1000)
+    code = (
+        "from dfd_core.datasets.archives.ranged import Ranged; from dfd_core.datasets.downloading import FsspecOrigin; "
+        f"file = Ranged(FsspecOrigin('file://{tmp_path}/a.bin')); print(len(file.read(10)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=100, check=True).stdout == b"10\n"

@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from dfd_core.datasets import by_hand, shelf
+from dfd_core.datasets import by_hand, opening, shelf
 from dfd_core.datasets.archives import spanned
 from dfd_core.datasets.archives.containers import open_container
 from dfd_core.datasets.catalogue import DATASETS
@@ -114,7 +114,7 @@ def test_what_the_program_zip_splits_is_read_where_a_person_put_it(tmp_path):
     assert [part.name for part in split_one.parts][:2] == ["x.z01", "x.z02"]
     assert split_one.parts[-1].name == "x.zip"
     for archive, files in ((split_one, FILES), (whole_one, {"z.png": b"1"})):
-        assert content(shelf.open_local(archive, [shelf.local_path(part, store) for part in archive.parts])) == files
+        assert content(opening.open_local(archive, [shelf.local_path(part, store) for part in archive.parts])) == files
 
 
 def zip_of(files):

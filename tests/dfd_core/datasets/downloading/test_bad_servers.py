@@ -4,10 +4,11 @@ import errno
 import hashlib
 import threading
 import time
+from collections import Counter
 
 import pytest
 
-from dfd_core.datasets.downloading import Fetching, FsspecOrigin, HttpOrigin, download, engine
+from dfd_core.datasets.downloading import Fetching, FsspecOrigin, HttpOrigin, download, engine, patience
 from dfd_core.datasets.downloading.engine import Expected
 from dfd_core.datasets.downloading.origins import TransientFault
 from dfd_core.errors import DownloadError, StoreError, StoreFullError, UnreachableError
@@ -118,6 +119,35 @@ def test_a_wrong_length_is_found(ranges, serve, content, tmp_path):
     right, _ = serve(content)
     with pytest.raises(DownloadError, match="should have 5"):
         fetch(right, tmp_path, size=5)
+
+
+@pytest.mark.parametrize("at_the_end", ["416", "an empty range"])
+def test_a_length_that_a_server_states_wrongly_is_named_at_once(at_the_end, serve, content, tmp_path):
+    address, server = serve(content, length=len(content) + 7, empty_ranges=at_the_end != "416")
+    what = "ends after 1,000,017 bytes, and .* 1,000,024" if server.empty_ranges else "3 times by now: .* is shorter"
+    with pytest.raises(DownloadError, match=what):
+        fetch(address, tmp_path)
+    assert max(Counter(str(headers.get("Range")) for headers in server.headers).values()) <= 4
+    assert nothing_but_hidden_files(tmp_path)
+
+
+def test_a_file_that_ends_too_early_without_a_length_is_measured_by_what_its_card_states(serve, content, tmp_path):
+    address, server = serve(content[:700_000], chunked=True, ranges=False)
+    with pytest.raises(DownloadError, match="gave 700,000 bytes instead of 1,000,017"):
+        fetch(address, tmp_path, size=len(content))
+    assert [path.name for path in tmp_path.iterdir()] == [".file.lock"]
+    server.content = content
+    assert fetch(address, tmp_path, size=len(content)).size == len(content)
+
+
+def test_bytes_that_are_compressed_on_the_way_are_refused(serve, content, tmp_path):
+    address, server = serve(content, encoding="gzip")
+    with pytest.raises(DownloadError, match="Content-Encoding 'gzip'"):
+        fetch(address, tmp_path)
+    assert server.answers == 1
+    assert nothing_but_hidden_files(tmp_path)
+    server.encoding = "identity"
+    assert fetch(address, tmp_path).size == len(content)
 
 
 def test_another_digest_leaves_nothing(serve, content, tmp_path):
@@ -322,7 +352,7 @@ def test_a_disk_that_takes_nothing_is_the_stores_fault(serve, content, tmp_path,
 
 
 def test_long_waits_are_told_once_at_a_time(serve, content, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(engine, "_LONG_WAIT_S", 0.05)
+    monkeypatch.setattr(patience, "_LONG_WAIT_S", 0.05)
     address, _ = serve(content, refuse=[(503, {})] * 3)
     download(HttpOrigin(address), tmp_path / "archive.zip", how=Fetching(first_wait_s=0.02))
     told = [record.message for record in caplog.records if record.levelname == "WARNING"]
