@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from dfd_core.backbones.runtimes import RUNTIMES
+from dfd_core.backbones.runtimes.arithmetic import float32_inside
 from dfd_core.backbones.runtimes.calibration import REFERENCE, calibrated
 from dfd_core.backbones.runtimes.cosines import cosines
 from dfd_core.backbones.runtimes.workload import Workload
@@ -90,7 +91,10 @@ class FrozenNetwork:
 
     def facts(self) -> dict[str, Any]:
         """How it runs, for provenance."""
-        return {**asdict(self.calibration), "batch_size": self.batch_size, "device": str(self.device)}
+        facts = {**asdict(self.calibration), "batch_size": self.batch_size, "device": str(self.device)}
+        if self.calibration.runtime == REFERENCE:
+            facts["float32_in"] = float32_inside(self.device)
+        return facts
 
     def transform(self, image: Image) -> np.ndarray:
         """One RGB image resized and cropped as the network needs it: (H, W, 3) uint8."""
