@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from dfd_core.backbones.caching import whole_or_absent, why_unusable
 from dfd_core.backbones.runtimes.cosines import lowest_cosine
+from dfd_core.backbones.runtimes.memory import lacks_memory
 from dfd_core.backbones.runtimes.protocol import Forward, Runtime
 from dfd_core.backbones.runtimes.registry import RUNTIMES
 from dfd_core.backbones.runtimes.workload import (
@@ -24,6 +25,7 @@ from dfd_core.backbones.runtimes.workload import (
     find_batch_size,
     memory_is_its_own,
     probe_images,
+    rate_at,
     seconds_of,
 )
 from dfd_core.errors import ExtractionError, UsageError
@@ -36,6 +38,8 @@ COSINE_AT_LEAST = {"float32": 0.99999, "bfloat16": 0.99, "float16": 0.99}
 SMALL = 3_000_000
 """A network with fewer parameters is not worth another runtime: reading and decoding an image take longer."""
 FASTER_BY = 1.05
+PROBES = 4
+"""Images with which runtimes are compared, and with which rates are measured on CPUs where a batch size was given."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,9 @@ class Calibration:
         runtime: The fastest one.
         version: Of its package.
         batch_size: The smallest whose rate is within 2 % of the next larger one's.
-        images_per_s: The rate in this process, forward pass alone; at four images where the size was given.
-        speed: How many times as fast as eager torch in float32 it was, batch by batch of the same size.
+        images_per_s: The rate in this process, forward pass alone; on a CPU at four images where the size was given.
+        speed: How many times as fast as eager torch in float32 it was with as many images, or with the largest half of
+            them that torch has room for.
         cosine: The lowest cosine between its vectors and eager torch's in float32, on probe images.
         threads: Of the CPU.
     """
@@ -109,7 +114,9 @@ def _measure(
     """The forward pass, what was found, and whether it would be another if more memory were free."""
     try:
         return _measured(work, wanted, batch_size, folder)
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not lacks_memory(error):
+            raise
         raise ExtractionError(
             f"A network does not fit into the memory of {work.device}, with {work.image_size} x {work.image_size} "
             f"pixels an image: {str(error).splitlines()[0]} Free some of it, or take another device."
@@ -119,10 +126,9 @@ def _measure(
 def _measured(
     work: Workload, wanted: str, batch_size: int | None, folder: Path | None
 ) -> tuple[Forward, Calibration, bool]:
-    probe = probe_images(4, work)
+    probe = probe_images(PROBES, work)
     reference = RUNTIMES[REFERENCE].prepare(work.module, "float32", work.image_size, None)
     expected = reference(probe)
-    reference_s = seconds_of(reference, probe) / len(probe)
     best: tuple[float, Runtime, Forward, float] | None = None
     for runtime in _candidates(work, wanted):
         try:
@@ -143,18 +149,28 @@ def _measured(
         if best is None or seconds * FASTER_BY < best[0]:
             best = (seconds, runtime, forward, cosine)
     assert best is not None  # torch is always among the candidates, or the wanted one was found
-    seconds, runtime, forward, cosine = best
-    batch = BatchSize(batch_size, 1 / seconds) if batch_size else find_batch_size(forward, work)
+    _, runtime, forward, cosine = best
+    batch, tried = _batch(forward, work, batch_size)
+    is_exact = runtime.name == REFERENCE and work.precision == "float32"
+    exact = batch if is_exact else rate_at(reference, work, tried)
     found = Calibration(
         runtime.name,
         str(runtime.version()),
         batch.size,
         round(batch.images_per_s, 2),
-        round(reference_s / seconds, 3),
+        round(batch.images_per_s / exact.images_per_s, 3),
         cosine,
         torch.get_num_threads(),
     )
     return forward, found, batch.ended_by_memory and not memory_is_its_own(work)
+
+
+def _batch(forward: Forward, work: Workload, wanted: int | None) -> tuple[BatchSize, int]:
+    """The batch size, found or as wanted, and the number of images with which its rate was measured."""
+    if wanted is not None and work.device.type == "cpu":  # hundreds of images would take minutes
+        return rate_at(forward, work, min(wanted, PROBES))._replace(size=wanted), min(wanted, PROBES)
+    batch = find_batch_size(forward, work) if wanted is None else rate_at(forward, work, wanted)
+    return batch, batch.size
 
 
 def _candidates(work: Workload, wanted: str) -> Iterator[Runtime]:

@@ -11,6 +11,8 @@ from dfd_core.backbones.runtimes.calibration import calibrated
 from dfd_core.backbones.runtimes.workload import Workload, find_batch_size, probe_images
 from dfd_core.errors import ExtractionError
 
+CPU = torch.device("cpu")
+
 
 @pytest.fixture(scope="module")
 def vit():
@@ -117,3 +119,32 @@ def test_probe_images_are_the_same_whatever_comes_after_them_and_come_again(vit)
     few, many = (probe_images(n, vit) for n in (16, 40))
     torch.testing.assert_close(many[:16], few, rtol=0, atol=0)
     torch.testing.assert_close(many[32:], few[:8], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_speed_in_provenance_is_that_of_the_batch_size_found(vit, tmp_path, monkeypatch, precision):
+    rates = {"float32": {4: 1.0, 16: 10.0}, "bfloat16": {4: 1.0, 16: 40.0}}
+    asked = []
+
+    def rate(forward, work, size):
+        asked.append(size)
+        return rates[forward.precision][size]
+
+    class Timed(type(RUNTIMES["torch"])):
+        def prepare(self, module, precision, image_size, cached_at):
+            def forward(batch):
+                return module(batch)
+
+            forward.precision = precision
+            return forward
+
+    monkeypatch.setattr(calibration, "RUNTIMES", {"torch": Timed()})
+    monkeypatch.setattr(workload_module, "CPU_SIZES", (16,))
+    monkeypatch.setattr(workload_module, "_rate", rate)
+    work = Workload(vit.module, precision, 160, CPU)
+    found = calibrated(work, "auto", None, tmp_path)[1]
+    assert (found.batch_size, found.speed) == (16, rates[precision][16] / 10)
+    asked.clear()
+    found = calibrated(work, "auto", 64, tmp_path)[1]
+    assert (found.batch_size, found.speed) == (64, 1.0)
+    assert set(asked) == {4}
