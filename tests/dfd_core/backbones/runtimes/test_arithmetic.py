@@ -64,15 +64,17 @@ def test_a_pass_that_fails_leaves_the_switches_as_they_were():
     assert _said() == before
 
 
-def test_a_network_gives_the_same_where_the_process_allows_bfloat16_products(request):
+def test_a_network_gives_the_same_where_the_process_allows_bfloat16_products():
     torch.manual_seed(0)
     network, batch = torch.nn.Linear(512, 512).eval(), torch.randn(64, 512)
     forward = RUNTIMES["torch"].prepare(network, "float32", 1, None)
     expected = forward(batch)
-    request.addfinalizer(lambda: torch.set_float32_matmul_precision("highest"))
-    torch.set_float32_matmul_precision("medium")
-    torch.testing.assert_close(forward(batch), expected, rtol=0, atol=0)
-    assert torch.get_float32_matmul_precision() == "medium"
+    try:
+        torch.set_float32_matmul_precision("medium")
+        torch.testing.assert_close(forward(batch), expected, rtol=0, atol=0)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision("highest")
 
 
 def test_what_float32_was_stands_in_provenance():
