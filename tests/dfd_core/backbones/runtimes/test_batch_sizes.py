@@ -1,5 +1,8 @@
 """The batch size that calibration finds, what memory does to it, and the images that it is found with."""
 
+import os
+from dataclasses import replace
+
 import pytest
 import timm
 import torch
@@ -8,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from dfd_core.backbones.runtimes import RUNTIMES, calibration
 from dfd_core.backbones.runtimes import workload as workload_module
 from dfd_core.backbones.runtimes.calibration import calibrated
+from dfd_core.backbones.runtimes.machine import share_of_cpus
 from dfd_core.backbones.runtimes.workload import Workload, find_batch_size, probe_images
 from dfd_core.errors import ExtractionError
 
@@ -148,3 +152,26 @@ def test_the_speed_in_provenance_is_that_of_the_batch_size_found(vit, tmp_path, 
     found = calibrated(work, "auto", 64, tmp_path)[1]
     assert (found.batch_size, found.speed) == (64, 1.0)
     assert set(asked) == {4}
+
+
+def test_what_is_found_on_a_busy_machine_counts_for_an_hour(vit, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO", "dfd_core")
+    shares = iter([0.9, 0.4, 0.9, 0.95])
+    monkeypatch.setattr(calibration, "share_of_cpus", lambda: next(shares))
+    first = calibrated(vit, "torch", 4, tmp_path)[1]
+    assert "The machine was busy while the speed of a network was measured: " in caplog.text
+    assert (
+        "threads got 40 % of their processors. What was found (torch, batches of 4) is used for an hour" in caplog.text
+    )
+    assert calibrated(vit, "torch", 4, tmp_path)[1] == first
+    (path,) = tmp_path.glob("calibration-*.json")
+    os.utime(path, (path.stat().st_atime, path.stat().st_mtime - 3601))
+    monkeypatch.setattr(calibration, "_measure", lambda *_: (None, replace(first, batch_size=2), False))
+    assert calibrated(vit, "torch", 4, tmp_path)[1].batch_size == 2
+    assert calibrated(vit, "torch", 4, tmp_path)[1].batch_size == 2
+    assert next(shares, None) is None
+    assert len(caplog.messages) == 1
+
+
+def test_the_share_of_the_processors_is_one_of_time():
+    assert 0 < share_of_cpus() < 1.1
