@@ -15,6 +15,8 @@ import torch
 from dfd_core.backbones.specs import Busy
 
 COPIED_AT_ONCE_BYTES = 256 * 2**20
+KEPT = 2
+"""Copies; so that one network which wants other pixels may stand between those that want the same."""
 Network = Callable[[torch.Tensor], torch.Tensor]
 """(B, H, W, 3) uint8 to (B, D) float32, both on the GPU."""
 
@@ -23,7 +25,7 @@ class Copied:
     """Pixels on their way to a GPU, or there.
 
     Args:
-        inputs: Of one network each (H, W, 3) uint8, all of one size.
+        inputs: Each (H, W, 3) uint8, all of one size.
         device: The GPU.
         stream: Copies.
 
@@ -63,24 +65,26 @@ class Copied:
 
 
 class Transfers:
-    """Copies pixels to one GPU, for one thread; what was copied last is not copied again."""
+    """Copies pixels to one GPU, for one thread; what was copied lately is not copied again."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self._stream = torch.cuda.Stream(device)
-        self._last: Copied | None = None
+        self._kept: list[Copied] = []
 
     def copied(self, inputs: Sequence[np.ndarray]) -> Copied:
         """The pixels of these arrays on the GPU."""
-        last = self._last
-        if last is None or not last.are(inputs):
-            self._last = None  # before the next is made, which may then have its memory
-            last = self._last = Copied(inputs, self.device, self._stream)
-        return last
+        for known in self._kept:
+            if known.are(inputs):
+                return known
+        while len(self._kept) >= KEPT:  # before the next is made, which may then have its memory
+            del self._kept[0]
+        self._kept.append(Copied(inputs, self.device, self._stream))
+        return self._kept[-1]
 
     def release(self) -> None:
-        """Lets go of what was copied last, and of all memory that torch keeps for later."""
-        self._last = None
+        """Lets go of what was copied lately, and of all memory that torch keeps for later."""
+        self._kept.clear()
         torch.cuda.empty_cache()
 
 

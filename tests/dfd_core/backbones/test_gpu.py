@@ -108,6 +108,16 @@ def test_networks_share_one_copy_of_the_same_pixels_whatever_their_batch_size(ne
         np.testing.assert_array_equal(X, torch.cat([network._forward(batch) for batch in scaled]).numpy())
 
 
+def test_a_network_that_wants_other_pixels_may_stand_between(networks, copies, images):
+    some, others = ([networks[0].transform(image) for image in images] for _ in range(2))
+    for network, pixels in zip(networks, (some, others, some), strict=True):
+        network.embed(pixels)
+    assert copies == [3, 3]
+    assert len(gpu.transfers_to(CPU)._kept) == gpu.KEPT
+    networks[0].embed(some[:1])
+    assert len(gpu.transfers_to(CPU)._kept) == gpu.KEPT
+
+
 def test_other_arrays_are_not_taken_for_those_that_were_copied(networks, copies, images):
     network = networks[0]
     pixels = [network.transform(image) for image in images]
