@@ -64,6 +64,17 @@ def test_a_pass_that_fails_leaves_the_switches_as_they_were():
     assert _said() == before
 
 
+def test_threads_that_come_and_go_leave_each_other_exact():
+    before, device = _said(), torch.device("cuda")
+    first, second = exact_float32(device), exact_float32(device)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert _said()[:2] == ["ieee", "ieee"]
+    second.__exit__(None, None, None)
+    assert _said() == before
+
+
 def test_a_network_gives_the_same_where_the_process_allows_bfloat16_products():
     torch.manual_seed(0)
     network, batch = torch.nn.Linear(512, 512).eval(), torch.randn(64, 512)
