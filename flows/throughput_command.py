@@ -30,7 +30,8 @@ def throughput(
         typer.Option("--folder", help="Folder with your own images; without it, 256-px JPEGs are generated."),
     ] = None,
     device: Annotated[
-        str | None, typer.Option("--device", help="Device, as torch names it: cpu, cuda, cuda:1; the CPU by default.")
+        str | None,
+        typer.Option("--device", help="Device, as torch names it: cpu, cuda, cuda:1; by default that of `dfd run`."),
     ] = None,
     log: Annotated[
         Path | None,
@@ -47,11 +48,14 @@ def throughput(
     from dfd_core.errors import UsageError
     from dfd_core.throughput import measure_and_tell
     from flows.starting import log_plainly
+    from tasks.settings import EngineSettings
 
     run = load_config(config)
     specs = [BackboneSpec(name=name) for name in backbone] if backbone else list(run.backbones)
     networks = [spec for spec in specs if BACKBONES[spec.name].library != "spectrum"]
     if not networks:
         raise UsageError("There is no network among the backbones, and only networks have a forward pass to measure.")
+    if device is None and EngineSettings.from_environment().gpus_per_actor == 0:
+        device = "cpu"
     log_plainly("dfd_core")
     print(measure_and_tell(networks, (folder, images), run.extraction, device, log))

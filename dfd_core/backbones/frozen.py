@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from dfd_core.backbones import gpu
 from dfd_core.backbones.runtimes import RUNTIMES
+from dfd_core.backbones.runtimes.arithmetic import float32_inside
 from dfd_core.backbones.runtimes.calibration import REFERENCE, calibrated
 from dfd_core.backbones.runtimes.cosines import cosines
+from dfd_core.backbones.runtimes.memory import Shortages, lacks_memory
 from dfd_core.backbones.runtimes.workload import Workload
 from dfd_core.backbones.specs import Agreement, Busy, ResolvedBackbone
 from dfd_core.backbones.transforms import SplitTransform, Transform
@@ -68,7 +71,7 @@ class FrozenNetwork:
         self.device = _checked_device(where.device)
         self.split = SplitTransform(transform, resolved.spec.resize)
         self.busy = Busy()
-        self._copy_stream: torch.cuda.Stream | None = None
+        self._shortages = Shortages(self.device)
         module = module.eval().requires_grad_(False).to(self.device)
         work = Workload(module, resolved.spec.precision, self.split.side, self.device)
         built_by = type(module).__module__.partition(".")[0]
@@ -90,7 +93,10 @@ class FrozenNetwork:
 
     def facts(self) -> dict[str, Any]:
         """How it runs, for provenance."""
-        return {**asdict(self.calibration), "batch_size": self.batch_size, "device": str(self.device)}
+        facts = {**asdict(self.calibration), "batch_size": self.batch_size, "device": str(self.device)}
+        if self.calibration.runtime == REFERENCE:
+            facts["float32_in"] = float32_inside(self.device)
+        return facts
 
     def transform(self, image: Image) -> np.ndarray:
         """One RGB image resized and cropped as the network needs it: (H, W, 3) uint8."""
@@ -108,27 +114,26 @@ class FrozenNetwork:
         """Starts the forward pass and returns what waits for its (B, D) float32.
 
         On a GPU the pass goes on while the caller does something else; on a CPU it is over when this returns. A batch
-        that does not fit into memory is halved, for this call and those that follow.
+        that does not fit into memory is halved, for this call and those that follow, until larger ones fit again.
         """
-        on_gpu = self.device.type == "cuda"
-        run = self._on_gpu if on_gpu else self._on_cpu
+        run = self._on_gpu if self.device.type == "cuda" else self._on_cpu
         parts: list[Callable[[], np.ndarray]] = []
         start = 0
         while start < len(inputs):
-            # on a CPU a piece has several batches, so that networks with other batch sizes find it scaled already
-            batches = 1 if on_gpu else max(1, SCALED_AT_ONCE // self.batch_size)
-            part = inputs[start : start + batches * self.batch_size]
+            part = inputs[start : start + self._at_once(inputs[start])]
             try:
                 parts.append(run(part))
-                start += len(part)
-                continue
-            except torch.OutOfMemoryError:
-                tried = min(self.batch_size, len(part))
-                if tried == 1:
+            except (RuntimeError, MemoryError) as error:
+                smaller = self._shortages.after_one(self.batch_size, len(part), error) if lacks_memory(error) else None
+                if smaller is None:
                     raise
-                self.batch_size = tried // 2
-            if on_gpu:  # outside of the handler, whose traceback holds what did not fit
-                torch.cuda.empty_cache()
+                self.batch_size = smaller
+            else:
+                start += len(part)
+                self.batch_size = self._shortages.after_success(self.batch_size, len(part))
+                continue
+            if self.device.type == "cuda":  # outside of the handler, whose traceback holds what did not fit
+                gpu.transfers_to(self.device).release()
 
         def collect() -> np.ndarray:
             done = [part() for part in parts]
@@ -160,38 +165,19 @@ class FrozenNetwork:
         return lambda: np.concatenate(features)
 
     def _on_gpu(self, inputs: Sequence[np.ndarray]) -> Callable[[], np.ndarray]:
-        """8-bit pixels go over in pinned memory on a stream of their own, while earlier batches are computed."""
-        rows = [pixels.transpose(0, 2, 1) for pixels in inputs]  # as they stand in memory, see `SplitTransform.pixels`
-        host = torch.empty((len(rows), *rows[0].shape), dtype=torch.uint8, pin_memory=True)
-        np.stack(rows, out=host.numpy())
-        busy = self.busy
-        copying, computing = self._copying, torch.cuda.current_stream(self.device)
-        marks = [torch.cuda.Event(enable_timing=True) for _ in range(4)]
-        with torch.cuda.stream(copying):
-            marks[0].record(copying)
-            pixels = host.to(self.device, non_blocking=True).permute(0, 1, 3, 2)
-            marks[1].record(copying)
-        computing.wait_stream(copying)
-        pixels.record_stream(computing)
-        marks[2].record(computing)
-        features = self._forward(self.split.scaling.scaled(pixels))
-        result = torch.empty(features.shape, dtype=torch.float32, pin_memory=True)
-        result.copy_(features, non_blocking=True)
-        marks[3].record(computing)
+        def network(pixels: torch.Tensor) -> torch.Tensor:
+            return self._forward(self.split.scaling.scaled(pixels))
 
-        def collect(_kept: torch.Tensor = host) -> np.ndarray:  # the host's memory must stay until the copy is over
-            marks[3].synchronize()
-            busy.transfer_s += marks[0].elapsed_time(marks[1]) / 1000
-            busy.forward_s += marks[2].elapsed_time(marks[3]) / 1000
-            return result.numpy().copy()
+        return gpu.start(network, inputs, self.batch_size, self.dimension, gpu.transfers_to(self.device), self.busy)
 
-        return collect
+    def _at_once(self, one: np.ndarray) -> int:
+        """Images that are scaled or copied at once.
 
-    @property
-    def _copying(self) -> torch.cuda.Stream:
-        if self._copy_stream is None:
-            self._copy_stream = torch.cuda.Stream(self.device)
-        return self._copy_stream
+        Several batches, so that networks with other batch sizes find them already there.
+        """
+        if self.device.type != "cuda":
+            return max(1, SCALED_AT_ONCE // self.batch_size) * self.batch_size
+        return self.batch_size if self._shortages.is_on else max(self.batch_size, gpu.images_at_once(one))
 
 
 @contextlib.contextmanager

@@ -11,6 +11,6 @@ them can run it::
 from dfd_core.throughput.command import main, measure_and_tell
 from dfd_core.throughput.comparison import measure_backbone
 from dfd_core.throughput.images import make_images
-from dfd_core.throughput.measurement import Measurement, tell
+from dfd_core.throughput.measurement import HEAD, Measurement, tell
 
-__all__ = ["Measurement", "main", "make_images", "measure_and_tell", "measure_backbone", "tell"]
+__all__ = ["HEAD", "Measurement", "main", "make_images", "measure_and_tell", "measure_backbone", "tell"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from dfd_core.progress import Progress
 
 USUAL_BATCH = 32
 LEAST_HELD = 256
+_WAITED_EVERY_S = 1.0
 
 
 class BareNetwork:
@@ -69,18 +71,24 @@ class BareNetwork:
 
         Args:
             batch: Images at a time.
-            progress: Called with how many are done, and of how many.
+            progress: Called with how many are done, and of how many; on a GPU about once a second.
 
         Returns:
             The vectors of those that it holds, (K, D) float32.
         """
         import torch
 
+        on_gpu, waited_s = self.inputs.device.type == "cuda", time.monotonic()
         parts, done = [], 0
         while done < self.n:
             start = done % len(self.inputs)
             parts.append(self.forward(self.inputs[start : start + min(batch, self.n - done)]))
             done += len(parts[-1])
+            if on_gpu:  # where calls return before anything is computed; to wait after each would slow the reference
+                if time.monotonic() - waited_s < _WAITED_EVERY_S:
+                    continue
+                torch.cuda.synchronize(self.inputs.device)
+                waited_s = time.monotonic()
             progress(done, self.n)
         result: np.ndarray = torch.cat(parts)[: len(self.inputs)].cpu().numpy()
         return result

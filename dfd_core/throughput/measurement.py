@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+HEAD = f"{'reference':>10} {'ours':>10} {'ratio':>8} {'cosine':>9}  {'':<16} what"
+"""Of the lines that are printed; what was compared comes last, since it may be long."""
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -38,9 +41,9 @@ class Measurement:
         return json.dumps({name: _rounded(value) for name, value in facts.items()})
 
     def __str__(self) -> str:
-        goal = "" if self.goal is None else f"  goal {self.goal:g} {'met' if self.ratio >= self.goal else 'MISSED'}"
-        cosine = "" if self.cosine is None else f"  cosine {self.cosine:.6f}"
-        return f"{self.name:<58} {self.reference:>10.4g} {self.ours:>10.4g}  ratio {self.ratio:>6.3g}{goal}{cosine}"
+        goal = "" if self.goal is None else f"goal {self.goal:.3g} {'met' if self.ratio >= self.goal else 'MISSED'}"
+        cosine = "" if self.cosine is None else f"{self.cosine:.6f}"
+        return f"{self.reference:>10.4g} {self.ours:>10.4g} {self.ratio:>8.3g} {cosine:>9}  {goal:<16} {self.name}"
 
 
 def tell(measurements: Iterable[Measurement], log: Path | None) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import platform
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,6 +15,8 @@ from filelock import FileLock
 
 from dfd_core.backbones.caching import whole_or_absent, why_unusable
 from dfd_core.backbones.runtimes.cosines import lowest_cosine
+from dfd_core.backbones.runtimes.machine import machine, share_of_cpus
+from dfd_core.backbones.runtimes.memory import lacks_memory
 from dfd_core.backbones.runtimes.protocol import Forward, Runtime
 from dfd_core.backbones.runtimes.registry import RUNTIMES
 from dfd_core.backbones.runtimes.workload import (
@@ -24,6 +25,7 @@ from dfd_core.backbones.runtimes.workload import (
     find_batch_size,
     memory_is_its_own,
     probe_images,
+    rate_at,
     seconds_of,
 )
 from dfd_core.errors import ExtractionError, UsageError
@@ -36,6 +38,11 @@ COSINE_AT_LEAST = {"float32": 0.99999, "bfloat16": 0.99, "float16": 0.99}
 SMALL = 3_000_000
 """A network with fewer parameters is not worth another runtime: reading and decoding an image take longer."""
 FASTER_BY = 1.05
+IDLE_SHARE = 0.7
+"""Of the processors' time; with less, what is measured says more about the others."""
+_FOR_NOW_S = 3600.0
+PROBES = 4
+"""Images with which runtimes are compared, and with which rates are measured on CPUs where a batch size was given."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,9 @@ class Calibration:
         runtime: The fastest one.
         version: Of its package.
         batch_size: The smallest whose rate is within 2 % of the next larger one's.
-        images_per_s: The rate in this process, forward pass alone; at four images where the size was given.
-        speed: How many times as fast as eager torch in float32 it was, batch by batch of the same size.
+        images_per_s: The rate in this process, forward pass alone; on a CPU at four images where the size was given.
+        speed: How many times as fast as eager torch in float32 it was with as many images, or with the largest half of
+            them that torch has room for.
         cosine: The lowest cosine between its vectors and eager torch's in float32, on probe images.
         threads: Of the CPU.
     """
@@ -64,7 +72,8 @@ class Calibration:
 def calibrated(work: Workload, wanted: str, batch_size: int | None, folder: Path) -> tuple[Forward, Calibration]:
     """The forward pass on the runtime that is wanted or, for `auto`, on the fastest.
 
-    A batch size that a passing shortage of a GPU's memory decided is used, but not kept.
+    A batch size that a passing shortage of a GPU's memory decided is used, but not kept; what was measured on a CPU
+    that others used too is kept for an hour, so that all processes of a run have the same.
 
     Args:
         work: The network.
@@ -77,20 +86,23 @@ def calibrated(work: Workload, wanted: str, batch_size: int | None, folder: Path
         UsageError: The wanted runtime is not installed or can't run this network in this precision here.
         ExtractionError: Not even one image fits into the GPU's memory.
     """
-    facts = {"wanted": wanted, "batch_size": batch_size, **_machine(work)}
+    facts = {"wanted": wanted, "batch_size": batch_size, "precision": work.precision, **machine(work.device)}
+    facts["versions"] = {name: runtime.version() for name, runtime in RUNTIMES.items()}
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
-    path = folder / f"calibration-{digest}.json"
+    path, for_now = folder / f"calibration-{digest}.json", folder / f"calibration-{digest}.busy.json"
     if (reason := why_unusable(folder)) is not None:
         _say_what_is_lost(reason)
         return _measure(work, wanted, batch_size, None)[:2]
     with FileLock(str(path.with_suffix(".lock"))):  # one process measures, the others wait for what it finds
-        known = _read(path)
+        known = _read(path) or (_read(for_now) if _is_recent(for_now) else None)
         if known is not None:
             try:
                 return _prepared(RUNTIMES[known.runtime], work, folder), known
             except (RuntimeError, KeyError) as error:
                 logger.warning("%s can't be prepared as it was before and is measured again: %s", known.runtime, error)
+        share = share_of_cpus()
         forward, found, may_pass = _measure(work, wanted, batch_size, folder)
+        share = min(share, share_of_cpus())
         if may_pass:
             logger.warning(
                 "Batches of more than %d images do not fit into the free memory of %s now; the next process "
@@ -98,6 +110,16 @@ def calibrated(work: Workload, wanted: str, batch_size: int | None, folder: Path
                 found.batch_size,
                 work.device,
             )
+        elif work.device.type == "cpu" and share < IDLE_SHARE:
+            logger.info(
+                "The machine was busy while the speed of a network was measured: %d threads got %.0f %% of their "
+                "processors. What was found (%s, batches of %d) is used for an hour, then it is measured again.",
+                found.threads,
+                100 * share,
+                found.runtime,
+                found.batch_size,
+            )
+            _keep(found, for_now)
         else:
             _keep(found, path)
         return forward, found
@@ -109,7 +131,9 @@ def _measure(
     """The forward pass, what was found, and whether it would be another if more memory were free."""
     try:
         return _measured(work, wanted, batch_size, folder)
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not lacks_memory(error):
+            raise
         raise ExtractionError(
             f"A network does not fit into the memory of {work.device}, with {work.image_size} x {work.image_size} "
             f"pixels an image: {str(error).splitlines()[0]} Free some of it, or take another device."
@@ -119,10 +143,9 @@ def _measure(
 def _measured(
     work: Workload, wanted: str, batch_size: int | None, folder: Path | None
 ) -> tuple[Forward, Calibration, bool]:
-    probe = probe_images(4, work)
+    probe = probe_images(PROBES, work)
     reference = RUNTIMES[REFERENCE].prepare(work.module, "float32", work.image_size, None)
     expected = reference(probe)
-    reference_s = seconds_of(reference, probe) / len(probe)
     best: tuple[float, Runtime, Forward, float] | None = None
     for runtime in _candidates(work, wanted):
         try:
@@ -143,18 +166,28 @@ def _measured(
         if best is None or seconds * FASTER_BY < best[0]:
             best = (seconds, runtime, forward, cosine)
     assert best is not None  # torch is always among the candidates, or the wanted one was found
-    seconds, runtime, forward, cosine = best
-    batch = BatchSize(batch_size, 1 / seconds) if batch_size else find_batch_size(forward, work)
+    _, runtime, forward, cosine = best
+    batch, tried = _batch(forward, work, batch_size)
+    is_exact = runtime.name == REFERENCE and work.precision == "float32"
+    exact = batch if is_exact else rate_at(reference, work, tried)
     found = Calibration(
         runtime.name,
         str(runtime.version()),
         batch.size,
         round(batch.images_per_s, 2),
-        round(reference_s / seconds, 3),
+        round(batch.images_per_s / exact.images_per_s, 3),
         cosine,
         torch.get_num_threads(),
     )
     return forward, found, batch.ended_by_memory and not memory_is_its_own(work)
+
+
+def _batch(forward: Forward, work: Workload, wanted: int | None) -> tuple[BatchSize, int]:
+    """The batch size, found or as wanted, and the number of images with which its rate was measured."""
+    if wanted is not None and work.device.type == "cpu":  # hundreds of images would take minutes
+        return rate_at(forward, work, min(wanted, PROBES))._replace(size=wanted), min(wanted, PROBES)
+    batch = find_batch_size(forward, work) if wanted is None else rate_at(forward, work, wanted)
+    return batch, batch.size
 
 
 def _candidates(work: Workload, wanted: str) -> Iterator[Runtime]:
@@ -199,23 +232,11 @@ def _say_what_is_lost(reason: str) -> None:
     )
 
 
-def _machine(work: Workload) -> dict[str, object]:
-    on_gpu = work.device.type == "cuda"
-    return {
-        "versions": {name: runtime.version() for name, runtime in RUNTIMES.items()},
-        "device": torch.cuda.get_device_name(work.device) if on_gpu else _cpu_name(),
-        "threads": torch.get_num_threads(),
-        "precision": work.precision,
-    }
-
-
-def _cpu_name() -> str:
+def _is_recent(path: Path) -> bool:
     try:
-        lines: Sequence[str] = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return time.time() - path.stat().st_mtime < _FOR_NOW_S
     except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "flags"))]
-    return " ".join(sorted(set(names))) or f"{platform.machine()} {os.cpu_count()}"
+        return False
 
 
 def _read(path: Path) -> Calibration | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
+from dfd_core.backbones.runtimes.arithmetic import exact_float32
 from dfd_core.backbones.runtimes.protocol import Forward, Precision
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -37,21 +37,9 @@ class TorchRuntime:
         dtype = _DTYPES.get(precision)
 
         def forward(batch: torch.Tensor) -> torch.Tensor:
-            with torch.inference_mode(), _arithmetic(batch.device, dtype):
+            reduced = torch.autocast(batch.device.type, dtype) if dtype else contextlib.nullcontext()
+            with torch.inference_mode(), exact_float32(batch.device), reduced:
                 features: torch.Tensor = module(batch)
                 return features.float()
 
         return forward
-
-
-@contextlib.contextmanager
-def _arithmetic(device: torch.device, dtype: torch.dtype | None) -> Iterator[None]:
-    """Autocast, or exact float32: cuDNN rounds the factors of convolutions to TF32 unless told otherwise."""
-    if dtype is not None:
-        with torch.autocast(device.type, dtype):
-            yield
-    elif device.type == "cuda":
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            yield
-    else:
-        yield

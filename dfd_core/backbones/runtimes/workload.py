@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 
+from dfd_core.backbones.runtimes.memory import lacks_memory
 from dfd_core.backbones.runtimes.protocol import Forward, Precision
 
 WORTH_GROWING = 1.02
@@ -79,11 +80,21 @@ def find_batch_size(forward: Forward, work: Workload, at_most: int = GPU_SIZES[-
                 break
     if best_rate:
         return BatchSize(best_size, best_rate, ended_by_memory=rate is None)
-    while best_size > 1:
-        best_size //= 2
-        rate = _rate(forward, work, best_size)
+    return rate_at(forward, work, best_size // 2)._replace(ended_by_memory=True)
+
+
+def rate_at(forward: Forward, work: Workload, size: int) -> BatchSize:
+    """The rate at a batch size, or at the largest half of it, quarter and so on that fits into the GPU's memory.
+
+    Raises:
+        torch.OutOfMemoryError: Not even one image fits.
+    """
+    tried = size
+    while tried:
+        rate = _rate(forward, work, tried)
         if rate is not None:
-            return BatchSize(best_size, rate, ended_by_memory=True)
+            return BatchSize(tried, rate, ended_by_memory=tried < size)
+        tried //= 2
     raise torch.OutOfMemoryError("there is no room for one image.")
 
 
@@ -91,8 +102,9 @@ def _rate(forward: Forward, work: Workload, size: int) -> float | None:
     """Images per second at a batch size; `None` where it does not fit into the memory."""
     try:
         return size / seconds_of(forward, probe_images(size, work))
-    except torch.OutOfMemoryError:
-        pass
+    except (RuntimeError, MemoryError) as error:
+        if not lacks_memory(error):
+            raise
     if work.device.type == "cuda":  # outside of the handler, whose traceback holds what did not fit
         torch.cuda.empty_cache()
     return None

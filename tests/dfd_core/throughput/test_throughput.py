@@ -1,5 +1,6 @@
 """What `dfd throughput` measures and writes; its figures are not judged here."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -7,13 +8,23 @@ import sys
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from dfd_core.backbones import BackboneSpec
 from dfd_core.backbones.runtimes import workload
 from dfd_core.errors import UsageError
 from dfd_core.features.decoding import DecodePolicy
 from dfd_core.features.spec import ExtractionSpec
-from dfd_core.throughput import Measurement, bare_network, comparison, make_images, measure_and_tell, measure_backbone
+from dfd_core.throughput import (
+    HEAD,
+    Measurement,
+    bare_network,
+    command,
+    comparison,
+    make_images,
+    measure_and_tell,
+    measure_backbone,
+)
 from dfd_core.throughput.bare_network import BareNetwork
 
 KEYS = ["name", "reference", "ours", "ratio", "goal", "cosine"]
@@ -63,6 +74,83 @@ def test_a_line_is_json_with_the_keys_that_were_agreed(files):
     assert list(found) == [*KEYS, "batch"]
     assert "goal 1.5 met" in str(line)
     assert "MISSED" in str(Measurement("a", 1.0, 1.0, 1.0, goal=1.5))
+
+
+def test_lines_stand_below_each_other_however_long_their_names_are():
+    lines = [
+        HEAD,
+        str(Measurement("a", 2.0, 1.0, 2.0)),
+        str(Measurement("b" * 90, 1234.5, 1.0, 1234.5, goal=3.5, cosine=1.0)),
+        str(Measurement("c", 123.4, 100.0, 1.234, goal=1 / 0.3, cosine=-0.5)),
+    ]
+    assert [line.rfind(" ") for line in lines] == [lines[0].rfind(" ")] * 4
+
+
+def test_the_stages_are_those_of_the_round_that_counts(files, monkeypatch):
+    seconds, images = [2.0, 9.0, 4.0, 5.0, 1.0], []
+    time = comparison._Runs.time
+
+    def timed(self, function):
+        result = time(self, function)
+        self.wall_s[-1] = seconds[len(self.wall_s) - 1]
+        return result
+
+    def noted(reports):
+        images.append([report.samples for report in reports])
+        return {}
+
+    counts = iter(range(1, 7))
+    extract = comparison._extract
+
+    def counted(*arguments):
+        return [dataclasses.replace(report, samples=next(counts)) for report in extract(*arguments)]
+
+    monkeypatch.setattr(comparison._Runs, "time", timed)
+    monkeypatch.setattr(comparison, "_stages", noted)
+    monkeypatch.setattr(comparison, "_extract", counted)
+    measure_backbone(BackboneSpec(name="tiny_vit"), files, ExtractionSpec(batch_size=2), repeats=5)
+    assert images == [[4]]  # of all six, the first of which is not timed
+
+
+def test_on_a_gpu_an_image_is_done_once_it_is_computed(files, monkeypatch):
+    bare = BareNetwork(BackboneSpec(name="tiny_vit"), "cpu", _table(files, 8), DecodePolicy())
+    inputs, events = bare.inputs, []
+
+    class OnGpu:
+        device = torch.device("cuda")
+
+        def __len__(self):
+            return len(inputs)
+
+        def __getitem__(self, part):
+            events.append("launched")
+            return inputs[part]
+
+    bare.inputs = OnGpu()
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: events.append("waited"))
+    monkeypatch.setattr(bare_network, "_WAITED_EVERY_S", 0)
+    bare.run(4, lambda done, total: events.append(done))
+    assert events == ["launched", "waited", 4, "launched", "waited", 8]
+    events.clear()
+    monkeypatch.setattr(bare_network, "_WAITED_EVERY_S", 60)
+    bare.run(4, lambda done, total: events.append(done))
+    assert events == ["launched", "launched"]
+
+
+@pytest.mark.parametrize(("there_is_one", "expected"), [(True, "cuda"), (False, "cpu")])
+def test_it_is_measured_where_a_run_would_be(monkeypatch, tmp_path, there_is_one, expected):
+    asked = []
+
+    def measure(spec, files, extraction, device):
+        asked.append(device)
+        raise UsageError("enough")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there_is_one)
+    monkeypatch.setattr(command, "measure_backbone", measure)
+    for device in (None, "cuda:1"):
+        with pytest.raises(UsageError, match="enough"):
+            measure_and_tell([BackboneSpec(name="tiny_vit")], (None, 8), ExtractionSpec(), device, tmp_path / "log")
+    assert asked == [expected, "cuda:1"]
 
 
 def test_a_spectrum_has_no_forward_pass(files):
@@ -128,8 +216,10 @@ def test_it_says_what_it_is_doing_and_how_far_it_is(files, caplog, monkeypatch):
     monkeypatch.setattr(comparison, "_SAID_EVERY_S", 0)
     caplog.set_level("INFO", "dfd_core")
     measure_backbone(BackboneSpec(name="tiny_vit"), files, ExtractionSpec(), repeats=1)
-    assert "tiny_vit: round 1 of 1, ours: 8 of 8 images" in caplog.messages
-    assert any(message.startswith("tiny_vit: the bare network holds 8 ready images") for message in caplog.messages)
+    assert "tiny_vit float32: round 1 of 1, ours: 8 of 8 images" in caplog.messages
+    assert any(
+        message.startswith("tiny_vit float32: the bare network holds 8 ready images") for message in caplog.messages
+    )
 
 
 def test_the_script_needs_neither_prefect_nor_ray(tmp_path):

@@ -1,5 +1,8 @@
 """The batch size that calibration finds, what memory does to it, and the images that it is found with."""
 
+import os
+from dataclasses import replace
+
 import pytest
 import timm
 import torch
@@ -8,8 +11,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from dfd_core.backbones.runtimes import RUNTIMES, calibration
 from dfd_core.backbones.runtimes import workload as workload_module
 from dfd_core.backbones.runtimes.calibration import calibrated
+from dfd_core.backbones.runtimes.machine import share_of_cpus
 from dfd_core.backbones.runtimes.workload import Workload, find_batch_size, probe_images
 from dfd_core.errors import ExtractionError
+
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +123,55 @@ def test_probe_images_are_the_same_whatever_comes_after_them_and_come_again(vit)
     few, many = (probe_images(n, vit) for n in (16, 40))
     torch.testing.assert_close(many[:16], few, rtol=0, atol=0)
     torch.testing.assert_close(many[32:], few[:8], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_speed_in_provenance_is_that_of_the_batch_size_found(vit, tmp_path, monkeypatch, precision):
+    rates = {"float32": {4: 1.0, 16: 10.0}, "bfloat16": {4: 1.0, 16: 40.0}}
+    asked = []
+
+    def rate(forward, work, size):
+        asked.append(size)
+        return rates[forward.precision][size]
+
+    class Timed(type(RUNTIMES["torch"])):
+        def prepare(self, module, precision, image_size, cached_at):
+            def forward(batch):
+                return module(batch)
+
+            forward.precision = precision
+            return forward
+
+    monkeypatch.setattr(calibration, "RUNTIMES", {"torch": Timed()})
+    monkeypatch.setattr(workload_module, "CPU_SIZES", (16,))
+    monkeypatch.setattr(workload_module, "_rate", rate)
+    work = Workload(vit.module, precision, 160, CPU)
+    found = calibrated(work, "auto", None, tmp_path)[1]
+    assert (found.batch_size, found.speed) == (16, rates[precision][16] / 10)
+    asked.clear()
+    found = calibrated(work, "auto", 64, tmp_path)[1]
+    assert (found.batch_size, found.speed) == (64, 1.0)
+    assert set(asked) == {4}
+
+
+def test_what_is_found_on_a_busy_machine_counts_for_an_hour(vit, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO", "dfd_core")
+    shares = iter([0.9, 0.4, 0.9, 0.95])
+    monkeypatch.setattr(calibration, "share_of_cpus", lambda: next(shares))
+    first = calibrated(vit, "torch", 4, tmp_path)[1]
+    assert "The machine was busy while the speed of a network was measured: " in caplog.text
+    assert (
+        "threads got 40 % of their processors. What was found (torch, batches of 4) is used for an hour" in caplog.text
+    )
+    assert calibrated(vit, "torch", 4, tmp_path)[1] == first
+    (path,) = tmp_path.glob("calibration-*.json")
+    os.utime(path, (path.stat().st_atime, path.stat().st_mtime - 3601))
+    monkeypatch.setattr(calibration, "_measure", lambda *_: (None, replace(first, batch_size=2), False))
+    assert calibrated(vit, "torch", 4, tmp_path)[1].batch_size == 2
+    assert calibrated(vit, "torch", 4, tmp_path)[1].batch_size == 2
+    assert next(shares, None) is None
+    assert len(caplog.messages) == 1
+
+
+def test_the_share_of_the_processors_is_one_of_time():
+    assert 0 < share_of_cpus() < 1.1
