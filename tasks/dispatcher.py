@@ -7,8 +7,8 @@ join, and counts an actor only once it says it is ready. What a step costs depen
 number of shards.
 
 Three kinds of failure are counted apart, since they say different things. An attempt that raised, died or hung is the
-shard's own: after three the shard is quarantined. A store out of reach is no fault of the shard: after as many the run
-ends, and nothing is written off. A node that goes takes its shards along: they go back without blame, unless it
+shard's own: after three the shard is quarantined. A store out of reach is no fault of the shard: it is waited for, and if it
+stays away the run ends, and nothing is written off. A node that goes takes its shards along: they go back without blame, unless it
 happens to one shard so often that the shard may be what ends the nodes.
 
 Of the shards that a dead actor had, any may be what ended it. The first counts the attempt; all of them come again
@@ -34,6 +34,7 @@ from tasks.cancelling import checkpoint
 from tasks.cluster import actor_resources, room_for
 from tasks.fault_log import LOGGER, FaultLog, Logger
 from tasks.in_flight import Job, Worker
+from tasks.outages import Outages
 from tasks.settings import EngineSettings, apply_defaults
 
 apply_defaults()  # Ray reads its environment when it is imported
@@ -77,6 +78,7 @@ class ShardDispatcher:
     ) -> None:
         self.store, self.plan, self.spec, self.settings, self.on_shard = store, plan, spec, settings, on_shard
         self.faults = FaultLog(logger, settings.shard_attempts)
+        self.outages = Outages(settings.outage_wait_s, self.faults)
         self.fresh, self.n_fresh = iter(plan.shards), len(plan.shards)
         self.returned: deque[Job] = deque()  # without blame, so they come first
         self.failed: deque[Job] = deque()  # they come last: what ended one actor may end the next
@@ -108,7 +110,8 @@ class ShardDispatcher:
         try:
             while self.todo or self.in_flight:
                 checkpoint()
-                self._assign()
+                if not self.outages.left_s():
+                    self._assign()
                 if time.monotonic() >= self.grow_at_s or not self.workers:
                     self._grow(resources)
                     self.grow_at_s = time.monotonic() + GROW_EVERY_S
@@ -183,7 +186,7 @@ class ShardDispatcher:
         """What is there now; waits for a second at most."""
         refs = list(self.worker_of)
         if not refs:
-            time.sleep(1.0)
+            time.sleep(min(self.outages.left_s() or 1.0, 1.0))
             return []
         done: list[Any] = ray.wait(refs, num_returns=1, timeout=1.0)[0]
         if done and len(refs) > IN_FLIGHT:
@@ -229,6 +232,7 @@ class ShardDispatcher:
 
     def _finished(self, worker: Worker, report: ShardReport) -> None:
         self._report(report)
+        self.outages.got_through()
         if report.stuck_threads and not worker.leaving:
             worker.leaving = True
             self.faults.threads_hang(worker, report.stuck_threads)
@@ -311,10 +315,7 @@ class ShardDispatcher:
         if isinstance(cause, StoreFullError | StoreRefusedError):
             raise cause
         if isinstance(cause, StoreError):
-            job.store_failures += 1
-            self.faults.store_failed(job, cause)
-            if job.store_failures >= self.settings.shard_attempts:
-                raise cause
+            self.outages.met(job, cause)
             self.returned.appendleft(job)  # next, or every other shard would wait for the same store first
             return
         job.failures += 1

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from dfd_core.wording import duration
 from tasks.in_flight import Job, Worker
 
 LOGGER = logging.getLogger("dfd")
@@ -34,14 +35,17 @@ class FaultLog:
             error,
         )
 
-    def store_failed(self, job: Job, error: Exception) -> None:
-        """A shard met a store out of reach."""
-        more = job.store_failures < self.attempts
+    def store_is_away(self, job: Job, waits_s: float, error: Exception) -> None:
+        """The first shard met a store out of reach."""
         self._warn(
-            f"{job.shard.name} met a store out of reach, attempt {job.store_failures} of {self.attempts}; "
-            + ("it is tried again at once" if more else "the extraction ends"),
+            f"{job.shard.name} met a store out of reach. Nothing is lost: it is tried again for {duration(waits_s)} or "
+            "longer, and the actors wait",
             error,
         )
+
+    def store_is_back(self, after: str) -> None:
+        """A shard was read and written after an outage."""
+        self.logger.info("The store is back after %s; the extraction goes on", after)
 
     def actor_lost(self, worker: Worker, jobs: Sequence[Job], error: Exception, with_node: bool) -> None:
         """An actor died or stopped responding, or its node is gone."""
