@@ -13,6 +13,7 @@ from tasks.settings import EngineSettings, apply_defaults
 
 apply_defaults()  # Ray reads its environment when it is imported
 import ray  # noqa: E402
+from ray.exceptions import ActorUnavailableError, RayActorError  # noqa: E402
 
 _keepers = 0
 
@@ -81,14 +82,26 @@ def _cpus_beside(gpus: float) -> float:
 
 def room_for(resources: dict[str, float]) -> int:
     """Actors that fit into the nodes that are alive now."""
-    room = 0
+    return sum(rooms(resources).values())
+
+
+def rooms(resources: dict[str, float]) -> dict[str, int]:
+    """How many actors fit into each node that is alive now, by Ray's id of it."""
+    found = {}
     for node in ray.nodes():
         if node["Alive"]:
             have = node["Resources"]
             cpus = have.get("CPU", 0) / resources["num_cpus"]
             gpus = have.get("GPU", 0) / resources["num_gpus"] if resources["num_gpus"] else cpus
-            room += int(min(cpus, gpus))
-    return room
+            found[node["NodeID"]] = int(min(cpus, gpus))
+    return found
+
+
+def is_loss_of_node(error: Exception) -> bool:
+    """Whether an actor is gone because its node, or the way to it, is. Ray says the first in words alone."""
+    return isinstance(error, ActorUnavailableError) or (
+        isinstance(error, RayActorError) and (error.preempted or "its node has died" in str(error))
+    )
 
 
 def _connect(settings: EngineSettings) -> None:

@@ -54,6 +54,14 @@ class FaultLog:
         follows = f"these shards will be recomputed: {names}" if jobs else "nothing it had is lost"
         self._warn(f"The actor {worker.name} {what}; {follows}", error)
 
+    def did_not_start(self, place: str, error: Exception) -> None:
+        """An actor could not load its backbones."""
+        self._warn(f"An actor on {place} failed before it was ready", error)
+
+    def place_is_left_out(self, place: str, n: int, error: Exception) -> None:
+        """A node or GPU on which actors fail gets no more shards, as long as there are others."""
+        self._warn(f"{n} actors failed on {place} and finished no shard; it is left out while others work", error)
+
     def comes_carefully(self, job: Job) -> None:
         """A shard that may have ended an actor is tried again."""
         self.logger.info("%s is tried again alone, with every image decoded in a process of its own", job.shard.name)

@@ -47,7 +47,7 @@ class DiesAtOnce(ExtractionActor):
 
 
 def test_actors_that_die_before_they_are_ready_end_the_extraction(run, monkeypatch):
-    with pytest.raises(EngineError, match="3 extraction actors died before they were ready"):
+    with pytest.raises(EngineError, match="3 extraction actors failed or died before they were ready"):
         extract(run, EngineSettings(actors=1), DiesAtOnce, monkeypatch)
 
 
