@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -95,6 +95,12 @@ def rooms(resources: dict[str, float]) -> dict[str, int]:
             gpus = have.get("GPU", 0) / resources["num_gpus"] if resources["num_gpus"] else cpus
             found[node["NodeID"]] = int(min(cpus, gpus))
     return found
+
+
+def start_actor(kind: type, arguments: Sequence[Any], calls: int, resources: dict[str, float]) -> Any:
+    """Ray's handle of a new actor that takes so many calls at a time, and is started once only."""
+    remote: Any = ray.remote(kind)
+    return remote.options(max_restarts=0, max_concurrency=calls, **resources).remote(*arguments)
 
 
 def is_loss_of_node(error: Exception) -> bool:

@@ -25,7 +25,6 @@ from typing import Any
 
 from dfd_core.errors import (
     DfdError,
-    EngineError,
     StoreError,
     StoreFullError,
     StoreRefusedError,
@@ -39,8 +38,9 @@ from dfd_core.storage import Store
 from tasks.actors import ExtractionActor
 from tasks.backlog import Backlog
 from tasks.cancelling import checkpoint
-from tasks.cluster import actor_resources, is_loss_of_node, rooms
+from tasks.cluster import actor_resources, is_loss_of_node, rooms, start_actor
 from tasks.fault_log import LOGGER, FaultLog, Logger
+from tasks.hanging import Hanging
 from tasks.in_flight import Job, Worker
 from tasks.outages import Outages
 from tasks.places import Places
@@ -53,11 +53,6 @@ from ray.exceptions import ActorUnavailableError, RayError, RayTaskError  # noqa
 IN_FLIGHT = 3
 GROW_EVERY_S = 5.0
 NODE_LOSSES = 10  # after so many, a shard is suspected of ending the nodes
-READY_WITHIN_S = 900.0  # large weights may have to be downloaded first
-
-
-class _ShardTimeoutError(Exception):
-    """An actor that did not answer in time."""
 
 
 class ShardDispatcher:
@@ -90,8 +85,9 @@ class ShardDispatcher:
         self.workers: list[Worker] = []
         self.worker_of: dict[Any, Worker] = {}
         self.in_flight = 0
+        self.hanging = Hanging(settings)
         self.places = Places(self.faults)
-        self.last_ready_s = self.grow_at_s = time.monotonic()
+        self.grow_at_s = time.monotonic()
         self.reports: list[ShardReport] = []
 
     @property
@@ -120,7 +116,7 @@ class ShardDispatcher:
                 if time.monotonic() >= self.grow_at_s or not self.workers:
                     self._grow(resources)
                     self.grow_at_s = time.monotonic() + GROW_EVERY_S
-                    self._see_that_somebody_works()
+                    self.places.see_that_somebody_works(self.workers)
                 for ref in self._answered():
                     self._collect(ref)
                 self._see_that_nobody_hangs()
@@ -141,12 +137,11 @@ class ShardDispatcher:
                 self._dismiss(worker)
         useful = sum(bool(worker.given) for worker in working) + self.todo
         wanted = min(self.settings.actors or useful, useful, room)
-        remote: Any = ray.remote(self.actor_class)
         threads = max(1, int(resources["num_cpus"]))
         arguments = (self.store, self.plan.feature_sets, self.spec, threads)
-        calls = IN_FLIGHT + 1  # and one more that asks whether it is alive
+        calls = IN_FLIGHT + 2  # and those that ask whether it is alive
         for _ in range(len(working), wanted):
-            actor = remote.options(max_restarts=0, max_concurrency=calls, **resources).remote(*arguments)
+            actor = start_actor(self.actor_class, arguments, calls, resources)
             worker = Worker(actor, actor.where.remote())
             self.workers.append(worker)
             self.worker_of[worker.ready] = worker
@@ -172,16 +167,6 @@ class ShardDispatcher:
         self._dismiss(worker)
         self.faults.did_not_start(str(worker.place), cause)
         self.places.failed_to_start(worker, cause)
-
-    def _see_that_somebody_works(self) -> None:
-        if any(worker.is_ready for worker in self.workers):
-            self.last_ready_s = time.monotonic()
-        elif time.monotonic() - self.last_ready_s > READY_WITHIN_S:
-            raise EngineError(
-                f"For {READY_WITHIN_S:.0f} s no extraction actor became ready ({len(self.workers)} are waiting): the "
-                "cluster's nodes are gone or busy with other work. What is finished is kept; run the same command "
-                "again to continue."
-            )
 
     def _assign(self) -> None:
         others = sum(not worker.leaving for worker in self.workers) - 1  # those that are still starting among them
@@ -237,6 +222,9 @@ class ShardDispatcher:
             return
         if ref == worker.probe:
             self._bury(worker, ActorUnavailableError("the connection to the actor was lost", None))
+        elif ref == worker.pulse:
+            del self.worker_of[ref]
+            worker.pulse = None
         elif ref == worker.ready:
             self._came_up(worker, value)
         else:
@@ -271,22 +259,24 @@ class ShardDispatcher:
             self.worker_of[worker.probe] = worker
 
     def _see_that_nobody_hangs(self) -> None:
-        limit = self.settings.shard_timeout_s
-        for worker in [one for one in self.workers if one.given and time.monotonic() - one.since_s > limit]:
-            error = _ShardTimeoutError(f"no answer within {limit:g} s, which is DFD_SHARD_TIMEOUT_S")
-            self._bury(worker, error)
+        for worker in list(self.workers):
+            if error := self.hanging.verdict(worker):
+                self._bury(worker, error)
+            elif self.hanging.ask_if_overdue(worker, worker.actor.alive.remote):
+                self.worker_of[worker.pulse] = worker
 
     def _take_back(self, worker: Worker, ref: Any) -> Job:
         self.worker_of.pop(ref, None)
         self.in_flight -= 1
-        worker.since_s = time.monotonic()
+        now = time.monotonic()
+        worker.longest_s, worker.since_s = max(worker.longest_s, now - worker.since_s), now
         return worker.given.pop(ref)
 
     def _dismiss(self, worker: Worker) -> list[Job]:
         """Ends an actor; returns the shards that it had."""
         self.workers.remove(worker)
         self.grow_at_s = 0.0
-        for ref in (worker.ready, worker.probe):
+        for ref in (worker.ready, worker.probe, worker.pulse):
             self.worker_of.pop(ref, None)
         jobs = [self._take_back(worker, ref) for ref in list(worker.given)]
         with contextlib.suppress(RayError, RuntimeError):  # the cluster itself may be gone

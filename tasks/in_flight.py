@@ -48,6 +48,9 @@ class Worker:
         probe: A second call that tells whether an actor that Ray calls unavailable is dead, and of what.
         given: Its shards by their calls, in the order in which it got them.
         since_s: When the first of them became the oldest, in seconds of the monotonic clock.
+        longest_s: The longest that it took to give one back.
+        pulse: A call that tells whether it still answers, while one is out.
+        asked_s: When that was made, or the last one.
     """
 
     actor: Any
@@ -61,6 +64,9 @@ class Worker:
     probe: Any = None
     given: dict[Any, Job] = field(default_factory=dict)
     since_s: float = 0.0
+    longest_s: float = 0.0
+    pulse: Any = None
+    asked_s: float = 0.0
 
     def takes(self, most: int) -> bool:
         """Whether it may get another shard, if it is to have so many at most."""

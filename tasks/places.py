@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from dfd_core.errors import DfdError, EngineError
@@ -11,6 +12,7 @@ from tasks.fault_log import FaultLog
 from tasks.in_flight import Worker
 
 LOGS = "Ray's logs on the actor's node, by default below /tmp/ray/session_latest/logs, may say more."
+READY_WITHIN_S = 900.0  # large weights may have to be downloaded first
 FAULTS = 3
 """Actors in a row that ended on a place and never finished a shard, after which it is left out."""
 
@@ -47,6 +49,7 @@ class Places:
         self.loads: set[Place] = set()
         self.never_ready = 0
         self.last: Exception | None = None
+        self.last_ready_s = time.monotonic()
 
     def failed_to_start(self, worker: Worker, error: Exception) -> None:
         """An actor failed or died before it was ready; where it was is unknown if it died at once."""
@@ -91,6 +94,21 @@ class Places:
             closed = self.is_left_out(None) or Place(node) in out
             room += max(0 if closed else most - gpus, there[node])
         return room
+
+    def see_that_somebody_works(self, workers: Sequence[Worker]) -> None:
+        """Called every few seconds.
+
+        Raises:
+            EngineError: None of these has been ready for long.
+        """
+        if any(worker.is_ready for worker in workers):
+            self.last_ready_s = time.monotonic()
+        elif time.monotonic() - self.last_ready_s > READY_WITHIN_S:
+            raise EngineError(
+                f"For {READY_WITHIN_S:.0f} s no extraction actor became ready ({len(workers)} are waiting): the "
+                "cluster's nodes are gone or busy with other work. What is finished is kept; run the same command "
+                "again to continue."
+            )
 
     def reopen(self) -> None:
         """Every place is left out: those where actors do get ready are tried again, for the shards may be to blame.

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -51,7 +52,7 @@ class OnTwoGpus(ExtractionActor):
 
     def note(self, what):
         with (self.root / what).open("a") as file:
-            file.write(f"{self.gpu}\n")
+            file.write(f"{self.gpu} {os.getpid()}\n")
 
 
 class DoesNotLoad(OnTwoGpus):
@@ -74,26 +75,38 @@ def all_is_there(run):
 def test_a_gpu_on_which_nothing_loads_is_left_out(extract, run, tmp_path, monkeypatch, caplog):
     extract(run, SETTINGS, DoesNotLoad, monkeypatch)
     all_is_there(run)
-    assert (tmp_path / "loaded").read_text().split().count("0") <= 3
+    assert sum(line.startswith("0 ") for line in (tmp_path / "loaded").read_text().splitlines()) <= 3
     assert any("failed before it was ready. RuntimeError: CUDA error" in line for line in caplog.messages)
 
 
 class FailsAllShards(OnTwoGpus):
-    """The first GPU loads the networks and fails in every shard; the second waits until it is left out."""
+    """The first GPU loads the networks and fails in every shard; on the second a process dies once that is known."""
 
     def extract(self, shard: Shard, careful: bool):
         if self.gpu == 0:
             self.note("failed")
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
-        with self.computing:
-            time.sleep(0.7)
+        deadline = time.monotonic() + 30
+        while self.failures() < 3 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if not (self.root / "killed").exists():
+            (self.root / "killed").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
         return super().extract(shard, careful)
+
+    def failures(self):
+        return len(set((self.root / "failed").read_text().splitlines())) if (self.root / "failed").exists() else 0
 
 
 @pytest.mark.usefixtures("ray_open")
-def test_a_gpu_that_fails_every_shard_is_left_out_and_costs_no_shard(extract, run, monkeypatch, caplog):
+def test_a_gpu_that_fails_every_shard_costs_none_and_no_actor_comes_there_again(
+    extract, run, tmp_path, monkeypatch, caplog
+):
     extract(run, SETTINGS, FailsAllShards, monkeypatch)
     all_is_there(run)
+    assert len(set((tmp_path / "failed").read_text().splitlines())) == 3
+    assert (tmp_path / "killed").exists()
+    assert any("GPU 0 and finished no shard; it is left out" in line for line in caplog.messages)
     assert not [line for line in caplog.messages if "is given up" in line]
 
 
