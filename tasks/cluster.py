@@ -27,6 +27,13 @@ def ray_session(settings: EngineSettings) -> Iterator[None]:
         yield
 
 
+def how_ray_begins(settings: EngineSettings) -> str:
+    """What `ray_session` is about to do, in words; empty where Ray runs already."""
+    if ray.is_initialized():
+        return ""
+    return f"Connecting to the Ray cluster at {settings.ray_address}" if settings.ray_address else "Starting Ray"
+
+
 @contextmanager
 def ray_kept_open() -> Iterator[None]:
     """Ray that is started inside is ended here and not before, so that several steps share one start."""

@@ -65,6 +65,8 @@ class Places:
 
     def is_ready(self, place: Place) -> None:
         """An actor has loaded its backbones there."""
+        if not self.loads:
+            self.faults.logger.info("The first extraction actor has loaded its backbones and begins")
         self.never_ready = 0
         self.loads.add(place)
         self.count.pop(None, None)

@@ -73,6 +73,17 @@ def cancellable_flow(function: Callable[P, R]) -> Callable[P, R]:
     return _like(function, watched)
 
 
+def _no_error(record: logging.LogRecord) -> bool:
+    """Prefect logs every end but Completed as an error; to be cancelled is what somebody wanted."""
+    if record.levelno == logging.ERROR and record.getMessage().startswith("Finished in state Cancelled"):
+        record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
+    return True
+
+
+for _name in ("prefect.flow_runs", "prefect.task_runs"):
+    logging.getLogger(_name).addFilter(_no_error)
+
+
 def settle(runs: FlowRunFilter) -> None:
     """Sets flow runs, and their task runs, to Cancelled where they are unfinished or crashed on the way out."""
     with get_client(sync_client=True) as client:
