@@ -106,10 +106,7 @@ class ExtractionProgress:
                 if time.monotonic() - last[act] >= interval_s and not self.over.is_set():
                     last[act] = time.monotonic()
                     self._try(act)
-        for act in (
-            self._move_bars,
-            self._write_table,
-        ):  # also after a fault, or they would stand as they were for ever
+        for act in (self._move_bars, self._write_table):  # after a fault too, or what stood there would stay
             self._try(act)
 
     def _try(self, act: Any) -> None:
