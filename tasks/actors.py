@@ -13,6 +13,7 @@ from dfd_core.features.planning import Shard
 from dfd_core.features.sets import FeatureSet
 from dfd_core.features.spec import ExtractionSpec
 from dfd_core.storage import Store
+from tasks.places import Place
 
 
 class ExtractionActor:
@@ -34,10 +35,15 @@ class ExtractionActor:
         context = ray.get_runtime_context()
         spec = spec if spec.threads else spec.model_copy(update={"threads": threads})
         self.threads = threads if any(one.backbone.has_network for one in feature_sets) else None
-        self.name = f"{str(context.get_node_id())[:6]}/{str(context.get_actor_id())[:6]}"
+        self.place = Place(str(context.get_node_id()), tuple(str(gpu) for gpu in ray.get_gpu_ids()))
+        self.name = f"{self.place.node[:6]}/{str(context.get_actor_id())[:6]}"
         self.networks = ThreadPoolExecutor(1, "networks")
         self.preparing, self.computing = threading.Lock(), threading.Lock()
-        self.make = functools.partial(Extractor, store, feature_sets, spec, "cuda" if ray.get_gpu_ids() else "cpu")
+        self.make = functools.partial(Extractor, store, feature_sets, spec, "cuda" if self.place.gpus else "cpu")
+
+    def where(self) -> Place:
+        """Its place. Asked before `ready`, which may end the process."""
+        return self.place
 
     def ready(self) -> str:
         """Loads the backbones; here and not in `__init__`, whose errors Ray gives back as text."""

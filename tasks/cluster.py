@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from tasks.settings import EngineSettings, apply_defaults
 
 apply_defaults()  # Ray reads its environment when it is imported
 import ray  # noqa: E402
+from ray.exceptions import ActorUnavailableError, RayActorError  # noqa: E402
 
 _keepers = 0
 
@@ -24,6 +25,13 @@ def ray_session(settings: EngineSettings) -> Iterator[None]:
         if not ray.is_initialized():
             _connect(settings)
         yield
+
+
+def how_ray_begins(settings: EngineSettings) -> str:
+    """What `ray_session` is about to do, in words; empty where Ray runs already."""
+    if ray.is_initialized():
+        return ""
+    return f"Connecting to the Ray cluster at {settings.ray_address}" if settings.ray_address else "Starting Ray"
 
 
 @contextmanager
@@ -81,14 +89,32 @@ def _cpus_beside(gpus: float) -> float:
 
 def room_for(resources: dict[str, float]) -> int:
     """Actors that fit into the nodes that are alive now."""
-    room = 0
+    return sum(rooms(resources).values())
+
+
+def rooms(resources: dict[str, float]) -> dict[str, int]:
+    """How many actors fit into each node that is alive now, by Ray's id of it."""
+    found = {}
     for node in ray.nodes():
         if node["Alive"]:
             have = node["Resources"]
             cpus = have.get("CPU", 0) / resources["num_cpus"]
             gpus = have.get("GPU", 0) / resources["num_gpus"] if resources["num_gpus"] else cpus
-            room += int(min(cpus, gpus))
-    return room
+            found[node["NodeID"]] = int(min(cpus, gpus))
+    return found
+
+
+def start_actor(kind: type, arguments: Sequence[Any], calls: int, resources: dict[str, float]) -> Any:
+    """Ray's handle of a new actor that takes so many calls at a time, and is started once only."""
+    remote: Any = ray.remote(kind)
+    return remote.options(max_restarts=0, max_concurrency=calls, **resources).remote(*arguments)
+
+
+def is_loss_of_node(error: Exception) -> bool:
+    """Whether an actor is gone because its node, or the way to it, is. Ray says the first in words alone."""
+    return isinstance(error, ActorUnavailableError) or (
+        isinstance(error, RayActorError) and (error.preempted or "its node has died" in str(error))
+    )
 
 
 def _connect(settings: EngineSettings) -> None:

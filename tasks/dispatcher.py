@@ -7,9 +7,10 @@ join, and counts an actor only once it says it is ready. What a step costs depen
 number of shards.
 
 Three kinds of failure are counted apart, since they say different things. An attempt that raised, died or hung is the
-shard's own: after three the shard is quarantined. A store out of reach is no fault of the shard: after as many the run
-ends, and nothing is written off. A node that goes takes its shards along: they go back without blame, unless it
-happens to one shard so often that the shard may be what ends the nodes.
+shard's own: after three, elsewhere where there are other places, the shard is quarantined. A store out of reach is no
+fault of the shard: it is waited for, and if it stays away the run ends, and nothing is written off. A node that goes
+takes its shards along: they go back without blame, unless it happens to one shard so often that the shard may be what
+ends the nodes.
 
 Of the shards that a dead actor had, any may be what ended it. The first counts the attempt; all of them come again
 carefully, decoded in processes of their own, and alone on their actor, so that none is blamed twice for another.
@@ -19,37 +20,39 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from dfd_core.errors import DfdError, EngineError, StoreError, StoreFullError, StoreRefusedError
+from dfd_core.errors import (
+    DfdError,
+    StoreError,
+    StoreFullError,
+    StoreRefusedError,
+    WeightsUnreachableError,
+)
 from dfd_core.features.extraction import ShardReport, find_report, write_off
 from dfd_core.features.planning import ExtractionPlan
 from dfd_core.features.spec import ExtractionSpec
 from dfd_core.statuses import QUARANTINED
 from dfd_core.storage import Store
 from tasks.actors import ExtractionActor
+from tasks.backlog import Backlog
 from tasks.cancelling import checkpoint
-from tasks.cluster import actor_resources, room_for
+from tasks.cluster import actor_resources, is_loss_of_node, rooms, start_actor
 from tasks.fault_log import LOGGER, FaultLog, Logger
+from tasks.hanging import Hanging
 from tasks.in_flight import Job, Worker
+from tasks.outages import Outages
+from tasks.places import Places
 from tasks.settings import EngineSettings, apply_defaults
 
 apply_defaults()  # Ray reads its environment when it is imported
 import ray  # noqa: E402
-from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError  # noqa: E402
+from ray.exceptions import ActorUnavailableError, RayError, RayTaskError  # noqa: E402
 
 IN_FLIGHT = 3
 GROW_EVERY_S = 5.0
-ACTOR_ATTEMPTS = 3
 NODE_LOSSES = 10  # after so many, a shard is suspected of ending the nodes
-READY_WITHIN_S = 900.0  # large weights may have to be downloaded first
-LOGS = "Ray's logs on the actor's node, by default below /tmp/ray/session_latest/logs, may say more."
-
-
-class _ShardTimeoutError(Exception):
-    """An actor that did not answer in time."""
 
 
 class ShardDispatcher:
@@ -77,20 +80,20 @@ class ShardDispatcher:
     ) -> None:
         self.store, self.plan, self.spec, self.settings, self.on_shard = store, plan, spec, settings, on_shard
         self.faults = FaultLog(logger, settings.shard_attempts)
-        self.fresh, self.n_fresh = iter(plan.shards), len(plan.shards)
-        self.returned: deque[Job] = deque()  # without blame, so they come first
-        self.failed: deque[Job] = deque()  # they come last: what ended one actor may end the next
+        self.outages = Outages(settings.outage_wait_s, self.faults)
+        self.backlog = Backlog(plan.shards)
         self.workers: list[Worker] = []
         self.worker_of: dict[Any, Worker] = {}
         self.in_flight = 0
-        self.actor_failures = 0
-        self.last_ready_s = self.grow_at_s = time.monotonic()
+        self.hanging = Hanging(settings)
+        self.places = Places(self.faults)
+        self.grow_at_s = time.monotonic()
         self.reports: list[ShardReport] = []
 
     @property
     def todo(self) -> int:
         """Shards that no actor has now and that have no report."""
-        return self.n_fresh + len(self.returned) + len(self.failed)
+        return len(self.backlog)
 
     def run(self) -> list[ShardReport]:
         """Every shard's report; those that failed every attempt are written off with the status `quarantined`.
@@ -98,7 +101,7 @@ class ShardDispatcher:
         Whatever ends it, no actor outlives it. Finished shards are in the store then.
 
         Raises:
-            EngineError: The cluster has no room for an actor, or actors die before they are ready or never become so.
+            EngineError: The cluster has no room for an actor, or nowhere does one become ready.
             RunCancelledError: Somebody asked the run to stop.
             StoreError: The store, or where the images are, can't be reached or is full.
         """
@@ -108,11 +111,12 @@ class ShardDispatcher:
         try:
             while self.todo or self.in_flight:
                 checkpoint()
-                self._assign()
+                if not self.outages.left_s():
+                    self._assign()
                 if time.monotonic() >= self.grow_at_s or not self.workers:
                     self._grow(resources)
                     self.grow_at_s = time.monotonic() + GROW_EVERY_S
-                    self._see_that_somebody_works()
+                    self.places.see_that_somebody_works(self.workers)
                 for ref in self._answered():
                     self._collect(ref)
                 self._see_that_nobody_hangs()
@@ -124,27 +128,45 @@ class ShardDispatcher:
     def _grow(self, resources: dict[str, float]) -> None:
         if not self.todo:
             return
-        useful = sum(bool(worker.given) for worker in self.workers) + self.todo
-        wanted = min(self.settings.actors or useful, useful, room_for(resources))
-        remote: Any = ray.remote(self.actor_class)
-        while len(self.workers) < wanted:
-            threads = max(1, int(resources["num_cpus"]))
-            arguments = (self.store, self.plan.feature_sets, self.spec, threads)
-            calls = IN_FLIGHT + 1  # and one more that asks whether it is alive
-            actor = remote.options(max_restarts=0, max_concurrency=calls, **resources).remote(*arguments)
-            worker = Worker(actor, actor.ready.remote())
+        working = [worker for worker in self.workers if not worker.parked]
+        have = rooms(resources)
+        room = self.places.room(have, working)
+        if not working and not room and any(have.values()):
+            self.places.reopen()
+            for worker in list(self.workers):  # those that kept a place
+                self._dismiss(worker)
+        useful = sum(bool(worker.given) for worker in working) + self.todo
+        wanted = min(self.settings.actors or useful, useful, room)
+        threads = max(1, int(resources["num_cpus"]))
+        arguments = (self.store, self.plan.feature_sets, self.spec, threads)
+        calls = IN_FLIGHT + 2  # and those that ask whether it is alive
+        for _ in range(len(working), wanted):
+            actor = start_actor(self.actor_class, arguments, calls, resources)
+            worker = Worker(actor, actor.where.remote())
             self.workers.append(worker)
             self.worker_of[worker.ready] = worker
 
-    def _see_that_somebody_works(self) -> None:
-        if any(worker.is_ready for worker in self.workers):
-            self.last_ready_s = time.monotonic()
-        elif time.monotonic() - self.last_ready_s > READY_WITHIN_S:
-            raise EngineError(
-                f"For {READY_WITHIN_S:.0f} s no extraction actor became ready ({len(self.workers)} are waiting): the "
-                "cluster's nodes are gone or busy with other work. What is finished is kept; run the same command "
-                "again to continue."
-            )
+    def _came_up(self, worker: Worker, value: Any) -> None:
+        """An actor said where it is, or that it is ready."""
+        del self.worker_of[worker.ready]
+        if worker.place is not None:
+            worker.is_ready, worker.name = True, value
+            self.places.is_ready(worker.place)
+            return
+        worker.place = value
+        if self.places.is_left_out(value):
+            worker.parked = True
+            self.grow_at_s = 0.0
+        else:
+            worker.ready = worker.actor.ready.remote()
+            self.worker_of[worker.ready] = worker
+
+    def _did_not_come_up(self, worker: Worker, cause: Exception) -> None:
+        if isinstance(cause, DfdError) and not isinstance(cause, StoreError | WeightsUnreachableError):
+            raise cause  # it would be the same everywhere
+        self._dismiss(worker)
+        self.faults.did_not_start(str(worker.place), cause)
+        self.places.failed_to_start(worker, cause)
 
     def _assign(self) -> None:
         others = sum(not worker.leaving for worker in self.workers) - 1  # those that are still starting among them
@@ -152,22 +174,11 @@ class ShardDispatcher:
             for worker in self.workers:
                 # what an actor has can't be taken back, so each other could still get as many before it gets one more
                 enough = self.todo > (depth - 1) * others
-                if enough and worker.takes(depth) and (job := self._next(alone=not worker.given)):
+                if enough and worker.takes(depth) and (job := self.backlog.next(worker, self.workers)):
                     self._give(worker, job)
         if not self.todo:  # who has nothing left makes room for others, and can't die unnoticed
             for worker in [one for one in self.workers if not one.given]:
                 self._dismiss(worker)
-
-    def _next(self, alone: bool) -> Job | None:
-        """The next shard for an actor; one that is to be careful only where it is `alone` there."""
-        if self.returned and (alone or not self.returned[0].careful):
-            return self.returned.popleft()
-        if self.n_fresh:
-            self.n_fresh -= 1
-            return Job(next(self.fresh))
-        if self.failed and (alone or not self.failed[0].careful):
-            return self.failed.popleft()
-        return None
 
     def _give(self, worker: Worker, job: Job) -> None:
         if job.careful:
@@ -183,7 +194,7 @@ class ShardDispatcher:
         """What is there now; waits for a second at most."""
         refs = list(self.worker_of)
         if not refs:
-            time.sleep(1.0)
+            time.sleep(min(self.outages.left_s() or 1.0, 1.0))
             return []
         done: list[Any] = ray.wait(refs, num_returns=1, timeout=1.0)[0]
         if done and len(refs) > IN_FLIGHT:
@@ -198,14 +209,7 @@ class ShardDispatcher:
             value = ray.get(ref)
         except RayTaskError as error:
             cause = getattr(error, "cause", None) or error
-            if ref == worker.ready:
-                if isinstance(cause, DfdError):
-                    raise cause from error
-                raise EngineError(f"An extraction actor failed: {cause}. {LOGS}") from error
-            job = self._take_back(worker, ref)
-            if not isinstance(cause, StoreError):
-                self._retire(worker)  # what is broken may be the actor or its GPU: the next attempt is made elsewhere
-            self._failed(job, cause)
+            self._raised(worker, ref, cause)
             return
         except ActorUnavailableError as error:
             if ref == worker.probe:
@@ -218,17 +222,29 @@ class ShardDispatcher:
             return
         if ref == worker.probe:
             self._bury(worker, ActorUnavailableError("the connection to the actor was lost", None))
-            return
-        if ref == worker.ready:
+        elif ref == worker.pulse:
             del self.worker_of[ref]
-            worker.is_ready, worker.name = True, value
-            self.actor_failures = 0
+            worker.pulse = None
+        elif ref == worker.ready:
+            self._came_up(worker, value)
+        else:
+            self._take_back(worker, ref)
+            self._finished(worker, value)
+
+    def _raised(self, worker: Worker, ref: Any, cause: Exception) -> None:
+        if ref == worker.ready:
+            self._did_not_come_up(worker, cause)
             return
-        self._take_back(worker, ref)
-        self._finished(worker, value)
+        job = self._take_back(worker, ref)
+        if not isinstance(cause, StoreError):
+            self._retire(worker)  # what is broken may be the actor or its GPU: the next attempt is made elsewhere
+            self._blame(worker, job, cause)
+        self._failed(job, cause)
 
     def _finished(self, worker: Worker, report: ShardReport) -> None:
         self._report(report)
+        self.places.works(worker)
+        self.outages.got_through()
         if report.stuck_threads and not worker.leaving:
             worker.leaving = True
             self.faults.threads_hang(worker, report.stuck_threads)
@@ -243,22 +259,24 @@ class ShardDispatcher:
             self.worker_of[worker.probe] = worker
 
     def _see_that_nobody_hangs(self) -> None:
-        limit = self.settings.shard_timeout_s
-        for worker in [one for one in self.workers if one.given and time.monotonic() - one.since_s > limit]:
-            error = _ShardTimeoutError(f"no answer within {limit:g} s, which is DFD_SHARD_TIMEOUT_S")
-            self._bury(worker, error)
+        for worker in list(self.workers):
+            if error := self.hanging.verdict(worker):
+                self._bury(worker, error)
+            elif self.hanging.ask_if_overdue(worker, worker.actor.alive.remote):
+                self.worker_of[worker.pulse] = worker
 
     def _take_back(self, worker: Worker, ref: Any) -> Job:
         self.worker_of.pop(ref, None)
         self.in_flight -= 1
-        worker.since_s = time.monotonic()
+        now = time.monotonic()
+        worker.longest_s, worker.since_s = max(worker.longest_s, now - worker.since_s), now
         return worker.given.pop(ref)
 
     def _dismiss(self, worker: Worker) -> list[Job]:
         """Ends an actor; returns the shards that it had."""
         self.workers.remove(worker)
         self.grow_at_s = 0.0
-        for ref in (worker.ready, worker.probe):
+        for ref in (worker.ready, worker.probe, worker.pulse):
             self.worker_of.pop(ref, None)
         jobs = [self._take_back(worker, ref) for ref in list(worker.given)]
         with contextlib.suppress(RayError, RuntimeError):  # the cluster itself may be gone
@@ -267,30 +285,33 @@ class ShardDispatcher:
 
     def _retire(self, worker: Worker) -> None:
         """Ends an actor; what it was given goes back."""
-        self.returned.extendleft(reversed(self._unfinished(self._dismiss(worker))))
+        self.backlog.give_back(self._unfinished(self._dismiss(worker)))
 
     def _bury(self, worker: Worker, error: Exception) -> None:
         """An actor died or stopped responding: the first shard that it has not finished counts an attempt, no other."""
-        lost = _is_loss_of_node(error)
+        lost = is_loss_of_node(error)
         jobs = self._unfinished(self._dismiss(worker))
         self.faults.actor_lost(worker, jobs, error, with_node=lost)
         if jobs:
             first, *others = jobs
             for job in others:
                 job.careful |= not lost
-            self.returned.extendleft(reversed(others))
+            self.backlog.give_back(others)
             first.node_losses += lost
             if lost and first.node_losses < NODE_LOSSES:
-                self.returned.appendleft(first)
+                self.backlog.give_back([first])
             else:
+                self._blame(worker, first, error)
                 first.careful = True
                 self._failed(first, error)
         if not worker.is_ready and not lost:
-            self.actor_failures += 1
-            if self.actor_failures >= ACTOR_ATTEMPTS:
-                raise EngineError(
-                    f"{self.actor_failures} extraction actors died before they were ready: {error} {LOGS}"
-                ) from error
+            self.places.failed_to_start(worker, error)
+
+    def _blame(self, worker: Worker, job: Job, error: Exception) -> None:
+        """Notes where an attempt failed; the place counts it unless the shard, which may be to blame, failed before."""
+        if not job.failures and not job.careful:
+            self.places.failed_at_work(worker, error)
+        job.failed_at.add(worker.place)
 
     def _unfinished(self, jobs: list[Job]) -> list[Job]:
         """Reports the shards whose files are in the store: an answer can die with its actor. Returns the others."""
@@ -311,16 +332,13 @@ class ShardDispatcher:
         if isinstance(cause, StoreFullError | StoreRefusedError):
             raise cause
         if isinstance(cause, StoreError):
-            job.store_failures += 1
-            self.faults.store_failed(job, cause)
-            if job.store_failures >= self.settings.shard_attempts:
-                raise cause
-            self.returned.appendleft(job)  # next, or every other shard would wait for the same store first
+            self.outages.met(job, cause)
+            self.backlog.give_back([job])  # next, or every other shard would wait for the same store first
             return
         job.failures += 1
         self.faults.attempt_failed(job, cause)
         if job.failures < self.settings.shard_attempts:
-            self.failed.append(job)
+            self.backlog.put_last(job)
             return
         last_line = (str(cause).strip().splitlines() or [""])[-1]
         reason = f"{job.shard.name} failed {job.failures} times, the last with: {type(cause).__name__}: {last_line}"
@@ -329,10 +347,3 @@ class ShardDispatcher:
     def _report(self, report: ShardReport) -> None:
         self.reports.append(report)
         self.on_shard(report)
-
-
-def _is_loss_of_node(error: Exception) -> bool:
-    """Whether an actor is gone because its node, or the way to it, is. Ray says the first in words alone."""
-    return isinstance(error, ActorUnavailableError) or (
-        isinstance(error, RayActorError) and (error.preempted or "its node has died" in str(error))
-    )

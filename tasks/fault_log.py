@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from dfd_core.wording import duration
 from tasks.in_flight import Job, Worker
 
 LOGGER = logging.getLogger("dfd")
@@ -34,14 +35,17 @@ class FaultLog:
             error,
         )
 
-    def store_failed(self, job: Job, error: Exception) -> None:
-        """A shard met a store out of reach."""
-        more = job.store_failures < self.attempts
+    def store_is_away(self, job: Job, waits_s: float, error: Exception) -> None:
+        """The first shard met a store out of reach."""
         self._warn(
-            f"{job.shard.name} met a store out of reach, attempt {job.store_failures} of {self.attempts}; "
-            + ("it is tried again at once" if more else "the extraction ends"),
+            f"{job.shard.name} met a store out of reach. Nothing is lost: it is tried again for {duration(waits_s)} or "
+            "longer, and the actors wait",
             error,
         )
+
+    def store_is_back(self, after: str) -> None:
+        """A shard was read and written after an outage."""
+        self.logger.info("The store is back after %s; the extraction goes on", after)
 
     def actor_lost(self, worker: Worker, jobs: Sequence[Job], error: Exception, with_node: bool) -> None:
         """An actor died or stopped responding, or its node is gone."""
@@ -49,6 +53,14 @@ class FaultLog:
         names = ", ".join(job.shard.name for job in jobs)
         follows = f"these shards will be recomputed: {names}" if jobs else "nothing it had is lost"
         self._warn(f"The actor {worker.name} {what}; {follows}", error)
+
+    def did_not_start(self, place: str, error: Exception) -> None:
+        """An actor could not load its backbones."""
+        self._warn(f"An actor on {place} failed before it was ready", error)
+
+    def place_is_left_out(self, place: str, n: int, error: Exception) -> None:
+        """A node or GPU on which actors fail gets no more shards, as long as there are others."""
+        self._warn(f"{n} actors failed on {place} and finished no shard; it is left out while others work", error)
 
     def comes_carefully(self, job: Job) -> None:
         """A shard that may have ended an actor is tried again."""

@@ -17,7 +17,7 @@ from prefect.artifacts import update_progress_artifact
 from dfd_core.features.extraction import ShardReport
 from dfd_core.features.planning import ExtractionPlan
 from dfd_core.progress import Bytes
-from dfd_core.wording import duration
+from dfd_core.wording import counted, duration
 from tasks import cancelling
 from tasks.artifacts import LiveTable, start_progress
 from tasks.rates import Rates
@@ -27,6 +27,9 @@ LOG_EVERY_S = 5.0
 TABLE_EVERY_S = 10.0
 QUIET_S = 30.0
 """Between lines in the log while no shard comes in."""
+
+LAST_WORDS_S = 3.0
+"""For the dashboard when a run fails or is cancelled; a server that hangs must not hold up the end."""
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 
@@ -41,14 +44,17 @@ class ExtractionProgress:
         plan: What is to be extracted.
         images: How many images that are.
         logger: Gets the lines.
+        run: The run's name, which the table's begins with.
     """
 
-    def __init__(self, plan: ExtractionPlan, images: int, logger: Logger) -> None:
+    def __init__(self, plan: ExtractionPlan, images: int, logger: Logger, run: str = "") -> None:
         self.plan, self.logger = plan, logger
         self.rates = Rates(images)
         self.done: Counter[str] = Counter(plan.done)
         self.bars: dict[str, UUID] = {}
-        self.table = LiveTable("extraction", "Images a second of each extraction actor over the last half minute")
+        self.table = LiveTable(
+            f"{run}-extraction", "Images a second of each extraction actor over the last half minute"
+        )
         self.changed: set[str] = set()
         self.lock = threading.Lock()
         self.over = threading.Event()
@@ -71,13 +77,12 @@ class ExtractionProgress:
     ) -> None:
         self.over.set()
         self._log()
-        if kind is None:
-            self.thread.join()
-            self._move_bars()
-            self.table.write(self._rows(), self._description())
+        self.thread.join(timeout=None if kind is None else LAST_WORDS_S)
         failures = self.rates.failures()
         if failures:
-            self.logger.warning("Images without a vector in some feature set: %s", failures)
+            self.logger.warning(
+                "%s without a vector in some feature set: %s", counted(self.rates.failed, "image"), failures
+            )
 
     def on_shard(self, report: ShardReport) -> None:
         """Counts a finished shard."""
@@ -101,6 +106,8 @@ class ExtractionProgress:
                 if time.monotonic() - last[act] >= interval_s and not self.over.is_set():
                     last[act] = time.monotonic()
                     self._try(act)
+        for act in (self._move_bars, self._write_table):  # after a fault too, or what stood there would stay
+            self._try(act)
 
     def _try(self, act: Any) -> None:
         try:
@@ -209,7 +216,8 @@ class CountProgress:
 
     def _line(self, now: float) -> str:
         if not isinstance(self.total, Bytes):
-            return f"{self.title}: {self.done:,} of {self.total:,} {self.unit}"
+            unit = "" if self.unit == self.title else f" {self.unit}"
+            return f"{self.title}: {self.done:,} of {self.total:,}{unit}"
         line = f"{self.title}: {Bytes(self.done)} of {self.total}"
         if self.began_s is None or self.done == self.there or now == self.began_s:
             return line

@@ -138,7 +138,9 @@ class Rates:
 
     def failures(self) -> str:
         """Failed images by status, in words; empty where there are none."""
-        return ", ".join(f"{n:,} {status}" for status, n in self.failed_by_status.most_common())
+        told = ", ".join(f"{n:,} {status}" for status, n in self.failed_by_status.most_common())
+        overlap = self.failed_by_status.total() > self.failed
+        return told + (" (some fail in different ways in different feature sets)" if overlap else "")
 
     def rows(self, final: bool = False) -> list[dict[str, Any]]:
         """A row for each actor and one for all, with the columns that were measured.

@@ -33,6 +33,7 @@ POLL_S = 2.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 UNREACHABLE = (httpx.HTTPError, PrefectException, OSError)
 NOT_SETTLED = frozenset(StateType) - {StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED}
+FLOW_LOGGER = "prefect.flow_runs"
 P = ParamSpec("P")
 R = TypeVar("R")
 logger = logging.getLogger("dfd")
@@ -71,6 +72,23 @@ def cancellable_flow(function: Callable[P, R]) -> Callable[P, R]:
             return inner(*args, **kwargs)
 
     return _like(function, watched)
+
+
+def _plainly(record: logging.LogRecord) -> bool:
+    """Prefect logs every end but Completed as an error, and tells a flow's error twice.
+
+    To be cancelled is what somebody wanted, and why a flow failed stands in the line before.
+    """
+    text = record.getMessage()
+    if text.startswith("Finished in state Cancelled"):
+        record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
+    elif text.startswith("Finished in state Failed(") and record.name == FLOW_LOGGER:
+        record.msg, record.args = "Finished in state Failed", ()
+    return True
+
+
+for _name in (FLOW_LOGGER, "prefect.task_runs"):
+    logging.getLogger(_name).addFilter(_plainly)
 
 
 def settle(runs: FlowRunFilter) -> None:

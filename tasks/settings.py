@@ -13,6 +13,8 @@ from a run's configuration:
 | `DFD_GPUS_PER_ACTOR` | GPUs of an actor; 0 keeps it on the CPU | 1 where the cluster has GPUs, else 0 |
 | `DFD_SHARD_ATTEMPTS` | attempts before a shard is quarantined | 3 |
 | `DFD_SHARD_TIMEOUT_S` | seconds for one shard, after which the attempt has failed and its actor is replaced | 21600 |
+| `DFD_ASK_AFTER_S` | seconds of silence, and ten times the usual, after which an actor is asked if it lives | 300 |
+| `DFD_OUTAGE_WAIT_S` | seconds to wait for a store out of reach, then 5 and 25 times as long | 1 |
 | `DFD_TASK_RETRIES` | retries of a Prefect task that met a fault that may pass | 2 |
 | `DFD_TASK_RETRY_DELAY_S` | seconds before the first of them, doubled each time | 5 |
 """
@@ -48,6 +50,8 @@ class EngineSettings(Spec):
     gpus_per_actor: float | None = Field(None, ge=0)
     shard_attempts: int = Field(3, ge=1)
     shard_timeout_s: float = Field(21600, gt=0)
+    ask_after_s: float = Field(300, gt=0)
+    outage_wait_s: float = Field(1, ge=0)
     task_retries: int = Field(2, ge=0)
     task_retry_delay_s: float = Field(5, ge=0)
 

@@ -5,7 +5,8 @@ They are coarse, since each costs milliseconds of bookkeeping; what is fine-grai
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from prefect import get_run_logger, task
@@ -19,15 +20,16 @@ from dfd_core.evaluation.hierarchy_jobs import missing_hierarchies
 from dfd_core.manifests import prepare
 from dfd_core.pipeline import RunInputs
 from dfd_core.pipeline.engine import Errors, OnResult, Result, Work
+from dfd_core.pipeline.features import Failure
 from dfd_core.reports import summary_table
 from dfd_core.reports.report import FIGURES
 from dfd_core.storage import Store
-from dfd_core.wording import counted
-from tasks.artifacts import image_artifact, table_artifact
-from tasks.cluster import available_cpus, ray_session
+from dfd_core.wording import counted, some
+from tasks.artifacts import artifact_key, image_artifact, table_artifact
+from tasks.cluster import available_cpus, how_ray_begins, ray_session
 from tasks.dispatcher import ShardDispatcher
 from tasks.jobs import run_jobs
-from tasks.progress import CountProgress, ExtractionProgress
+from tasks.progress import CountProgress, ExtractionProgress, Logger
 from tasks.retries import task_options
 from tasks.run_states import cancellable_task
 from tasks.settings import EngineSettings
@@ -46,6 +48,16 @@ class RayEngine:
     def map(self, work: Work[Result], shared: Any, jobs: Sequence[Any], on_result: OnResult[Result]) -> Errors:
         """Calls `work(shared, job)` for every job in parallel; returns the errors of those that failed."""
         return run_jobs(work, shared, jobs, on_result)
+
+
+@contextmanager
+def _ray(logger: Logger) -> Iterator[EngineSettings]:
+    """Ray, and the settings with which it runs; says so where it takes seconds to come up."""
+    settings = EngineSettings.from_environment()
+    if begins := how_ray_begins(settings):
+        logger.info("%s", begins)
+    with ray_session(settings):
+        yield settings
 
 
 @task(**task_options(), task_run_name="prepare {source.name}")
@@ -106,25 +118,38 @@ def extract_features(config: RunConfig, inputs: RunInputs) -> None:
             counted(len(plan.shards), "shard"),
             counted(plan.missing, "missing vector"),
         )
-        settings = EngineSettings.from_environment()
-        with ray_session(settings), ExtractionProgress(plan, plan.images, logger) as progress:
+        with _ray(logger) as settings, ExtractionProgress(plan, plan.images, logger, config.name) as progress:
+            labels = sorted({one.backbone.label for one in plan.feature_sets})
+            logger.info("Actors start and load %s; images come after that", ", ".join(labels))
             try:
                 store = Store(config.store)
                 ShardDispatcher(store, plan, config.extraction, settings, progress.on_shard, logger).run()
             finally:
-                table_artifact("throughput", progress.throughput_rows(), "Images a second of each extraction actor")
-    rows = [
-        {
-            "feature set": failure.feature_set.title,
-            "path": failure.path,
-            "status": failure.status,
-            "error": failure.error,
-        }
-        for failure in pipeline.check_features(config, manifests, feature_sets)
-    ]
-    if rows:
-        logger.warning("%d vectors are missing because their images can't be used; the report names them", len(rows))
-        table_artifact("failed-samples", rows, "Samples without a vector")
+                table_artifact(
+                    f"{config.name}-throughput", progress.throughput_rows(), "Images a second of each extraction actor"
+                )
+    failures = pipeline.check_features(config, manifests, feature_sets)
+    if failures:
+        table = artifact_key(config.name, "failed-samples")
+        logger.warning("%s", _told(failures, table))
+        rows = [
+            {"feature set": one.feature_set.title, "path": one.path, "status": one.status, "error": one.error}
+            for one in failures
+        ]
+        table_artifact(table, rows, "Images without a vector, by feature set")
+
+
+def _told(failures: Sequence[Failure], table: str) -> str:
+    """Which images have no vector, each named once, and where the rest is."""
+    why: dict[str, str] = {}
+    for one in failures:
+        path = f"{one.path} in {one.feature_set.dataset}"
+        why.setdefault(path, f"{path} is {one.status}" + (f" ({one.error})" if one.error else ""))
+    return (
+        f"{counted(len(why), 'image')} can't be used, {counted(len(failures), 'vector')} missing: "
+        f"{some(list(why.values()))}. All of them are in the dashboard's table {table}, those of a whole run also in "
+        "its report. --retry-failed tries them again."
+    )
 
 
 @task(**task_options(), task_run_name="read metadata")
@@ -138,7 +163,7 @@ def read_metadata(config: RunConfig, inputs: RunInputs) -> None:
     images = {source.name: manifests[source.name] for source in config.datasets}
     with CountProgress("metadata", "files", logger) as progress:
         missing = pipeline.read_metadata(config, images, progress.update)
-    logger.info("Metadata of %d files were missing", missing)
+    logger.info("The metadata of %s were read anew", counted(missing, "file"))
 
 
 @task(**task_options(), task_run_name="import tables")
@@ -159,13 +184,12 @@ def fit_detectors(config: RunConfig, inputs: RunInputs) -> None:
         logger.info("All %d detectors have scores in the store already", len(jobs))
         return
     logger.info("Fitting %d of %d detectors", missing, len(jobs))
-    settings = EngineSettings.from_environment()
-    with ray_session(settings), CountProgress("detectors", "detectors", logger, missing) as progress:
+    with _ray(logger), CountProgress("detectors", "detectors", logger, missing) as progress:
         trained = pipeline.train(config, inputs, jobs, RayEngine(), progress.advance)
     if trained.failed:
         logger.warning("%d of %d detectors failed; their results say why", len(trained.failed), missing)
         rows = [{"detector": name, "error": error} for name, error in trained.failed]
-        table_artifact("failed-detectors", rows, "Detectors without scores")
+        table_artifact(f"{config.name}-failed-detectors", rows, "Detectors without scores")
 
 
 @task(**task_options(), task_run_name="fit hierarchies")
@@ -179,8 +203,7 @@ def fit_hierarchies(config: RunConfig, inputs: RunInputs) -> None:
         logger.info("All %d hierarchies have results in the store already", len(jobs))
         return
     logger.info("Fitting %d of %d hierarchies", missing, len(jobs))
-    settings = EngineSettings.from_environment()
-    with ray_session(settings), CountProgress("hierarchies", "hierarchies", logger, missing) as progress:
+    with _ray(logger), CountProgress("hierarchies", "hierarchies", logger, missing) as progress:
         pipeline.train_hierarchies(config, inputs, jobs, RayEngine(), progress.advance)
 
 
@@ -192,8 +215,7 @@ def tabulate_results(config: RunConfig, inputs: RunInputs) -> str:
     if not plan.missing:
         logger.info("The metrics of all %d detectors are in the store already", len(plan.parts))
         return pipeline.tabulate(config, inputs, plan, RayEngine())
-    settings = EngineSettings.from_environment()
-    with ray_session(settings), CountProgress("results", "detectors", logger, len(plan.missing)) as progress:
+    with _ray(logger), CountProgress("results", "detectors", logger, len(plan.missing)) as progress:
         return pipeline.tabulate(config, inputs, plan, RayEngine(), progress.advance)
 
 

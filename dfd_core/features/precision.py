@@ -42,12 +42,21 @@ def write_precision_check(store: Store, target: FeatureSet, agreement: Agreement
 
 
 def read_precision_checks(store: Store, feature_sets: tuple[FeatureSet, ...]) -> list[PrecisionCheck]:
-    """All comparisons of these feature sets' backbones, sorted."""
+    """One for each backbone and runtime, sorted: all images that were compared, and the lowest cosine of any."""
     folders = sorted({_folder(one) for one in feature_sets if one.backbone.spec.precision != "float32"})
+    found: dict[tuple[str, str, str], list[PrecisionCheck]] = {}
+    for folder in folders:
+        for name in store.names(folder, ".json"):
+            check = PrecisionCheck(**store.read_json(f"{folder}/{name}"))
+            found.setdefault((check.backbone, check.precision, check.runtime), []).append(check)
     return [
-        PrecisionCheck(**store.read_json(f"{folder}/{name}"))
-        for folder in folders
-        for name in store.names(folder, ".json")
+        PrecisionCheck(
+            *what,
+            n=sum(one.n for one in checks),
+            cosine=min(one.cosine for one in checks),
+            centred=min(one.centred for one in checks),
+        )
+        for what, checks in sorted(found.items())
     ]
 
 

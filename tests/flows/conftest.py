@@ -41,9 +41,8 @@ def engine(tmp_path_factory):
     """A server that `dfd server start` started, stopped at the end."""
     home = tmp_path_factory.mktemp("prefect")
     kept = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-    engine = Engine(
-        {**kept, "PREFECT_HOME": str(home), "DFD_SERVER_PORT": str(_free_port()), "DFD_TASK_RETRY_DELAY_S": "0"}
-    )
+    soon = {"DFD_TASK_RETRY_DELAY_S": "0", "DFD_OUTAGE_WAIT_S": "0.1"}
+    engine = Engine({**kept, "PREFECT_HOME": str(home), "DFD_SERVER_PORT": str(_free_port()), **soon})
     started = engine.dfd("server", "start")
     assert started.returncode == 0, started.stderr
     assert started.stdout.splitlines()[0] == "started"

@@ -5,6 +5,7 @@ import functools
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 from PIL import Image
 
 from dfd_core.storage import Store
+from tasks.artifacts import artifact_key
 
 DFD = [sys.executable, "-c", "from flows.cli import main; main()"]
 MESSAGE = "dfd: The run was cancelled. What is finished is kept; run the same command again to continue."
@@ -165,7 +167,9 @@ def see_cancelled(engine, started, tmp_path, stop):
     assert started.returncode == 1, said
     assert said.splitlines()[-1] == MESSAGE, said
     assert "Traceback" not in said
+    assert not [line for line in said.splitlines() if "ERROR" in line and "Cancelled" in line], said
     see_states(engine, tmp_path)
+    see_the_last_table(engine, tmp_path, said)
     return said
 
 
@@ -184,6 +188,14 @@ def see_states(engine, tmp_path):
     assert wanted <= {one for one, state in states.items() if state == "CANCELLED"}, states
     assert states["resolve spectrum"] == states["prepare mine"] == states[f"prepare {name}"] == "COMPLETED"
     assert set(states.values()) == over, states
+
+
+def see_the_last_table(engine, tmp_path, said):
+    """The dashboard says at last what the log does."""
+    *_, last = re.findall(r"Extracted \d+ of \d+ images", said)
+    key = artifact_key(tmp_path.name, "extraction")
+    (table,) = engine.post("artifacts/filter", artifacts={"key": {"any_": [key]}})
+    assert last in table["description"]
 
 
 def see_it_completed(engine, config, tmp_path):

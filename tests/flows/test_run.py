@@ -75,7 +75,7 @@ def test_one_table_of_the_actors_is_moved_in_place(engine, first):
     images = f"{int(told[1]):,}"
     assert f"Extracted {images} of {images} images" in done.stderr
     assert re.search(r"\d actors?: [\d.]+.* images/s", done.stderr)
-    tables = [a for a in engine.post("artifacts/filter", limit=200) if a["key"] == "extraction"]
+    tables = [a for a in engine.post("artifacts/filter", limit=200) if a["key"] == "flowing-extraction"]
     (table,) = [a for a in tables if f"Extracted {images} of {images} images" in a["description"]]
     assert table["updated"] > table["created"]
     everything, *actors = json.loads(table["data"])
@@ -87,7 +87,7 @@ def test_one_table_of_the_actors_is_moved_in_place(engine, first):
 def test_tables_and_pictures_stand_in_the_dashboard(engine, first):
     artifacts = engine.post("artifacts/filter", limit=200)
     keys = {kind: {a["key"] for a in artifacts if a["type"] == kind} for kind in ("table", "image")}
-    assert {"manifest-simulated", "throughput", "extraction", "flowing-accuracy"} <= keys["table"]
+    assert {"manifest-simulated", "flowing-throughput", "flowing-extraction", "flowing-accuracy"} <= keys["table"]
     assert any(key.startswith("flowing-accuracy-power-spectrum") for key in keys["image"])
     assert any(key.startswith("flowing-map-tsne") for key in keys["image"])
 
@@ -153,14 +153,16 @@ extraction: {max_failed_fraction: 0.02}
     path.write_text(text)
     done = engine.dfd("extract", path)
     assert done.returncode == 1
-    assert "1 of 41 files have no vector" in done.stderr
+    assert done.stderr.count("1 of 41 files have no vector") == 3  # by the task, the flow, and at the end
     assert "gan1/fake/broken.png is empty" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     path.write_text(text.replace("0.02", "0.05"))
     done = engine.dfd("extract", path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[2].split()[-2:] == ["41", "1"]  # images, without a vector
-    tables = [a for a in engine.post("artifacts/filter", limit=200) if a["key"] == "failed-samples"]
+    assert "1 image can't be used, 1 vector missing: gan1/fake/broken.png in mine is empty" in done.stderr
+    assert "All of them are in the dashboard's table broken-failed-samples" in done.stderr
+    tables = [a for a in engine.post("artifacts/filter", limit=200) if a["key"] == "broken-failed-samples"]
     assert any("gan1/fake/broken.png" in table["data"] for table in tables)
 
 

@@ -249,10 +249,10 @@ def images(noise_images, tmp_path_factory):
 def configure(images):
     """Makes a configuration of the 96 images and two feature sets."""
 
-    def make(store, shard_size):
+    def make(store, shard_size, backbone="spectrum"):
         return RunConfig(
             name="r", store=store, datasets=[{"name": "mine", "folders": str(images)}],
-            augmentations=["none", "jpeg_q50"], backbones=["spectrum"], extraction={"shard_size": shard_size},
+            augmentations=["none", "jpeg_q50"], backbones=[backbone], extraction={"shard_size": shard_size},
         )  # fmt: skip
 
     return make
@@ -263,12 +263,12 @@ def new_extraction(cluster, webdav, configure, tmp_path):
     """Makes an extraction of 96 images in shards of 4 for two feature sets, on disk, in the bucket or by WebDAV."""
     made = []
 
-    def make(name, on="disk", pace_s=0.1):
+    def make(name, on="disk", pace_s=0.1, backbone="spectrum"):
         folder = tmp_path / name
         folder.mkdir()
         bucket, site = f"s3://{BUCKET}/{tmp_path.name}-{name}", f"{webdav.url}/{tmp_path.name}-{name}"
         store = {"disk": str(folder / "store"), "s3": bucket, "webdav": site}[on]
-        made.append(Extraction(configure(store, 4), folder, cluster.address, pace_s))
+        made.append(Extraction(configure(store, 4, backbone), folder, cluster.address, pace_s))
         return made[-1]
 
     yield make

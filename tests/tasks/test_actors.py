@@ -10,7 +10,7 @@ import ray
 
 from dfd_core.errors import EngineError, WeightsError
 from dfd_core.storage import Store
-from tasks import dispatcher
+from tasks import dispatcher, places
 from tasks.actors import ExtractionActor
 from tasks.dispatcher import ShardDispatcher
 from tasks.settings import EngineSettings
@@ -47,7 +47,7 @@ class DiesAtOnce(ExtractionActor):
 
 
 def test_actors_that_die_before_they_are_ready_end_the_extraction(run, monkeypatch):
-    with pytest.raises(EngineError, match="3 extraction actors died before they were ready"):
+    with pytest.raises(EngineError, match="3 extraction actors failed or died before they were ready"):
         extract(run, EngineSettings(actors=1), DiesAtOnce, monkeypatch)
 
 
@@ -59,7 +59,7 @@ class NeverReady(ExtractionActor):
 
 
 def test_actors_that_do_not_get_ready_end_the_extraction(run, no_actor_is_left, monkeypatch):
-    monkeypatch.setattr(dispatcher, "READY_WITHIN_S", 2.0)
+    monkeypatch.setattr(places, "READY_WITHIN_S", 2.0)
     monkeypatch.setattr(dispatcher, "GROW_EVERY_S", 0.5)
     with pytest.raises(EngineError, match=r"For 2 s no extraction actor became ready \(1 are waiting\)"):
         extract(run, EngineSettings(actors=1), NeverReady, monkeypatch)

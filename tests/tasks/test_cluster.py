@@ -1,4 +1,5 @@
 import signal
+import uuid
 
 import pytest
 import ray
@@ -34,7 +35,8 @@ def test_an_actor_that_no_machine_can_hold_is_tried_again_only_where_another_nod
 
 
 def node(cpus, gpus=0, alive=True):
-    return {"Alive": alive, "Resources": {"CPU": cpus, **({"GPU": gpus} if gpus else {})}}
+    resources = {"CPU": cpus, **({"GPU": gpus} if gpus else {})}
+    return {"NodeID": uuid.uuid4().hex, "Alive": alive, "Resources": resources}
 
 
 @pytest.mark.parametrize(

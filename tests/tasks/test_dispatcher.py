@@ -12,11 +12,7 @@ import pytest
 import ray
 
 from dfd_core import in_process, pipeline
-from dfd_core.errors import (
-    StoreError,
-    StoreFullError,
-    StoreRefusedError,
-)
+from dfd_core.errors import StoreFullError, StoreRefusedError
 from dfd_core.features.extraction import Extractor
 from dfd_core.features.files import read_features, read_statuses
 from dfd_core.features.planning import Shard
@@ -211,33 +207,6 @@ def test_an_actor_that_fails_everything_does_not_get_everything(extract, run, mo
     assert len(reports) == len(plan.shards)
     for feature_set in feature_sets:
         assert set(read_statuses(Store(config.store), feature_set.folder).values()) == {"ok"}
-
-
-class StoreAway(ExtractionActor):
-    """Dies once and then can't reach the store, always in the same shard."""
-
-    def extract(self, shard: Shard, careful: bool):
-        root = Path(self.extractor.store.root).parent
-        if shard.name != (root / "poison").read_text():
-            return super().extract(shard, careful)
-        if not careful:
-            os.kill(os.getpid(), signal.SIGKILL)
-        raise StoreError("Could not write: no route to host")
-
-
-def test_a_store_out_of_reach_never_quarantines(extract, run, tmp_path, monkeypatch, caplog):
-    config, plan, feature_sets = run
-    (tmp_path / "poison").write_text(plan.shards[0].name)
-    settings = SETTINGS.model_copy(update={"shard_attempts": 2})
-    with pytest.raises(StoreError, match="no route to host"):
-        extract(run, settings, StoreAway, monkeypatch)
-    met = [line for line in caplog.messages if "met a store out of reach" in line]
-    assert "attempt 1 of 2; it is tried again at once" in met[0]
-    assert "2 of 2; the extraction ends" in met[-1]
-    for feature_set in feature_sets:
-        statuses = read_statuses(Store(config.store), feature_set.folder)
-        assert set(statuses.values()) <= {"ok"}
-        assert not statuses.keys() & {sample_id for sample_id, _ in plan.shards[0].samples}
 
 
 class DiskFull(ExtractionActor):

@@ -59,6 +59,37 @@ def test_a_shard_that_hangs_costs_its_actor_and_comes_again_carefully(extract, r
         assert list(read_statuses(Store(config.store), feature_set.folder).values()) == ["ok"] * 24
 
 
+def test_a_process_that_is_stopped_is_replaced_long_before_the_time_of_its_shard_is_up(
+    extract, run, tmp_path, monkeypatch, caplog
+):
+    config, plan, feature_sets = run
+    (tmp_path / "poison").write_text(plan.shards[0].name)
+    extract(run, SETTINGS.model_copy(update={"ask_after_s": 3.0}), Hangs, monkeypatch)
+    assert any("and its process has not answered for" in line for line in caplog.messages)
+    for feature_set in feature_sets:
+        assert list(read_statuses(Store(config.store), feature_set.folder).values()) == ["ok"] * 24
+
+
+class Takes(ExtractionActor):
+    """Takes a while for a shard, and says when it is asked whether it lives."""
+
+    def alive(self):
+        with (Path(self.extractor.store.root).parent / "asked").open("a") as file:
+            file.write(f"{os.getpid()}\n")
+
+    def extract(self, shard: Shard, careful: bool):
+        with self.computing:
+            time.sleep(1.2)
+        return super().extract(shard, careful)
+
+
+def test_an_actor_that_answers_keeps_its_shard_however_long_it_takes(extract, run, tmp_path, monkeypatch, caplog):
+    settings = SETTINGS.model_copy(update={"ask_after_s": 0.5, "shard_attempts": 1})
+    reports = extract(run, settings, Takes, monkeypatch)
+    assert (tmp_path / "asked").exists()
+    assert not any(any(report.failures.values()) for report in reports)
+
+
 def _names(starts):
     return {name for name, *_ in starts}
 

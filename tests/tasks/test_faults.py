@@ -5,6 +5,7 @@ The stores are a local disk and an object store behind HTTP, the nodes are real 
 
 import collections
 import contextlib
+import functools
 import io
 import os
 import random
@@ -27,17 +28,30 @@ KINDS = [(victim, on) for victim in ("driver", "actor", "node") for on in ("disk
 ALL_ROUNDS = list(enumerate([*KINDS, *KINDS, *KINDS, ("driver", "disk"), ("actor", "s3")]))
 ROUNDS = ALL_ROUNDS[: int(os.environ.get("DFD_TEST_ROUNDS", "7"))]  # `make faults` does all twenty
 SHARD, SETS, ACTORS, IN_FLIGHT = 4, 2, 2, 3
+NETWORK = 2
+"""Every seventh round from this one on runs a network, so that kills fall into torch's threads too."""
 LAST = 96 / SHARD - 2
 
 
 @pytest.fixture(scope="module")
-def reference(configure, tmp_path_factory):
-    """The vectors as one process computes them, by feature set."""
-    config = configure(str(tmp_path_factory.mktemp("reference")), 32)
-    manifests, feature_sets = pipeline.find_inputs(config).open(config)
-    store = Store(config.store)
-    extract_here(store, pipeline.plan_features(config, manifests, feature_sets), config.extraction, lambda _: None)
-    return {one.folder: read_features(store, one.folder) for one in feature_sets}
+def reference_of(configure, tmp_path_factory):
+    """The vectors of a backbone as one process computes them, by feature set."""
+
+    @functools.cache
+    def compute(backbone):
+        config = configure(str(tmp_path_factory.mktemp("reference")), 32, backbone)
+        manifests, feature_sets = pipeline.find_inputs(config).open(config)
+        store = Store(config.store)
+        extract_here(store, pipeline.plan_features(config, manifests, feature_sets), config.extraction, lambda _: None)
+        return {one.folder: read_features(store, one.folder) for one in feature_sets}
+
+    return compute
+
+
+@pytest.fixture(scope="module")
+def reference(reference_of):
+    """Those of the power spectrum."""
+    return reference_of("spectrum")
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +132,8 @@ def all_is_there(extraction, reference, watcher=None):
         order = np.argsort(table["sample_id"].to_numpy())
         assert table["sample_id"].to_numpy()[order].tolist() == expected.sample_ids.tolist()
         vectors = np.stack(table["embedding"].to_numpy())[order]
-        assert np.array_equal(vectors, expected.X)
+        # what one network computes in batches of other sizes differs by rounding
+        assert np.allclose(vectors, expected.X, rtol=0, atol=1e-5 if "tiny_vit" in folder else 0)
 
 
 def starts(extraction):
@@ -140,9 +155,11 @@ def partials(extraction):
 
 @pytest.mark.parametrize(("number", "kind"), ROUNDS, ids=[f"{n}-{victim}-{on}" for n, (victim, on) in ROUNDS])
 def test_a_kill_at_a_random_moment_costs_what_was_in_flight_and_no_more(
-    number, kind, cluster, new_extraction, reference, undisturbed_s, landed
+    number, kind, cluster, new_extraction, reference_of, undisturbed_s, landed
 ):
     victim, on = kind
+    backbone = "tiny_vit" if number % 7 == NETWORK else "spectrum"
+    reference = reference_of(backbone)
     cluster.ensure(2)
     if on not in undisturbed_s:
         quiet = new_extraction("quiet", on)
@@ -152,15 +169,15 @@ def test_a_kill_at_a_random_moment_costs_what_was_in_flight_and_no_more(
         quiet.await_events("done")
         undisturbed_s[on] = time.monotonic() - began
         assert quiet.finish() == 0, quiet.output()
-        all_is_there(quiet, reference)
+        all_is_there(quiet, reference_of("spectrum"))
         assert set(starts(quiet).values()) == {1}
     moment_s = random.Random(number).uniform(0, undisturbed_s[on])
 
-    extraction = new_extraction("run", on)
+    extraction = new_extraction("run", on, backbone=backbone)
     watcher = Watcher(extraction, reference)
     watcher.start()
     extraction.start()
-    extraction.await_events("dispatch")
+    extraction.await_events("dispatch" if backbone == "spectrum" else "start")  # torch takes seconds to load
     deadline = time.monotonic() + moment_s  # or with the last shards, where the machine is faster than it was
     while time.monotonic() < deadline and len(extraction.events("report")) < LAST:
         time.sleep(0.005)

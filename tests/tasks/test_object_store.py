@@ -64,7 +64,7 @@ def test_a_store_that_goes_away_ends_the_run_with_its_name_and_the_same_command_
     extraction = new_extraction("run", on if on in {"s3", "webdav"} else "disk", pace_s=0.3)
     if on == "read-only disk":
         disk(extraction.folder / "store")
-    extraction.start()
+    extraction.start(DFD_OUTAGE_WAIT_S="0.05")
     extraction.await_events("report", 4)
     with away(extraction, webdav if on == "webdav" else s3):
         assert extraction.finish(120) == 3
@@ -97,14 +97,13 @@ def test_a_store_that_goes_away_ends_the_run_with_its_name_and_the_same_command_
 @pytest.mark.parametrize("on", ["s3", "webdav"])
 def test_a_short_outage_is_waited_out(on, cluster, s3, webdav, new_extraction):
     cluster.ensure(2)
-    way = {"s3": s3, "webdav": webdav}[on]
     extraction = new_extraction("run", on, pace_s=0.3)
     extraction.start()
     extraction.await_events("report", 4)
-    way.cut()
-    time.sleep(0.5)
-    way.start()
+    with away(extraction, webdav if on == "webdav" else s3):
+        time.sleep(1.0)
     assert extraction.finish() == 0, extraction.output()
+    assert len({event["pid"] for event in extraction.events("start")}) == 2
     folders = {target for event in extraction.events("start") for target in event["targets"]}
     for folder in folders:
         assert list(read_statuses(Store(extraction.config.store), folder).values()) == ["ok"] * 96

@@ -1,3 +1,4 @@
+import contextlib
 import logging
 
 import pytest
@@ -46,6 +47,24 @@ def test_a_dashboard_out_of_reach_is_told_once_and_ends_nothing(caplog):
     progress._try(lambda: None)
     progress._try(fail)
     assert len(caplog.records) == 2
+
+
+class Table:
+    """Takes the place of the one in the dashboard and keeps what it last said."""
+
+    def write(self, rows, description):
+        self.rows, self.description = rows, description
+
+
+def test_what_was_done_is_shown_at_last_also_after_a_fault():
+    progress = ExtractionProgress(ExtractionPlan((), (), {}, {}), 80, logger, "mine")
+    assert progress.table.key == "mine-extraction"
+    progress.table = Table()
+    with contextlib.suppress(OSError), progress:
+        progress.on_shard(ShardReport("shard-x", "d", 20, {}, 0, Stages(20, 2.0), "a"))
+        raise OSError("away")
+    assert "Extracted 20 of 80 images" in progress.table.description
+    assert progress.table.rows[0]["images"] == 20
 
 
 def test_counted_work_stops_when_it_is_asked_to():

@@ -15,12 +15,13 @@ from PIL import Image
 
 from dfd_core.augmentations import AUGMENTATIONS, augment
 from dfd_core.backbones import BackboneSpec, load, resolve
+from dfd_core.backbones.specs import Agreement
 from dfd_core.errors import StoreError, StoreFullError
 from dfd_core.features import extraction, preparation
 from dfd_core.features.extraction import Computed, Extractor, extract_here, write_off
 from dfd_core.features.files import read_failures, read_features, read_statuses
 from dfd_core.features.planning import plan_extraction
-from dfd_core.features.precision import read_precision_checks
+from dfd_core.features.precision import read_precision_checks, write_precision_check
 from dfd_core.features.sets import FeatureSet
 from dfd_core.features.spec import ExtractionSpec
 from dfd_core.features.stages import Stages
@@ -287,6 +288,18 @@ def test_reduced_precision_is_compared_with_float32_once_and_kept(store, images)
     assert cosines.min() - 1e-5 <= check.cosine < 1
     assert check.runtime.startswith("torch ")
     assert read_precision_checks(store, sets[:1]) == []
+
+
+def test_precision_checks_of_many_actors_are_one_line_for_each_runtime(store):
+    backbone = resolve(BackboneSpec(name="tiny_resnet", precision="bfloat16"))
+    target = FeatureSet(dataset="d", augmentation=AUGMENTATIONS["none"], backbone=backbone)
+    for version in ("2", "3"):
+        for n in (1, 2, 3):
+            agreement = Agreement(n=16, cosine=1 - n / 1000, centred=1 - n / 100)
+            write_precision_check(store, target, agreement, {"runtime": "torch", "version": version})
+    old, new = read_precision_checks(store, (target,))
+    assert (old.runtime, new.runtime) == ("torch 2", "torch 3")
+    assert (new.n, new.cosine, new.centred) == (48, 0.997, 0.97)
 
 
 PEAK = """
