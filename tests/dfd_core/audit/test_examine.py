@@ -280,6 +280,37 @@ def test_balance(folder, clean, file):
     assert (found["few_files"].where, found["few_files"].n) == ("set/gan", 5)
 
 
+def test_balance_is_judged_as_generators_are_paired(folder, file):
+    def written(sizes, name):
+        paths = [f"{place}/{i}.jpg" for place, n in sizes.items() for i in range(n)]
+        return folder({path: file(i) for i, path in enumerate(paths)}, name)
+
+    own = {"a/real": 20, "a/fake": 90, "b/real": 90, "b/fake": 20}
+    found = {f.where: f.message for f in audit(written(own, "own")).findings if f.kind == "imbalance"}
+    assert found == {"own/a": "20 real and 90 generated images.", "own/b": "90 real and 20 generated images."}
+    shared = {"cam/real": 20} | {f"g{i}/fake": 20 for i in range(5)}
+    assert audit(written(shared, "shared")).findings == ()
+
+
+def test_balance_is_judged_in_each_split(folder, clean, file, tmp_path):
+    more = {f"b/{label}/{i}.jpg": file(100 + 2 * i + k) for i in range(30) for k, label in enumerate(("real", "fake"))}
+    place = folder({path.replace("cam", "gan"): data for path, data in clean.items()} | more)
+    manifest = prepare(FolderSource(name="m", folders=str(place)), SplitSpec(), Store(tmp_path / "store"))
+    table = manifest.table.to_pandas(types_mapper={}.get)
+    table["split"] = "train"
+    number = table["path"].str.extract(r"(\d+)\.jpg")[0].astype(int)
+    table.loc[(table["path"].str.startswith("gan/fake")) & (number < 25), "split"] = "test"
+    table.loc[(table["path"].str.startswith("gan/real")) & (number < 5), "split"] = "test"
+    table.loc[(table["path"].str.startswith("b/fake")) & (number < 3), "split"] = "test"
+    path = tmp_path / "m.parquet"
+    table.to_parquet(path)
+    found = {(f.kind, f.where): f for f in audit(path).findings}
+    assert found.keys() == {("imbalance", "m/gan"), ("split_without_class", "m/b")}
+    assert found["imbalance", "m/gan"].message == "In split test, 5 real and 25 generated images."
+    assert found["imbalance", "m/gan"].evidence == ("In split train, 25 real and 5 generated images.",)
+    assert found["split_without_class", "m/b"].message == "Split test has none of the reals that it is paired with."
+
+
 def test_a_folder_of_datasets_is_several(folder, clean, file):
     place = folder({f"one/{path}": data for path, data in clean.items()} | {"two/x/fake/1.png": file(200, kind="PNG")})
     found = audit(place)
