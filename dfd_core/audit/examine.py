@@ -122,16 +122,20 @@ def examine(evidence: Evidence, spec: AuditSpec) -> Audit:
 
 
 def _looked_at(evidence: Evidence, spec: AuditSpec) -> list[str]:
+    unseen = (
+        "Other bytes than were written can't be told from a picture where they decode: in TIFF, BMP and PPM files none "
+        "can be, in PNG files all are."
+    )
     if evidence.hashes is None:
         return [
             "No pixel was decoded: near duplicates were not looked for, and a file is called truncated where it lacks "
-            "its end marker."
+            f"its end marker. {unseen}"
         ]
     flat = int((evidence.ok & ~evidence.has_hash).sum()) - len(evidence.damage)
     left = f"; {flat} files of one colour or more than 100 million pixels have no hash" if flat else ""
     return [
         f"Every image was decoded, JPEG files at a reduced size, so that damage to the finest detail alone may be "
-        f"missed. Near duplicates differ by at most {spec.radius} of 255 bits{left}."
+        f"missed. {unseen} Near duplicates differ by at most {spec.radius} of 255 bits{left}."
     ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dfd_core.manifests.headers_gaps import lacks_scans, zero_run
 from dfd_core.manifests.headers_marks import Marks
 
 _ZIGZAG = (
@@ -41,29 +42,38 @@ def jpeg_facts(data: bytes) -> dict[str, Any]:
     marks = Marks()
     tables: dict[int, tuple[int, ...]] = {}
     components: list[tuple[int, int, int]] = []
+    names = b""
     start_of_scan = len(data)
     for marker, at, end in _segments(data):
         if marker in _FRAMES:
             facts |= _frame(data, at)
             facts["progressive"] = marker in _PROGRESSIVE
+            names = data[at + 6 : end - 2 : 3]
             components = [(data[p + 1] >> 4, data[p + 1] & 15, data[p + 2]) for p in range(at + 6, end - 2, 3)]
         elif marker == _DQT:
             tables.update(_tables(data[at:end]))
         elif marker == _DRI:
             facts["restarts"] = data[at:end] != b"\0\0"
         elif marker == _SOS:
-            start_of_scan = end
+            start_of_scan = at - 4
         elif 0xE0 <= marker <= 0xEF:
             _application(marker, data[at:end], facts, marks)
     if not components or "width" not in facts:
         raise ValueError("a JPEG file without a frame header")
-    facts["complete"] = data.rfind(b"\xff\xd9", start_of_scan) >= 0
+    facts |= _ending(data, start_of_scan, facts, names)
     facts["subsampling"] = _sampling(components)
     facts["luma_table"] = luma = tables.get(components[0][2])
     facts["chroma_table"] = chroma = tables.get(components[1][2]) if len(components) > 1 else None
     if luma is not None:
         facts["quality"], facts["quality_exact"] = estimated_quality(luma, chroma)
     return facts | marks.facts()
+
+
+def coded_pixels(data: bytes) -> tuple[int, int]:
+    """Where the first scan of a JPEG file begins, its header included, and where the last one ends."""
+    start = next((at - 4 for marker, at, _ in _segments(data) if marker == _SOS), len(data))
+    end = data.find(b"\xff\xd9", start)  # in coded pixels a zero follows each 255
+    return start, len(data) if end < 0 else end
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
@@ -88,6 +98,18 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
             if marker == _SOS:
                 return
             at = max(end, at + 4)
+
+
+def _ending(data: bytes, start: int, facts: dict[str, Any], names: bytes) -> dict[str, Any]:
+    """Whether all scans are there and the end marker is, what stands behind it, and whether zeros stand before it."""
+    found = data.find(b"\xff\xd9", start)
+    end = len(data) if found < 0 else found
+    behind = 0 if found < 0 else len(data) - found - 2
+    return {
+        "complete": found >= 0 and not (facts["progressive"] and lacks_scans(data, start, end, names)),
+        "zero_run": zero_run(data, start, end, facts["width"] * facts["height"] * facts["channels"]),
+        "trailing_bytes": 0 if behind and b"MPF\0" in data[:start] else behind,  # a list of the images in the file
+    }
 
 
 def _frame(data: bytes, at: int) -> dict[str, Any]:

@@ -80,6 +80,77 @@ def test_a_file_that_lacks_only_its_end_marker_is_judged_by_the_decoder(folder, 
     assert found["no_end"].message == "2 of 62 files lack their end, though their pixels decode."
 
 
+def halves(data):
+    """The first half of a file, and how much follows."""
+    return data[: len(data) // 2], len(data) - len(data) // 2
+
+
+@pytest.mark.parametrize("near", [False, True])
+def test_zeros_in_place_of_pixels_are_found(folder, clean, file, near):
+    kinds_of = [("a.jpg", "JPEG", {}), ("b.jpg", "JPEG", {"progressive": True}), ("c.webp", "WEBP", {})]
+    files = {}
+    for name, kind, options in [*kinds_of, ("d.avif", "AVIF", {"speed": 10})]:
+        head, n = halves(file(100, (256, 256), kind, quality=95, **options))
+        middle = n - 200 if kind == "JPEG" else n
+        files[f"gan/fake/{name}"] = head + bytes(middle) + file(100, (256, 256), kind, quality=95, **options)[-200:]
+    found = kinds(audit(folder(clean | files), spec=AuditSpec(near_duplicates=near)))
+    named = {line.split(":")[0] for kind in ("zeros", "truncated") if kind in found for line in found[kind].evidence}
+    assert named == files.keys()
+    assert {found[kind].severity for kind in ("zeros", "truncated") if kind in found} == {"error"}
+
+
+def test_pixels_that_end_early_before_an_end_marker_are_found(folder, clean, file):
+    head, n = halves(file(100, (256, 256), quality=95))
+    middle_missing = head[: n // 2 + 400] + file(100, (256, 256), quality=95)[n:]
+    files = {"cut.jpg": head + b"\xff\xd9", "missing.jpg": middle_missing}
+    found = kinds(audit(folder(clean | {f"gan/fake/{name}": data for name, data in files.items()}), spec=AuditSpec()))
+    assert found.keys() == {"truncated"}
+    assert [line.split(": its coded pixels end early")[0] for line in found["truncated"].evidence] == [
+        "gan/fake/cut.jpg",
+        "gan/fake/missing.jpg",
+    ]
+
+
+def test_a_progressive_file_without_its_last_scans_lacks_its_end(folder, clean, file):
+    head, _ = halves(file(100, (256, 256), quality=95, progressive=True))
+    place = folder(clean | {"gan/fake/cut.jpg": head + b"\xff\xd9"})
+    assert kinds(audit(place)).keys() == {"truncated"}
+    assert kinds(audit(place, spec=AuditSpec())).keys() == {"no_end"}
+
+
+def test_an_avif_file_that_was_cut_is_one(folder, clean, file):
+    head, _ = halves(file(100, kind="AVIF", speed=10))
+    found = kinds(audit(folder(clean | {"gan/fake/cut.avif": head})))
+    assert found.keys() == {"truncated"}
+    assert found["truncated"].evidence == ("gan/fake/cut.avif: an AVIF file that ends before its last box does",)
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (128, 128, 128), (255, 255, 255)])
+def test_flat_pictures_and_grey_margins_are_whole(folder, clean, file, colour):
+    files = {}
+    for i, options in enumerate([{}, {"optimize": True}, {"progressive": True}, {"restart_marker_blocks": 4}]):
+        with Image.open(io.BytesIO(file(i))) as image:
+            foot = Image.new("RGB", (1600, 1200 + i), colour)
+            for name, picture in (("flat", foot), ("foot", foot.copy())):
+                if name == "foot":
+                    picture.paste(image)
+                out = io.BytesIO()
+                picture.save(out, "JPEG", **options)
+                files[f"gan/fake/{name}{i}.jpg"] = out.getvalue()
+    found = kinds(audit(folder(clean | files), spec=AuditSpec(shortcut_auroc=1, radius=0)))
+    assert {kind for kind in found if not kind.startswith(("near", "short"))} == set()
+
+
+def test_bytes_behind_an_image_are_told_but_those_of_an_index_are_not(folder, clean, file):
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(file(100))) as one, Image.open(io.BytesIO(file(101))) as other:
+        one.save(out, "MPO", save_all=True, append_images=[other])
+    twice = file(102) + file(102)
+    found = kinds(audit(folder(clean | {"gan/fake/twice.jpg": twice, "gan/fake/mpo.jpg": out.getvalue()})))
+    assert (found["trailing_bytes"].severity, found["trailing_bytes"].n) == ("info", 1)
+    assert found["trailing_bytes"].evidence == (f"gan/fake/twice.jpg: {len(twice) // 2:,} bytes",)
+
+
 @pytest.mark.parametrize("near", [False, True])
 def test_a_wrong_check_sum_is_found_also_where_the_pixels_decode(folder, clean, file, near):
     data = bytearray(file(100, kind="PNG"))
