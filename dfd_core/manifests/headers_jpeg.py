@@ -28,7 +28,7 @@ _CHROMA = (
 _SAMPLINGS = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (1, 2): "4:4:0", (4, 1): "4:1:1"}
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
-_SOS, _EOI, _DQT, _DRI, _ADOBE = 0xDA, 0xD9, 0xDB, 0xDD, 0xEE
+_SOS, _EOI, _DQT, _DRI, _ADOBE, _COMMENT = 0xDA, 0xD9, 0xDB, 0xDD, 0xEE, 0xFE
 _MOST_MARKERS = 10_000
 
 
@@ -44,6 +44,7 @@ def jpeg_facts(data: bytes) -> dict[str, Any]:
     components: list[tuple[int, int, int]] = []
     names = b""
     start_of_scan = len(data)
+    boxes: dict[bytes, list[bytes]] = {}
     for marker, at, end in _segments(data):
         if marker in _FRAMES:
             facts |= _frame(data, at)
@@ -57,7 +58,11 @@ def jpeg_facts(data: bytes) -> dict[str, Any]:
         elif marker == _SOS:
             start_of_scan = at - 4
         elif 0xE0 <= marker <= 0xEF:
-            _application(marker, data[at:end], facts, marks)
+            _application(marker, data[at:end], facts, marks, boxes)
+        elif marker == _COMMENT:
+            marks.add_comment(data[at:end])
+    for pieces in boxes.values():
+        marks.add_jumbf(_joined(pieces))
     if not components or "width" not in facts:
         raise ValueError("a JPEG file without a frame header")
     facts |= _ending(data, start_of_scan, facts, names)
@@ -173,7 +178,16 @@ def _standard() -> tuple[np.ndarray, np.ndarray]:
     return tuple(np.clip((np.array(base) * scale + 50) // 100, 1, 255) for base in (_LUMA, _CHROMA))
 
 
-def _application(marker: int, body: bytes, facts: dict[str, Any], marks: Marks) -> None:
+def _joined(pieces: list[bytes]) -> bytes:
+    """A box out of its segments, which have a number each and repeat its header."""
+    first, *others = sorted(pieces, key=lambda piece: piece[:4])
+    header = 16 if first[4:8] == b"\0\0\0\x01" else 8
+    return b"".join([first[4:], *(piece[4 + header :] for piece in others)])
+
+
+def _application(
+    marker: int, body: bytes, facts: dict[str, Any], marks: Marks, boxes: dict[bytes, list[bytes]]
+) -> None:
     if marker == 0xE0 and body[:5] == b"JFIF\0":
         facts["jfif"] = True
     elif marker == 0xE1 and body[:6] == b"Exif\0\0":
@@ -185,6 +199,8 @@ def _application(marker: int, body: bytes, facts: dict[str, Any], marks: Marks) 
     elif marker == 0xE2 and body[:12] == b"ICC_PROFILE\0":
         facts["icc"] = True
     elif marker == 0xEB and body[:2] == b"JP":
-        marks.add_jumbf(body)
+        boxes.setdefault(body[2:4], []).append(body[4:])
+    elif marker == 0xED and body.startswith(b"Photoshop 3.0\0"):
+        marks.add_iptc(body)
     elif marker == _ADOBE and body[:5] == b"Adobe" and len(body) >= 12:
         facts["adobe"] = body[11]

@@ -100,6 +100,11 @@ def _of_image(image: Image.Image, data: bytes) -> dict[str, Any]:
         if isinstance(value, bytes) and value:
             add(value.removeprefix(b"Exif\0\0"))
     ending: dict[str, Any] = {}
+    comment = image.info.get("comment")
+    if isinstance(comment, bytes):
+        marks.add_comment(comment)
+    if image.format == "TIFF":
+        marks.add_tiff(data)
     if image.format == "AVIF":
         ending = avif_ending(data, image.width * image.height * channels)
     elif image.format == "GIF":
