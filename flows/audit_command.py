@@ -85,7 +85,7 @@ def audit(  # noqa: PLR0913, PLR0917  # a command has as many parameters as opti
         else:
             found, evidence = _audit_datasets(config, spec)
         names = ", ".join(dict.fromkeys(evidence.frame["dataset"]))
-        sheets = list(contact_sheets(evidence, spec.seed, Line()))
+        sheets = list(contact_sheets(evidence, spec.seed, Line("contact sheets")))
         page = write_audit(Store(out), "", found, sheets, f"Audit of {names}")
     if as_json:
         print(found.model_dump_json(indent=2))
@@ -104,7 +104,7 @@ def _audit_places(
 
     known = Store(store or DEFAULT_STORE)
     memory = known if store is not None or known.exists("") else None
-    return audit_places([_place(one, known) for one in places], spec, group_pattern, Line(), memory)
+    return audit_places([_place(one, known) for one in places], spec, group_pattern, Line("files"), memory)
 
 
 def _audit_datasets(config: RunConfig, spec: AuditSpec) -> tuple[Audit, Evidence]:
@@ -113,8 +113,8 @@ def _audit_datasets(config: RunConfig, spec: AuditSpec) -> tuple[Audit, Evidence
     from dfd_core.storage import Store
 
     store = Store(config.store)
-    manifests = [prepare(source, config.split, store, Line()) for source in config.datasets]
-    return audit_manifests(store, manifests, spec, Line())
+    manifests = [prepare(source, config.split, store, Line(source.name)) for source in config.datasets]
+    return audit_manifests(store, manifests, spec, Line("files"))
 
 
 def _place(place: str, store: Store) -> str:
@@ -158,13 +158,16 @@ def _configuration(places: list[str], group_pattern: str | None, store: str | No
 
 
 def _tell(found: Audit) -> None:
-    from dfd_core.audit.page import score_header, score_rows
-    from flows.terminal import format_table
+    from dfd_core.audit.page import score_table
+    from flows.terminal import narrower
 
-    header = score_header()
-    if rows := [dict(zip(header, row, strict=True)) for row in score_rows(found.scores)]:
+    table = score_table(found.scores)
+    if table.rows:
         print("AUROC of each property of the files alone (0.5 is chance)")
-        print(format_table(rows), end="\n\n")
+        print(narrower(table.header, table.rows, names=2))
+        if table.silent:
+            print(f"0.50 everywhere: {', '.join(table.silent)}")
+        print()
     for note in found.notes:
         print(note)
     print()

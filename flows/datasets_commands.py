@@ -11,6 +11,7 @@ from dfd_core.datasets.sources import FolderSource
 from dfd_core.errors import ConfigError, DatasetError
 from dfd_core.specs import is_url
 from dfd_core.storage import Store
+from dfd_core.wording import counted
 from flows.options import DEFAULT_STORE, Local, Markdown, StoreUrl, Texts
 from flows.terminal import Line, format_facts, format_table, plain
 
@@ -204,19 +205,21 @@ def verify(name: Name, store: StoreUrl = DEFAULT_STORE) -> None:
 
     opened = Store(store)
     with starting.stoppable():
-        wrong = inventory.verify_archives(name, opened, Line())
+        wrong = inventory.verify_archives(name, opened, Line(f"archives of {name}"))
         for line in wrong:
             print(line)
         try:
-            checked, bad = verify_files(name, opened, Line())
+            checked, bad = verify_files(name, opened, Line(f"files of {name}"))
         except DatasetError:  # its images may be gone, and its archives are wrong all the same
             if not wrong:
                 raise
             checked, bad = 0, []
     for line in bad:
         print(line)
+    are, archives_are = (f"{len(some)} {'is' if len(some) == 1 else 'are'}" for some in (bad, wrong))
     print(
-        f"{checked} files of {name} read, {len(bad)} are not what the manifest says; {len(wrong)} archives are wrong."
+        f"{counted(checked, 'file')} of {name} read, of which {are} not what the manifest says; of its archives "
+        f"{archives_are} wrong."
     )
     if wrong:
         raise DatasetError(
@@ -241,7 +244,9 @@ def remove(name: Name, store: StoreUrl = DEFAULT_STORE, archives: Archives = Fal
     from flows import starting
 
     with starting.stoppable():
-        removed = inventory.remove(name, Store(store), archives=archives, forget=forget, progress=Line())
+        removed = inventory.remove(
+            name, Store(store), archives=archives, forget=forget, progress=Line(f"removing {name}")
+        )
     for place in removed:
         print(f"removed {place}")
 
@@ -265,7 +270,7 @@ def _prepare(source: Any, store: str) -> None:
 
     opened = Store(store)
     with starting.stoppable():
-        manifest = prepare_manifest(source, SplitSpec(), opened, Line())
+        manifest = prepare_manifest(source, SplitSpec(), opened, Line(source.name))
     print(format_table(manifest.summary()))
     print(opened.url(manifest.path))
 

@@ -10,6 +10,7 @@ from dfd_core.audit.findings import GENERATED, REAL, UNKNOWN, Count, Finding
 from dfd_core.audit.gathering import Evidence
 from dfd_core.audit.spec import AuditSpec
 from dfd_core.manifests.pairing import reals_of
+from dfd_core.wording import counted
 
 _SKEWED = 3.0
 
@@ -50,7 +51,7 @@ def _one_dataset(dataset: str, frame: pd.DataFrame, spec: AuditSpec) -> Iterator
     small = {str(name): int(n) for name, n in sizes.items() if n < spec.min_per_generator}
     for name, n in sorted(small.items()):
         yield Finding(
-            severity="warning", kind="few_files", where=f"{dataset}/{name}", n=n, message=f"Only {n} files.",
+            severity="warning", kind="few_files", where=f"{dataset}/{name}", n=n, message=f"Only {counted(n, 'file')}.",
             advice="Numbers on so few have wide intervals: get more, or leave it out.",
         )  # fmt: skip
     without = set()

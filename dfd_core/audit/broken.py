@@ -13,6 +13,7 @@ from dfd_core.audit.findings import Finding, Severity, some_lines
 from dfd_core.audit.gathering import Evidence
 from dfd_core.audit.spec import AuditSpec
 from dfd_core.statuses import CHANGED, EMPTY, MISSING, OK, UNDECODABLE
+from dfd_core.wording import counted
 
 _SUFFIXES = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
@@ -83,11 +84,18 @@ def check(evidence: Evidence, _: AuditSpec) -> Iterator[Finding]:
         elif kind == _MISNAMED:
             why = {row: f"is {formats[row]}" for row in rows}
         lines = [f"{paths[row]}: {why[row]}".removesuffix(": ") for row in rows]
-        message = f"{len(rows)} of {(frame['dataset'] == dataset).sum()} files {what}."
+        said = _of_one(what) if len(rows) == 1 else what
+        message = f"{len(rows)} of {counted(int((frame['dataset'] == dataset).sum()), 'file')} {said}."
         yield Finding(
             severity=severity, kind=kind, where=dataset, n=len(rows), message=message, advice=advice,
             evidence=some_lines(lines),
         )  # fmt: skip
+
+
+def _of_one(what: str) -> str:
+    verb, rest = what.split(" ", 1)
+    singular = {"are": "is", "have": "has"}.get(verb, f"{verb}s")
+    return f"{singular} {rest.replace('their', 'its')}"
 
 
 def whole(evidence: Evidence) -> np.ndarray:

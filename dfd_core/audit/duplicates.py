@@ -12,6 +12,7 @@ from dfd_core.audit.findings import GENERATED, MOST_EVIDENCE, REAL, UNKNOWN, Fin
 from dfd_core.audit.gathering import Evidence
 from dfd_core.audit.hashing import near_sets
 from dfd_core.audit.spec import AuditSpec
+from dfd_core.wording import counted
 
 Distance = Callable[[int, int], int] | None
 _ADVICE = {
@@ -103,8 +104,8 @@ def _finding(part: pd.DataFrame, border: str, kind: str, what: str, where: str, 
     related = kind == "near_duplicates" and border == "labels"  # as an image and what a model made of it
     return Finding(
         severity="warning" if related else _SEVERITY[border], kind=f"{kind}{across}", where=where, n=len(part),
-        message=f"{len(part)} files in {count} sets {what}{across.replace('_', ' ')}.", advice=_ADVICE[border],
-        evidence=tuple(lines),
+        message=f"{len(part)} files in {counted(count, 'set')} {what}{across.replace('_', ' ')}.",
+        advice=_ADVICE[border], evidence=tuple(lines),
     )  # fmt: skip
 
 

@@ -123,8 +123,8 @@ def examine(evidence: Evidence, spec: AuditSpec) -> Audit:
 
 def _looked_at(evidence: Evidence, spec: AuditSpec) -> list[str]:
     unseen = (
-        "Other bytes than were written can't be told from a picture where they decode: in TIFF, BMP and PPM files none "
-        "can be, in PNG files all are."
+        "Changed bytes that still decode are mostly not seen, and in TIFF, BMP and PPM files never; in PNG files check "
+        "sums show them."
     )
     if evidence.hashes is None:
         return [

@@ -102,7 +102,7 @@ def test_what_is_wrong_with_archives_is_told_although_the_images_were_removed(im
     wrong = dfd(tmp_path, "datasets", "verify", "celeba")
     assert wrong.returncode == 1
     assert "all.zip has the SHA-256" in wrong.stdout
-    assert "1 archives are wrong" in wrong.stdout
+    assert "of its archives 1 is wrong" in wrong.stdout
     assert "with --forget their digests too" in wrong.stderr
 
 

@@ -56,6 +56,8 @@ def test_every_kind_of_broken_file_is_named(folder, clean, file, near):
     assert names["missing"][0].startswith("cam/real/link.jpg")
     assert found["misnamed"].severity == "warning"
     assert {found[kind].severity for kind in ("empty", "undecodable", "truncated", "missing")} == {"error"}
+    assert found["empty"].message == "1 of 66 files has 0 bytes."
+    assert found["misnamed"].message == "1 of 66 files is of another format than its extension says."
     assert found["truncated"].message == "2 of 66 files end before their image does."
 
 
@@ -465,6 +467,20 @@ def test_histograms_count_every_readable_file(folder, clean, file):
     assert by_prop["dimensions"] == {"96 x 96": (30, 31)}
     for histogram in found.histograms:
         assert histogram.totals() == (30, 31), histogram.prop
+
+
+def test_numbers_stand_in_their_order(folder, file):
+    sizes = [(50, 50), (50, 100), (100, 50), (9, 50)]
+    files = {
+        f"{place}/{i}.jpg": file(i, sizes[i % 4], quality=8 + i) for i in range(8) for place in ("a/real", "b/fake")
+    }
+    files |= {f"b/fake/more{i}.jpg": file(30 + i, (100, 50), quality=12) for i in range(4)}
+    found = audit(folder(files | {"b/fake/x.png": file(50, (300, 300), "PNG")}))
+    values = {histogram.prop: [row[0] for row in histogram.rows] for histogram in found.histograms}
+    assert values["dimensions"] == ["9 x 50", "50 x 50", "50 x 100", "100 x 50", "300 x 300"]
+    assert values["jpeg_quality"] == ["8", "9", "10", "11", "12", "13", "14", "15", "–"]
+    assert values["bytes"][0] == "512 to 1024 B"
+    assert values["bytes"][-1].endswith("KiB")
 
 
 def test_many_values_are_cut_to_the_frequent_ones(folder, file):
