@@ -35,6 +35,21 @@ Table = Annotated[str | None, typer.Option("--table", metavar="URL", help="Table
 Generator = Annotated[
     str | None, typer.Option("--generator", help="Generator of the fakes, where no folder is named after it.")
 ]
+LayoutName = Annotated[
+    str | None, typer.Option("--layout", help="How folders are named: auto (the default), generator, field or label.")
+]
+GroupPattern = Annotated[
+    str | None,
+    typer.Option(
+        "--group-pattern", metavar="REGEX", help="Finds in a path what belongs together and is never parted by a split."
+    ),
+]
+Families = Annotated[
+    Texts, typer.Option("--family", metavar="GENERATOR=FAMILY", help="A generator's family; repeatable.")
+]
+Splits = Annotated[
+    Texts, typer.Option("--split", metavar="SPLIT=URL", help="File of the paths of a split, one a line; repeatable.")
+]
 Keep = Annotated[
     bool, typer.Option("--keep", help="Keep it in the store, so that its name is enough in configurations.")
 ]
@@ -160,6 +175,10 @@ def add(  # noqa: PLR0913, PLR0917  # a command has as many parameters as option
     folder: Folders = None,
     table: Table = None,
     generator: Generator = None,
+    layout: LayoutName = None,
+    group_pattern: GroupPattern = None,
+    family: Families = None,
+    split: Splits = None,
     keep: Keep = False,
     local: Local = False,
 ) -> None:
@@ -176,8 +195,17 @@ def add(  # noqa: PLR0913, PLR0917  # a command has as many parameters as option
         raise ConfigError(f"Say where the images of {name} are: with --folder, once or more, or else with --table.")
     if table and generator:
         raise ConfigError("--generator goes with --folder; a table says it in its column `generator`.")
-    given: dict[str, Any] = {"folders": folder and [_place(one) for one in folder], "generator": generator}
-    given["table"] = table and _place(table)
+    if table and layout:
+        raise ConfigError("--layout goes with --folder; a table has no folders to be named.")
+    given: dict[str, Any] = {
+        "folders": folder and [_place(one) for one in folder],
+        "table": table and _place(table),
+        "generator": generator,
+        "layout": layout,
+        "group_pattern": group_pattern,
+        "families": _pairs("--family", family),
+        "splits": {key: _place(value) for key, value in _pairs("--split", split).items()},
+    }
     values = {key: value for key, value in given.items() if value}
     source = _source({"name": name, **values})
     if keep:
@@ -259,8 +287,22 @@ def _source(values: dict[str, Any]) -> Any:
     try:
         return TypeAdapter(DatasetSource).validate_python(values)
     except ValidationError as error:
-        problems = "; ".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors())
+        problems = "; ".join(_problem(problem["loc"], problem["msg"]) for problem in error.errors())
         raise ConfigError(f"{values['name']}: {problems}") from None  # what was given may hold a secret
+
+
+def _problem(place: tuple[int | str, ...], message: str) -> str:
+    """What is wrong, and with what where a key says so; the first part of a place is the kind of source."""
+    keys = ".".join(str(part) for part in place[1:] if part != "[key]")
+    return (f"{keys}: " if keys else "") + message.removeprefix("Value error, ")
+
+
+def _pairs(option: str, texts: Texts) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts or []]
+    wrong = next(("".join(pair) for pair in pairs if not all(pair)), None)
+    if wrong is not None:
+        raise ConfigError(f"{option} {wrong} is not a name and a value with = between them, as in {option} a=b.")
+    return {key: value for key, _, value in pairs}
 
 
 def _prepare(source: Any, store: str) -> None:
