@@ -215,7 +215,8 @@ def test_near_duplicates_over_sizes_and_encodings_and_within_groups(folder, clea
     grouped = kinds(audit(place, spec=AuditSpec(), pattern=r"(n\d)_"))
     assert "near_duplicates_across_labels" not in grouped
     assert grouped["near_duplicates"].n == 2
-    assert kinds(audit(place, spec=AuditSpec(radius=0))).keys() - found.keys() == set()
+    exactly = kinds(audit(place, spec=AuditSpec(radius=0)))  # encoded again, each differs by a few bits
+    assert not {kind for kind in exactly if kind.startswith("near_duplicates")}
 
 
 def test_groups_by_pattern_and_by_bytes(folder, file):
