@@ -49,6 +49,10 @@ def audit(  # noqa: PLR0913, PLR0917  # a command has as many parameters as opti
         str | None,
         typer.Option("--group-pattern", metavar="REGEX", help="Pattern that finds a file's group in its path."),
     ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option("--groups", metavar="URL", help="Write near duplicates there as CSV, for `groups:` of a dataset."),
+    ] = None,
     store: Annotated[
         str | None,
         typer.Option(
@@ -67,9 +71,9 @@ def audit(  # noqa: PLR0913, PLR0917  # a command has as many parameters as opti
 
     Exit codes: 0 audited, 1 it could not be, 2 wrong usage, 3 a finding as severe as --fail-on or worse.
     """
-    from dfd_core.audit import SEVERITIES, AuditSpec, write_audit
+    from dfd_core.audit import SEVERITIES, AuditSpec, near_groups, write_audit
     from dfd_core.audit.sheets import contact_sheets
-    from dfd_core.errors import UnknownNameError
+    from dfd_core.errors import UnknownNameError, UsageError
     from dfd_core.storage import Store
     from flows import starting
 
@@ -79,6 +83,8 @@ def audit(  # noqa: PLR0913, PLR0917  # a command has as many parameters as opti
     asked = {"fail_on": fail_on, "near_duplicates": near_duplicates}
     own = config.audit.model_dump() if config is not None and config.audit is not None else {}
     spec = AuditSpec.model_validate({**own, **{key: value for key, value in asked.items() if value is not None}})
+    if groups is not None and not spec.near_duplicates:
+        raise UsageError("--groups writes near duplicates, and they are not looked for: --near-duplicates does it.")
     with starting.stoppable():
         if config is None:
             found, evidence = _audit_places(places, spec, group_pattern, store)
@@ -87,6 +93,9 @@ def audit(  # noqa: PLR0913, PLR0917  # a command has as many parameters as opti
         names = ", ".join(dict.fromkeys(evidence.frame["dataset"]))
         sheets = list(contact_sheets(evidence, spec.seed, Line("contact sheets")))
         page = write_audit(Store(out), "", found, sheets, f"Audit of {names}")
+        if groups is not None:
+            folder, _, file = groups.rpartition("/")
+            Store(folder or ".").write_bytes(file, near_groups(evidence, spec).to_csv(index=False).encode())
     if as_json:
         print(found.model_dump_json(indent=2))
         print(page, file=sys.stderr)

@@ -44,6 +44,10 @@ GroupPattern = Annotated[
         "--group-pattern", metavar="REGEX", help="Finds in a path what belongs together and is never parted by a split."
     ),
 ]
+Groups = Annotated[
+    str | None,
+    typer.Option("--groups", metavar="URL", help="Table of paths and groups, as `dfd audit --groups` writes it."),
+]
 Families = Annotated[
     Texts, typer.Option("--family", metavar="GENERATOR=FAMILY", help="A generator's family; repeatable.")
 ]
@@ -177,6 +181,7 @@ def add(  # noqa: PLR0913, PLR0917  # a command has as many parameters as option
     generator: Generator = None,
     layout: LayoutName = None,
     group_pattern: GroupPattern = None,
+    groups: Groups = None,
     family: Families = None,
     split: Splits = None,
     keep: Keep = False,
@@ -203,6 +208,7 @@ def add(  # noqa: PLR0913, PLR0917  # a command has as many parameters as option
         "generator": generator,
         "layout": layout,
         "group_pattern": group_pattern,
+        "groups": groups and _place(groups),
         "families": _pairs("--family", family),
         "splits": {key: _place(value) for key, value in _pairs("--split", split).items()},
     }
