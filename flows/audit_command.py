@@ -49,6 +49,10 @@ def audit(  # noqa: PLR0913, PLR0917  # a command has as many parameters as opti
         str | None,
         typer.Option("--group-pattern", metavar="REGEX", help="Pattern that finds a file's group in its path."),
     ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option("--groups", metavar="URL", help="Write near duplicates there as CSV, for `groups:` of a dataset."),
+    ] = None,
     store: Annotated[
         str | None,
         typer.Option(
@@ -67,9 +71,9 @@ def audit(  # noqa: PLR0913, PLR0917  # a command has as many parameters as opti
 
     Exit codes: 0 audited, 1 it could not be, 2 wrong usage, 3 a finding as severe as --fail-on or worse.
     """
-    from dfd_core.audit import SEVERITIES, AuditSpec, write_audit
+    from dfd_core.audit import SEVERITIES, AuditSpec, near_groups, write_audit
     from dfd_core.audit.sheets import contact_sheets
-    from dfd_core.errors import UnknownNameError
+    from dfd_core.errors import UnknownNameError, UsageError
     from dfd_core.storage import Store
     from flows import starting
 
@@ -79,14 +83,19 @@ def audit(  # noqa: PLR0913, PLR0917  # a command has as many parameters as opti
     asked = {"fail_on": fail_on, "near_duplicates": near_duplicates}
     own = config.audit.model_dump() if config is not None and config.audit is not None else {}
     spec = AuditSpec.model_validate({**own, **{key: value for key, value in asked.items() if value is not None}})
+    if groups is not None and not spec.near_duplicates:
+        raise UsageError("--groups writes near duplicates, and they are not looked for: --near-duplicates does it.")
     with starting.stoppable():
         if config is None:
             found, evidence = _audit_places(places, spec, group_pattern, store)
         else:
             found, evidence = _audit_datasets(config, spec)
         names = ", ".join(dict.fromkeys(evidence.frame["dataset"]))
-        sheets = list(contact_sheets(evidence, spec.seed, Line()))
+        sheets = list(contact_sheets(evidence, spec.seed, Line("contact sheets")))
         page = write_audit(Store(out), "", found, sheets, f"Audit of {names}")
+        if groups is not None:
+            folder, _, file = groups.rpartition("/")
+            Store(folder or ".").write_bytes(file, near_groups(evidence, spec).to_csv(index=False).encode())
     if as_json:
         print(found.model_dump_json(indent=2))
         print(page, file=sys.stderr)
@@ -104,7 +113,7 @@ def _audit_places(
 
     known = Store(store or DEFAULT_STORE)
     memory = known if store is not None or known.exists("") else None
-    return audit_places([_place(one, known) for one in places], spec, group_pattern, Line(), memory)
+    return audit_places([_place(one, known) for one in places], spec, group_pattern, Line("files"), memory)
 
 
 def _audit_datasets(config: RunConfig, spec: AuditSpec) -> tuple[Audit, Evidence]:
@@ -113,8 +122,8 @@ def _audit_datasets(config: RunConfig, spec: AuditSpec) -> tuple[Audit, Evidence
     from dfd_core.storage import Store
 
     store = Store(config.store)
-    manifests = [prepare(source, config.split, store, Line()) for source in config.datasets]
-    return audit_manifests(store, manifests, spec, Line())
+    manifests = [prepare(source, config.split, store, Line(source.name)) for source in config.datasets]
+    return audit_manifests(store, manifests, spec, Line("files"))
 
 
 def _place(place: str, store: Store) -> str:
@@ -158,13 +167,16 @@ def _configuration(places: list[str], group_pattern: str | None, store: str | No
 
 
 def _tell(found: Audit) -> None:
-    from dfd_core.audit.page import score_header, score_rows
-    from flows.terminal import format_table
+    from dfd_core.audit.page import score_table
+    from flows.terminal import narrower
 
-    header = score_header()
-    if rows := [dict(zip(header, row, strict=True)) for row in score_rows(found.scores)]:
+    table = score_table(found.scores)
+    if table.rows:
         print("AUROC of each property of the files alone (0.5 is chance)")
-        print(format_table(rows), end="\n\n")
+        print(narrower(table.header, table.rows, names=2))
+        if table.silent:
+            print(f"0.50 everywhere: {', '.join(table.silent)}")
+        print()
     for note in found.notes:
         print(note)
     print()

@@ -11,6 +11,7 @@ from dfd_core.datasets.sources import FolderSource
 from dfd_core.errors import ConfigError, DatasetError
 from dfd_core.specs import is_url
 from dfd_core.storage import Store
+from dfd_core.wording import counted
 from flows.options import DEFAULT_STORE, Local, Markdown, StoreUrl, Texts
 from flows.terminal import Line, format_facts, format_table, plain
 
@@ -33,6 +34,25 @@ Folders = Annotated[Texts, typer.Option("--folder", metavar="URL", help="Folder 
 Table = Annotated[str | None, typer.Option("--table", metavar="URL", help="Table of your own that lists images.")]
 Generator = Annotated[
     str | None, typer.Option("--generator", help="Generator of the fakes, where no folder is named after it.")
+]
+LayoutName = Annotated[
+    str | None, typer.Option("--layout", help="How folders are named: auto (the default), generator, field or label.")
+]
+GroupPattern = Annotated[
+    str | None,
+    typer.Option(
+        "--group-pattern", metavar="REGEX", help="Finds in a path what belongs together and is never parted by a split."
+    ),
+]
+Groups = Annotated[
+    str | None,
+    typer.Option("--groups", metavar="URL", help="Table of paths and groups, as `dfd audit --groups` writes it."),
+]
+Families = Annotated[
+    Texts, typer.Option("--family", metavar="GENERATOR=FAMILY", help="A generator's family; repeatable.")
+]
+Splits = Annotated[
+    Texts, typer.Option("--split", metavar="SPLIT=URL", help="File of the paths of a split, one a line; repeatable.")
 ]
 Keep = Annotated[
     bool, typer.Option("--keep", help="Keep it in the store, so that its name is enough in configurations.")
@@ -159,6 +179,11 @@ def add(  # noqa: PLR0913, PLR0917  # a command has as many parameters as option
     folder: Folders = None,
     table: Table = None,
     generator: Generator = None,
+    layout: LayoutName = None,
+    group_pattern: GroupPattern = None,
+    groups: Groups = None,
+    family: Families = None,
+    split: Splits = None,
     keep: Keep = False,
     local: Local = False,
 ) -> None:
@@ -175,8 +200,18 @@ def add(  # noqa: PLR0913, PLR0917  # a command has as many parameters as option
         raise ConfigError(f"Say where the images of {name} are: with --folder, once or more, or else with --table.")
     if table and generator:
         raise ConfigError("--generator goes with --folder; a table says it in its column `generator`.")
-    given: dict[str, Any] = {"folders": folder and [_place(one) for one in folder], "generator": generator}
-    given["table"] = table and _place(table)
+    if table and layout:
+        raise ConfigError("--layout goes with --folder; a table has no folders to be named.")
+    given: dict[str, Any] = {
+        "folders": folder and [_place(one) for one in folder],
+        "table": table and _place(table),
+        "generator": generator,
+        "layout": layout,
+        "group_pattern": group_pattern,
+        "groups": groups and _place(groups),
+        "families": _pairs("--family", family),
+        "splits": {key: _place(value) for key, value in _pairs("--split", split).items()},
+    }
     values = {key: value for key, value in given.items() if value}
     source = _source({"name": name, **values})
     if keep:
@@ -204,19 +239,21 @@ def verify(name: Name, store: StoreUrl = DEFAULT_STORE) -> None:
 
     opened = Store(store)
     with starting.stoppable():
-        wrong = inventory.verify_archives(name, opened, Line())
+        wrong = inventory.verify_archives(name, opened, Line(f"archives of {name}"))
         for line in wrong:
             print(line)
         try:
-            checked, bad = verify_files(name, opened, Line())
+            checked, bad = verify_files(name, opened, Line(f"files of {name}"))
         except DatasetError:  # its images may be gone, and its archives are wrong all the same
             if not wrong:
                 raise
             checked, bad = 0, []
     for line in bad:
         print(line)
+    are, archives_are = (f"{len(some)} {'is' if len(some) == 1 else 'are'}" for some in (bad, wrong))
     print(
-        f"{checked} files of {name} read, {len(bad)} are not what the manifest says; {len(wrong)} archives are wrong."
+        f"{counted(checked, 'file')} of {name} read, of which {are} not what the manifest says; of its archives "
+        f"{archives_are} wrong."
     )
     if wrong:
         raise DatasetError(
@@ -241,7 +278,9 @@ def remove(name: Name, store: StoreUrl = DEFAULT_STORE, archives: Archives = Fal
     from flows import starting
 
     with starting.stoppable():
-        removed = inventory.remove(name, Store(store), archives=archives, forget=forget, progress=Line())
+        removed = inventory.remove(
+            name, Store(store), archives=archives, forget=forget, progress=Line(f"removing {name}")
+        )
     for place in removed:
         print(f"removed {place}")
 
@@ -254,8 +293,22 @@ def _source(values: dict[str, Any]) -> Any:
     try:
         return TypeAdapter(DatasetSource).validate_python(values)
     except ValidationError as error:
-        problems = "; ".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors())
+        problems = "; ".join(_problem(problem["loc"], problem["msg"]) for problem in error.errors())
         raise ConfigError(f"{values['name']}: {problems}") from None  # what was given may hold a secret
+
+
+def _problem(place: tuple[int | str, ...], message: str) -> str:
+    """What is wrong, and with what where a key says so; the first part of a place is the kind of source."""
+    keys = ".".join(str(part) for part in place[1:] if part != "[key]")
+    return (f"{keys}: " if keys else "") + message.removeprefix("Value error, ")
+
+
+def _pairs(option: str, texts: Texts) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts or []]
+    wrong = next(("".join(pair) for pair in pairs if not all(pair)), None)
+    if wrong is not None:
+        raise ConfigError(f"{option} {wrong} is not a name and a value with = between them, as in {option} a=b.")
+    return {key: value for key, _, value in pairs}
 
 
 def _prepare(source: Any, store: str) -> None:
@@ -265,7 +318,7 @@ def _prepare(source: Any, store: str) -> None:
 
     opened = Store(store)
     with starting.stoppable():
-        manifest = prepare_manifest(source, SplitSpec(), opened, Line())
+        manifest = prepare_manifest(source, SplitSpec(), opened, Line(source.name))
     print(format_table(manifest.summary()))
     print(opened.url(manifest.path))
 

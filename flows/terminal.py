@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -9,8 +10,10 @@ from typing import Any
 
 from dfd_core.progress import Bytes
 from dfd_core.specs import Spec
+from dfd_core.wording import duration, figure
 
 EVERY_S = 0.1
+SETTLED_S = 1.0
 
 
 def format_table(rows: Sequence[Mapping[str, Any]], markdown: bool = False) -> str:
@@ -35,21 +38,50 @@ def format_table(rows: Sequence[Mapping[str, Any]], markdown: bool = False) -> s
     return "\n".join(f"{start}{line}{end}".rstrip() for line in lines)
 
 
-class Line:
-    """A line on a terminal that moves; nothing in a file."""
+def narrower(header: Sequence[str], rows: Sequence[Sequence[str]], names: int) -> str:
+    """A table as it stands or turned, whichever has the shorter lines.
 
-    def __init__(self) -> None:
-        self.shown, self.last = "", 0.0
+    Args:
+        header: Names of the columns.
+        rows: What stands below them.
+        names: So many columns say what a row is about; turned, they are the heads of the columns.
+    """
+    upright = format_table([dict(zip(header, row, strict=True)) for row in rows])
+    heads = ["", *("/".join(row[:names]) for row in rows)]
+    below = zip(header[names:], *(row[names:] for row in rows), strict=True)
+    turned = format_table([dict(zip(heads, line, strict=True)) for line in below])
+    return min(upright, turned, key=lambda text: max(map(len, text.splitlines())))
+
+
+class Line:
+    """A line on a terminal that moves: how far something is, how fast, and for how long still; nothing in a file."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.shown, self.last_s = "", 0.0
+        self.total, self.there, self.began_s = -1, 0, 0.0
 
     def __call__(self, done: int, total: int) -> None:
         """So much is done, of so much."""
-        if not sys.stderr.isatty() or (time.monotonic() - self.last < EVERY_S and done < total):
+        now_s = time.monotonic()
+        if total != self.total or done < self.there:  # something new; what is done at first was there before
+            self.total, self.there, self.began_s = total, done, now_s
+        if not sys.stderr.isatty() or (now_s - self.last_s < EVERY_S and done < total):
             return
         numbers = f"{done} of {total}" if isinstance(total, Bytes) else f"{done:,} of {total:,}"
-        line = f"{100 * done // max(total, 1):3d} %  {numbers}"
+        line = f"{self.title}: {100 * done // max(total, 1):3d} %  {numbers}{self._pace(done, total, now_s)}"
+        line = line[: shutil.get_terminal_size().columns - 1]  # a longer one would not be overwritten
         if line != self.shown:
             print(f"\r{line}\x1b[K", end="\n" if done >= total else "", file=sys.stderr, flush=True)
-        self.shown, self.last = line, time.monotonic()
+        self.shown, self.last_s = line, now_s
+
+    def _pace(self, done: int, total: int, now_s: float) -> str:
+        passed_s = now_s - self.began_s
+        if passed_s < SETTLED_S or done <= self.there:
+            return ""
+        rate = (done - self.there) / passed_s
+        pace = Bytes(int(rate)) if isinstance(total, Bytes) else figure(rate)
+        return f", {pace}/s" + (f", about {duration((total - done) / rate)} left" if done < total else "")
 
 
 def plain(spec: Spec) -> dict[str, Any]:

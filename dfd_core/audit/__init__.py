@@ -4,6 +4,7 @@
 `Evidence` to findings, and an entry in `examine.CHECKS`.
 """
 
+from dfd_core.audit.duplicates import near_groups
 from dfd_core.audit.examine import audit_manifests, audit_places, examine
 from dfd_core.audit.findings import SEVERITIES, Audit, Finding, Severity
 from dfd_core.audit.page import write_audit
@@ -18,5 +19,6 @@ __all__ = [
     "audit_manifests",
     "audit_places",
     "examine",
+    "near_groups",
     "write_audit",
 ]

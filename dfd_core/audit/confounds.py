@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -21,6 +22,7 @@ _SEPARABLE = 0.95
 _MOST_VALUES = 12
 _ALL = "all"
 _PIXELS = {"dimensions": "brings both classes to one size", "channels": "brings both classes to 8-bit RGB"}
+_NUMBERS = {"dimensions", "bytes", "channels", "jpeg_quality"}
 _COLOUR_TYPES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGB with alpha"}
 _ENCODING = "encodes both classes alike"
 
@@ -74,7 +76,8 @@ def histograms(evidence: Evidence) -> Iterator[Histogram]:
             pairs = Counter(zip(np.asarray(values, dtype=object)[inside], fake[inside], strict=True))
             names = Counter({name: pairs[name, False] + pairs[name, True] for name, _ in pairs})
             top = sorted(names, key=lambda name: (-names[name], name))[:_MOST_VALUES]
-            rows = [(name, pairs[name, False], pairs[name, True]) for name in top]
+            ordered = sorted(top, key=_by_number) if prop in _NUMBERS else top
+            rows = [(name, pairs[name, False], pairs[name, True]) for name in ordered]
             rest = [pair for pair in pairs if pair[0] not in top]
             if rest:
                 split = [sum(pairs[pair] for pair in rest if bool(pair[1]) is label) for label in (False, True)]
@@ -238,6 +241,12 @@ def _yes_no(values: Sequence[bool | None]) -> list[str]:
 
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
+
+
+def _by_number(value: str) -> tuple[bool, bool, list[int]]:
+    """Values in the order of their numbers, those in larger units later, and none last."""
+    numbers = [int(digits) for digits in re.findall(r"\d+", value)]
+    return not numbers, "KiB" in value, numbers
 
 
 def _or_dash(value: object) -> str:

@@ -12,11 +12,13 @@ from dfd_core.audit.findings import GENERATED, MOST_EVIDENCE, REAL, UNKNOWN, Fin
 from dfd_core.audit.gathering import Evidence
 from dfd_core.audit.hashing import near_sets
 from dfd_core.audit.spec import AuditSpec
+from dfd_core.wording import counted
 
 Distance = Callable[[int, int], int] | None
 _ADVICE = {
     "labels": "One of the two labels is wrong, or one is a reconstruction of the other: remove or group them.",
-    "splits": "What was trained on would be tested: give each such set one group (`group_pattern`), or remove copies.",
+    "splits": "What was trained on would be tested: give each such set one group (by `group_pattern`, or by `groups` "
+    "with the list that `dfd audit --groups` writes), or remove copies.",
     "datasets": "Don't train on one and test on the other as if they were independent; test samples whose bytes were "
     "trained on are excluded, near duplicates are not.",
     "files": "They count several times: remove copies if that is not meant.",
@@ -50,6 +52,21 @@ def check_near(evidence: Evidence, spec: AuditSpec) -> Iterator[Finding]:
         return int(np.bitwise_count(hashes[a] ^ hashes[b]).sum())
 
     yield from _related(frame, sets, "near_duplicates", "show nearly the same image", distance)
+
+
+def near_groups(evidence: Evidence, spec: AuditSpec) -> pd.DataFrame:
+    """The files of each dataset that show nearly the same image as another, with one group for each such set.
+
+    Returns:
+        A row per file with the columns `dataset`, `path` and `group`, the first of the groups that the files have now;
+        none where no pixel was decoded.
+    """
+    frame = evidence.frame[["dataset", "path", "group"]][evidence.has_hash]
+    if evidence.hashes is None or frame.empty:
+        return evidence.frame[["dataset", "path", "group"]].head(0)
+    near = frame.assign(set=near_sets(evidence.hashes[evidence.has_hash], spec.radius))
+    near = near[near.duplicated(["dataset", "set"], keep=False)]
+    return near.assign(group=near.groupby(["dataset", "set"])["group"].transform("min")).drop(columns="set")
 
 
 def groups(evidence: Evidence) -> Iterator[Groups]:
@@ -103,8 +120,8 @@ def _finding(part: pd.DataFrame, border: str, kind: str, what: str, where: str, 
     related = kind == "near_duplicates" and border == "labels"  # as an image and what a model made of it
     return Finding(
         severity="warning" if related else _SEVERITY[border], kind=f"{kind}{across}", where=where, n=len(part),
-        message=f"{len(part)} files in {count} sets {what}{across.replace('_', ' ')}.", advice=_ADVICE[border],
-        evidence=tuple(lines),
+        message=f"{len(part)} files in {counted(count, 'set')} {what}{across.replace('_', ' ')}.",
+        advice=_ADVICE[border], evidence=tuple(lines),
     )  # fmt: skip
 
 

@@ -122,16 +122,20 @@ def examine(evidence: Evidence, spec: AuditSpec) -> Audit:
 
 
 def _looked_at(evidence: Evidence, spec: AuditSpec) -> list[str]:
+    unseen = (
+        "Changed bytes that still decode are mostly not seen, and in TIFF, BMP and PPM files never; in PNG files check "
+        "sums show them."
+    )
     if evidence.hashes is None:
         return [
             "No pixel was decoded: near duplicates were not looked for, and a file is called truncated where it lacks "
-            "its end marker."
+            f"its end marker. {unseen}"
         ]
     flat = int((evidence.ok & ~evidence.has_hash).sum()) - len(evidence.damage)
     left = f"; {flat} files of one colour or more than 100 million pixels have no hash" if flat else ""
     return [
         f"Every image was decoded, JPEG files at a reduced size, so that damage to the finest detail alone may be "
-        f"missed. Near duplicates differ by at most {spec.radius} of 255 bits{left}."
+        f"missed. {unseen} Near duplicates differ by at most {spec.radius} of 255 bits{left}."
     ]
 
 

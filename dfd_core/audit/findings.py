@@ -62,8 +62,8 @@ class Histogram(Spec):
     Attributes:
         dataset: The dataset.
         prop: The property.
-        rows: (value, real files, generated files), the most frequent first, rare ones together under `other`. Files of
-            a dataset without labels stand with the reals.
+        rows: (value, real files, generated files): numbers in their order, else the most frequent first; rare ones
+            together under `other`. Files of a dataset without labels stand with the reals.
     """
 
     dataset: str

@@ -20,6 +20,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from PIL import Image, ImageOps
 
+from dfd_core.audit.endings import ENDS_EARLY, ends_early
+
 WORDS = 4
 """A hash is so many unsigned integers of 64 bits; the last bit of all is always 0."""
 SIDE, FREQUENCIES = 64, 16
@@ -54,11 +56,15 @@ def reduced_grey(data: bytes, format_name: str) -> np.ndarray:
     """An image as grey in 64 x 64 pixels, upright, (64, 64) float32; JPEG files are decoded at a reduced size.
 
     Raises:
+        ValueError: A JPEG file lacks pixels at its end.
         Exception: Whatever Pillow raises for damaged pixels; the file is then not whole.
     """
-    image = opened(data, format_name)
     if format_name == "JPEG":
-        image.draft("L", (2 * SIDE, 2 * SIDE))
+        image = _drafted(data)
+        if ends_early(image, data, _drafted):
+            raise ValueError(ENDS_EARLY)
+    else:
+        image = opened(data, format_name)
     if "exif" in image.info and image.getexif().get(0x0112, 1) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):  # 16 bits, which convert() would cut off
@@ -66,6 +72,13 @@ def reduced_grey(data: bytes, format_name: str) -> np.ndarray:
     if image.mode not in ("L", "RGB", "RGBA"):
         image = image.convert("RGB")
     return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX).convert("L"), np.float32)
+
+
+def _drafted(data: bytes) -> Image.Image:
+    image = opened(data, "JPEG")
+    image.draft("L", (2 * SIDE, 2 * SIDE))
+    image.load()
+    return image
 
 
 def opened(data: bytes, format_name: str) -> Image.Image:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from dfd_core.audit.findings import Audit, Histogram, Score
 from dfd_core.audit.sheets import Sheet
@@ -15,6 +15,7 @@ from dfd_core.storage import Store
 from dfd_core.templates import render
 
 _COLUMNS = ("all", *PROPERTIES)
+_NONE = "–"
 
 
 def write_audit(store: Store, folder: str, audit: Audit, sheets: Sequence[Sheet] = (), title: str = "Audit") -> str:
@@ -54,8 +55,7 @@ def page(audit: Audit, sheets: Sequence[Sheet], title: str, footer: str) -> str:
         {"code": _code},
         title=title,
         audit=audit,
-        header=score_header(),
-        scores=score_rows(audit.scores),
+        scores=score_table(audit.scores),
         charts=[_chart(histogram) for histogram in audit.histograms if len(histogram.rows) > 1],
         same=[_alike(histogram) for histogram in audit.histograms if len(histogram.rows) == 1],
         sheets=[(sheet.title, "data:image/jpeg;base64," + base64.b64encode(sheet.jpeg).decode()) for sheet in sheets],
@@ -72,19 +72,42 @@ def _earlier_sheets(store: Store, base: str) -> set[str]:
         return set()
 
 
-def score_header() -> tuple[str, ...]:
-    """The columns of the table of shortcut scores."""
-    return ("dataset", "generator", *(prop.replace("_", " ") for prop in _COLUMNS), "real", "generated")
+class ScoreTable(NamedTuple):
+    """The shortcut scores as people read them.
+
+    Attributes:
+        header: `dataset`, `generator`, `all`, the properties that say something, `real`, `generated`.
+        rows: A row per generator: the AUROC of all properties together, then of each alone; a dash where none was
+            measured; then how many files.
+        silent: The properties that are 0.50 for every generator, and have no column.
+    """
+
+    header: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    silent: tuple[str, ...]
 
 
-def score_rows(scores: Sequence[Score]) -> list[tuple[str, ...]]:
-    """A row per generator: the AUROC of all properties together, then of each alone; a dash where none was measured."""
+def score_table(scores: Sequence[Score]) -> ScoreTable:
+    """The table of scores without the columns that say nothing."""
+    keys = list(dict.fromkeys((score.dataset, score.generator) for score in scores))
+    found = {(score.dataset, score.generator, score.prop): score for score in scores}
+    cells = {prop: [_auroc(found[*key, prop]) for key in keys] for prop in _COLUMNS}
+    silent = [prop for prop in PROPERTIES if "0.50" in cells[prop] and set(cells[prop]) <= {"0.50", _NONE}]
+    shown = [prop for prop in _COLUMNS if prop not in silent]
     rows = []
-    for key in dict.fromkeys((score.dataset, score.generator) for score in scores):
-        own = {score.prop: score for score in scores if (score.dataset, score.generator) == key}
-        values = ["–" if own[prop].auroc is None else f"{own[prop].auroc:.2f}" for prop in _COLUMNS]
-        rows.append((*key, *values, str(own["all"].n_real), str(own["all"].n_fake)))
-    return rows
+    for row, key in enumerate(keys):
+        together = found[*key, _COLUMNS[0]]
+        rows.append((*key, *(cells[prop][row] for prop in shown), str(together.n_real), str(together.n_fake)))
+    header = ("dataset", "generator", *map(_words, shown), "real", "generated")
+    return ScoreTable(header, rows, tuple(map(_words, silent)))
+
+
+def _auroc(score: Score) -> str:
+    return _NONE if score.auroc is None else f"{score.auroc:.2f}"
+
+
+def _words(prop: str) -> str:
+    return prop.replace("_", " ")
 
 
 def _code(text: str) -> str:
@@ -101,8 +124,8 @@ def _chart(histogram: Histogram) -> dict[str, Any]:
     """Bars in percent of each class, the longest 100 wide."""
     n_real, n_fake = histogram.totals()
     shares = [(name, real, fake, 100 * real / n_real, 100 * fake / n_fake) for name, real, fake in histogram.rows]
-    return {"dataset": histogram.dataset, "prop": histogram.prop.replace("_", " "), "rows": shares}
+    return {"dataset": histogram.dataset, "prop": _words(histogram.prop), "rows": shares}
 
 
 def _alike(histogram: Histogram) -> tuple[str, str, str]:
-    return histogram.dataset, histogram.prop.replace("_", " "), histogram.rows[0][0]
+    return histogram.dataset, _words(histogram.prop), histogram.rows[0][0]

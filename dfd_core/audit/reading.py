@@ -16,6 +16,7 @@ import PIL
 import pyarrow as pa
 from PIL import Image
 
+from dfd_core.audit.endings import ENDS_EARLY
 from dfd_core.audit.gathering import MOST_PIXELS, Evidence
 from dfd_core.audit.hashing import WORDS, perceptual_hash, reduced_grey
 from dfd_core.manifests.addresses import read_file
@@ -30,7 +31,7 @@ from dfd_core.progress import Progress
 from dfd_core.statuses import CHANGED, MISSING
 from dfd_core.storage import Store
 
-REVISION = 1
+REVISION = 2
 """Grows whenever the same pixels give another hash, or damage is seen otherwise."""
 _PIXELS = pa.schema([("sample_id", pa.string()), ("hash", pa.binary(8 * WORDS)), ("damage", pa.string())])
 
@@ -248,4 +249,6 @@ def _examined(data: bytes, digest: str, hashed: bool) -> Reading:
     try:
         return Reading(digest, header, perceptual_hash(reduced_grey(data, header.format)))
     except Exception as error:  # plugins raise anything on broken bytes
+        if str(error) == ENDS_EARLY:
+            return Reading(digest, header, None, ENDS_EARLY)
         return Reading(digest, header, None, f"{type(error).__name__}: {error}")

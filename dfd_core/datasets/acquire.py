@@ -70,10 +70,16 @@ def locate(source: DatasetSource, store: Store) -> FolderSource | TableSource:
     if card.make is None:
         table = store.url(f"{card.folder(options)}/{TABLE}")
         families = dict(card.generators)
-        return TableSource(name=source.name, table=table, families=families, torn_groups="earliest")
+        return TableSource(
+            name=source.name, table=table, families=families, groups=source.groups, torn_groups="earliest"
+        )
     folder = f"{card.folder(options)}/{IMAGES}"
     return FolderSource(
-        name=source.name, folders=(store.url(folder),), layout="generator", families=dict(card.generators)
+        name=source.name,
+        folders=(store.url(folder),),
+        layout="generator",
+        families=dict(card.generators),
+        groups=source.groups,
     )
 
 

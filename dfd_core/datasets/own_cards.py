@@ -33,7 +33,8 @@ def own_card(source: DatasetSource, store: Store) -> FolderSource | TableSource 
         return None
     if source.options:
         raise ConfigError(f"{source.catalogue} is a dataset of your own ({store.url(path)}) and has no options.")
-    return _read(store, path).model_copy(update={"name": source.name})
+    card = _read(store, path)
+    return card.model_copy(update={"name": source.name, "groups": source.groups or card.groups})
 
 
 def check_is_free(source: FolderSource | TableSource, store: Store) -> None:

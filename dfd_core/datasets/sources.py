@@ -21,11 +21,13 @@ class CatalogueSource(Spec):
         catalogue: Its name in the catalogue.
         name: Its name in results; the catalogue's by default.
         options: What the dataset's card lets one choose, checked by the card.
+        groups: As for folders.
     """
 
     catalogue: str
     name: DatasetName
     options: dict[str, Any] = {}
+    groups: Location | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -41,6 +43,7 @@ class _OwnSource(Spec):
     name: DatasetName
     families: dict[str, str] = {}
     group_pattern: str | None = None
+    groups: Location | None = None
     splits: dict[SplitName, Location] | None = None
 
     @field_validator("group_pattern")
@@ -66,6 +69,8 @@ class FolderSource(_OwnSource):
         families: Family of generators, over the table of known ones.
         group_pattern: Regular expression searched in a relative path; its first group, or the whole match, is the
             sample's group, and a group is never on both sides of a split.
+        groups: A CSV or Parquet table with the columns `path` and `group`, as `dfd audit --groups` writes it of near
+            duplicates; its groups are joined with those of the pattern that they have samples in common with.
         splits: Explicit splits: for each split the URL of a text file with one relative path a line.
     """
 
@@ -87,6 +92,7 @@ class TableSource(_OwnSource):
         table: The table's URL; relative image paths in it are taken from its folder.
         families: Family of generators, over the table of known ones.
         group_pattern: As for folders, where the table has no `group` column.
+        groups: As for folders, also where the table has that column.
         splits: As for folders, where the table has no `split` column.
         torn_groups: A group whose samples stand in several of the table's splits is an error (`refuse`), or goes as a
             whole to the first of train, validation and test that has some (`earliest`), so that nothing that is tested

@@ -10,7 +10,8 @@ import pyarrow as pa
 from dfd_core.datasets.sources import FolderSource, TableSource
 from dfd_core.manifests.drafts import Draft
 from dfd_core.manifests.folders import draft_folders
-from dfd_core.manifests.groups import join_groups, named_groups
+from dfd_core.manifests.group_lists import listed_groups
+from dfd_core.manifests.groups import combined_groups, join_groups, named_groups
 from dfd_core.manifests.probing import Probe, probe
 from dfd_core.manifests.schema import SCHEMA, check_labels_agree, validate
 from dfd_core.manifests.split_lists import listed_splits
@@ -59,6 +60,9 @@ def draft_dataset(source: FolderSource | TableSource) -> Draft:
             first = min(path for path, group in zip(paths, draft.groups, strict=True) if group is None)
             draft.notes.append(f"group_pattern finds nothing in {alone} of {len(paths)} paths, such as {first}")
     draft.groups = draft.groups or [None] * len(paths)
+    if source.groups is not None:
+        listed, notes = listed_groups(source.groups, source.name, paths)
+        draft.groups, draft.notes = combined_groups(draft.groups, listed), draft.notes + notes
     if source.splits is not None:
         draft.splits = listed_splits(source.splits, paths)
     draft.mends_splits = isinstance(source, TableSource) and source.torn_groups == "earliest"

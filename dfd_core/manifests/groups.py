@@ -61,20 +61,46 @@ def join_groups(
         name or (sample_id if good else path)
         for name, sample_id, path, good in zip(named, sample_ids, paths, readable, strict=True)
     ]
-    parents: dict[str, str] = {}
-
-    def root(group: str) -> str:
-        while (parent := parents.get(group, group)) != group:
-            parents[group] = group = parents.get(parent, parent)
-        return group
-
+    names = _Names()
     first: dict[str, str] = {}
     for group, sample_id, good in zip(own, sample_ids, readable, strict=True):
         other = first.setdefault(sample_id, group) if good else group
-        if other != group:
-            low, high = sorted((root(other), root(group)))
-            parents[high] = low
-    return [root(group) for group in own] if parents else own
+        names.join(other, group)
+    return [names.first_of(group) for group in own]
+
+
+def combined_groups(named: Sequence[str | None], listed: Sequence[str | None]) -> list[str | None]:
+    """Groups that are named in two ways as one: those that have a sample in common are joined.
+
+    Args:
+        named: A group's name or `None`, per row.
+        listed: The same, from elsewhere; equal names are the same group.
+    """
+    names = _Names()
+    for one, other in zip(named, listed, strict=True):
+        if one and other:
+            names.join(one, other)
+    either = [one or other for one, other in zip(named, listed, strict=True)]
+    return [names.first_of(group) if group else None for group in either]
+
+
+class _Names:
+    """Names of the same thing; it is called by the first of them."""
+
+    def __init__(self) -> None:
+        self.parents: dict[str, str] = {}
+
+    def join(self, one: str, other: str) -> None:
+        """Says that two names are of the same thing."""
+        if one != other:
+            low, high = sorted((self.first_of(one), self.first_of(other)))
+            self.parents[high] = low
+
+    def first_of(self, name: str) -> str:
+        """The first of a thing's names."""
+        while (parent := self.parents.get(name, name)) != name:
+            self.parents[name] = name = self.parents.get(parent, parent)
+        return name
 
 
 def _text(match: re.Match[str]) -> str | None:

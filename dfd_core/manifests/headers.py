@@ -26,7 +26,11 @@ class Header(NamedTuple):
         channels: Stored colour channels, alpha included; 1 for a palette.
         bit_depth: Bits a channel.
         complete: Whether the file has its end (JPEG's EOI, PNG's IEND, RIFF's length, GIF's trailer); `None` where the
-            format's end is not looked for. A file without its end has lost pixels, or at the least its last bytes.
+            format's end is not looked for. A file without its end has lost pixels, or at the least its last bytes; so
+            has a progressive JPEG file without its last scans.
+        zero_run: JPEG, WebP, AVIF: the length of a run of zero bytes in its coded pixels that is too long for any
+            picture; `None` where there is none.
+        trailing_bytes: JPEG: how many bytes follow the image that nothing in it accounts for.
         quality: JPEG: the quality of libjpeg whose scaled standard tables differ least from the file's, in the sum of
             absolute differences over luma and chroma. WebP and others do not say theirs.
         quality_exact: Whether these are the file's tables. Photoshop, cameras and mozjpeg have tables of their own.
@@ -60,6 +64,8 @@ class Header(NamedTuple):
     channels: int | None = None
     bit_depth: int | None = None
     complete: bool | None = None
+    zero_run: int | None = None
+    trailing_bytes: int | None = None
     quality: int | None = None
     quality_exact: bool | None = None
     luma_table: tuple[int, ...] | None = None
@@ -89,7 +95,8 @@ SCHEMA = pa.schema(
         *(("size_bytes", pa.int64()), ("format", pa.string())),
         *((name, pa.int32()) for name in ("width", "height")),
         *((name, pa.int16()) for name in ("channels", "bit_depth")),
-        *(("complete", pa.bool_()), ("quality", pa.int16()), ("quality_exact", pa.bool_())),
+        *(("complete", pa.bool_()), ("zero_run", pa.int64()), ("trailing_bytes", pa.int64())),
+        *(("quality", pa.int16()), ("quality_exact", pa.bool_())),
         *((name, _TABLE) for name in ("luma_table", "chroma_table")),
         ("subsampling", pa.string()),
         *((name, pa.bool_()) for name in ("progressive", "restarts", "jfif")),
@@ -128,6 +135,8 @@ def read_header(data: bytes) -> Header:
             facts = pillow_facts(data)
         if max(facts["width"], facts["height"]) >= 2**31:
             raise ValueError(f"{facts['width']} x {facts['height']} pixels")
+    except EOFError as error:
+        return Header(UNDECODABLE, str(error) or "the file ends in its header", len(data), complete=False)
     except Exception as error:  # whatever hostile bytes make of a parser, Pillow's plugins included
         return Header(UNDECODABLE, f"its header is damaged: {error or type(error).__name__}", len(data))
     return Header(OK, None, len(data), **facts)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dfd_core.manifests.headers_gaps import lacks_scans, zero_run
 from dfd_core.manifests.headers_marks import Marks
 
 _ZIGZAG = (
@@ -27,7 +28,7 @@ _CHROMA = (
 _SAMPLINGS = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (1, 2): "4:4:0", (4, 1): "4:1:1"}
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
-_SOS, _EOI, _DQT, _DRI, _ADOBE = 0xDA, 0xD9, 0xDB, 0xDD, 0xEE
+_SOS, _EOI, _DQT, _DRI, _ADOBE, _COMMENT = 0xDA, 0xD9, 0xDB, 0xDD, 0xEE, 0xFE
 _MOST_MARKERS = 10_000
 
 
@@ -41,29 +42,43 @@ def jpeg_facts(data: bytes) -> dict[str, Any]:
     marks = Marks()
     tables: dict[int, tuple[int, ...]] = {}
     components: list[tuple[int, int, int]] = []
+    names = b""
     start_of_scan = len(data)
+    boxes: dict[bytes, list[bytes]] = {}
     for marker, at, end in _segments(data):
         if marker in _FRAMES:
             facts |= _frame(data, at)
             facts["progressive"] = marker in _PROGRESSIVE
+            names = data[at + 6 : end - 2 : 3]
             components = [(data[p + 1] >> 4, data[p + 1] & 15, data[p + 2]) for p in range(at + 6, end - 2, 3)]
         elif marker == _DQT:
             tables.update(_tables(data[at:end]))
         elif marker == _DRI:
             facts["restarts"] = data[at:end] != b"\0\0"
         elif marker == _SOS:
-            start_of_scan = end
+            start_of_scan = at - 4
         elif 0xE0 <= marker <= 0xEF:
-            _application(marker, data[at:end], facts, marks)
+            _application(marker, data[at:end], facts, marks, boxes)
+        elif marker == _COMMENT:
+            marks.add_comment(data[at:end])
+    for pieces in boxes.values():
+        marks.add_jumbf(_joined(pieces))
     if not components or "width" not in facts:
         raise ValueError("a JPEG file without a frame header")
-    facts["complete"] = data.rfind(b"\xff\xd9", start_of_scan) >= 0
+    facts |= _ending(data, start_of_scan, facts, names)
     facts["subsampling"] = _sampling(components)
     facts["luma_table"] = luma = tables.get(components[0][2])
     facts["chroma_table"] = chroma = tables.get(components[1][2]) if len(components) > 1 else None
     if luma is not None:
         facts["quality"], facts["quality_exact"] = estimated_quality(luma, chroma)
     return facts | marks.facts()
+
+
+def coded_pixels(data: bytes) -> tuple[int, int]:
+    """Where the first scan of a JPEG file begins, its header included, and where the last one ends."""
+    start = next((at - 4 for marker, at, _ in _segments(data) if marker == _SOS), len(data))
+    end = data.find(b"\xff\xd9", start)  # in coded pixels a zero follows each 255
+    return start, len(data) if end < 0 else end
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
@@ -88,6 +103,18 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
             if marker == _SOS:
                 return
             at = max(end, at + 4)
+
+
+def _ending(data: bytes, start: int, facts: dict[str, Any], names: bytes) -> dict[str, Any]:
+    """Whether all scans are there and the end marker is, what stands behind it, and whether zeros stand before it."""
+    found = data.find(b"\xff\xd9", start)
+    end = len(data) if found < 0 else found
+    behind = 0 if found < 0 else len(data) - found - 2
+    return {
+        "complete": found >= 0 and not (facts["progressive"] and lacks_scans(data, start, end, names)),
+        "zero_run": zero_run(data, start, end, facts["width"] * facts["height"] * facts["channels"]),
+        "trailing_bytes": 0 if behind and b"MPF\0" in data[:start] else behind,  # a list of the images in the file
+    }
 
 
 def _frame(data: bytes, at: int) -> dict[str, Any]:
@@ -151,7 +178,16 @@ def _standard() -> tuple[np.ndarray, np.ndarray]:
     return tuple(np.clip((np.array(base) * scale + 50) // 100, 1, 255) for base in (_LUMA, _CHROMA))
 
 
-def _application(marker: int, body: bytes, facts: dict[str, Any], marks: Marks) -> None:
+def _joined(pieces: list[bytes]) -> bytes:
+    """A box out of its segments, which have a number each and repeat its header."""
+    first, *others = sorted(pieces, key=lambda piece: piece[:4])
+    header = 16 if first[4:8] == b"\0\0\0\x01" else 8
+    return b"".join([first[4:], *(piece[4 + header :] for piece in others)])
+
+
+def _application(
+    marker: int, body: bytes, facts: dict[str, Any], marks: Marks, boxes: dict[bytes, list[bytes]]
+) -> None:
     if marker == 0xE0 and body[:5] == b"JFIF\0":
         facts["jfif"] = True
     elif marker == 0xE1 and body[:6] == b"Exif\0\0":
@@ -163,6 +199,8 @@ def _application(marker: int, body: bytes, facts: dict[str, Any], marks: Marks) 
     elif marker == 0xE2 and body[:12] == b"ICC_PROFILE\0":
         facts["icc"] = True
     elif marker == 0xEB and body[:2] == b"JP":
-        marks.add_jumbf(body)
+        boxes.setdefault(body[2:4], []).append(body[4:])
+    elif marker == 0xED and body.startswith(b"Photoshop 3.0\0"):
+        marks.add_iptc(body)
     elif marker == _ADOBE and body[:5] == b"Adobe" and len(body) >= 12:
         facts["adobe"] = body[11]

@@ -5,18 +5,24 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_MAKE, _SOFTWARE, _ASCII = 0x010F, 0x0131, 2
+_MAKE, _MODEL, _SOFTWARE, _ARTIST, _COPYRIGHT, _ASCII = 0x010F, 0x0110, 0x0131, 0x013B, 0x8298, 2
 _MOST_ENTRIES = 512
 _MOST_CHARACTERS = 100
 
-_SOURCE_TYPE = re.compile(rb"(?:composite(?:With)?|composite_with_)?[tT]rained_?[aA]lgorithmic_?[mM]edia")
+_SOURCE_TYPE = re.compile(
+    rb"(?:composite(?:With)?|composite_with_)?[tT]rained_?[aA]lgorithmic_?[mM]edia"
+    rb"|(?<=digitalsourcetype/)(?:algorithmicMedia|compositeSynthetic)\b"
+)
 _TOOLS = re.compile(
     r"midjourney|dall[-. ]?e\b|stable[-_ ]?diffusion|novelai|invokeai|comfyui|automatic1111|dreamstudio|fooocus"
-    r"|adobe[_ ]firefly|\bfirefly\b|google (?:ai|imagen)|\bimagen \d|openai|gpt-4o|\bflux[.\d]|ideogram"
+    r"|adobe[_ ]firefly|^firefly$|google (?:ai|imagen)|\bimagen \d|openai|gpt-4o|\bflux[.\d]|ideogram"
     r"|leonardo\.ai|craiyon|draw things|diffusers",
     re.IGNORECASE,
 )
-_CREATOR_TOOL = re.compile(rb"CreatorTool(?:>|=\")([^<\"]{1,200})")
+_XMP_NAMES = re.compile(rb"(?:CreatorTool|AISystemUsed|photoshop:Credit)(?:>|=[\"'])([^<\"']{1,200})")
+_XMP_MARKS = {b"Iptc4xmpExt:AISystemUsed": "iptc:AISystemUsed", b"TC260:AIGC": "xmp:AIGC"}
+_DATASET = b"\x1c\x02"  # of the application record of IPTC's IIM
+_CREDITS = frozenset((65, 80, 110, 115, 116))  # its program, by-line, credit, source and copyright
 _PNG_KEYS = {
     "parameters": "parameters",  # AUTOMATIC1111, Fooocus
     "prompt": "prompt",  # ComfyUI
@@ -50,22 +56,46 @@ class Marks:
     def add_exif(self, tiff: bytes) -> None:
         """Reads a block of EXIF, from its byte order mark on; damaged blocks count as EXIF that says nothing."""
         self.exif = True
+        self.add_tiff(tiff)
+        if _says_parameters(tiff):
+            self._ai.add("exif:parameters")
+
+    def add_tiff(self, tiff: bytes) -> None:
+        """Reads the texts of a TIFF file, or of the like block of EXIF."""
         texts = exif_texts(tiff)
         self.make = texts.get(_MAKE) or self.make
         if software := texts.get(_SOFTWARE):
             self.add_software(software)
-        if _says_parameters(tiff):
-            self._ai.add("exif:parameters")
+        for tag in (_MODEL, _ARTIST, _COPYRIGHT):
+            self._add_tool(texts.get(tag, ""))
 
     def add_xmp(self, packet: bytes) -> None:
-        """Reads a packet of XMP."""
+        """Reads a packet of XMP, in UTF-8 or, whose names are the same but for zeros, UTF-16."""
         self.xmp = True
-        self._add_source_type(packet, "iptc")
-        for tool in _CREATOR_TOOL.findall(packet):
+        text = packet.replace(b"\0", b"")
+        self._add_source_type(text, "iptc")
+        self._ai.update(mark for name, mark in _XMP_MARKS.items() if name in text)
+        for tool in _XMP_NAMES.findall(text):
             self._add_tool(_clean(tool))
 
+    def add_iptc(self, resources: bytes) -> None:
+        """Reads Photoshop's image resources, of which one is a record of IPTC's IIM."""
+        record = resources.partition(b"8BIM\x04\x04")[2]
+        at = record.find(_DATASET)
+        while at >= 0 and at + 5 <= len(record):
+            end = at + 5 + int.from_bytes(record[at + 3 : at + 5])
+            if record[at + 2] in _CREDITS:
+                self._add_tool(_clean(record[at + 5 : end]))
+            at = record.find(_DATASET, end)
+
+    def add_comment(self, text: bytes) -> None:
+        """Reads a comment, as JPEG and GIF files have them."""
+        if _says_parameters(text):
+            self._ai.add("comment:parameters")
+        self._add_tool(_clean(text))
+
     def add_jumbf(self, box: bytes) -> None:
-        """Reads a JUMBF box, or a piece of one."""
+        """Reads a JUMBF box."""
         if b"c2pa" in box:
             self.c2pa = True
         self._add_source_type(box, "c2pa")
@@ -76,7 +106,7 @@ class Marks:
         self._add_tool(text)
 
     def add_text(self, key: str, value: bytes) -> None:
-        """Reads a text chunk of a PNG file; the value may be left out where it is compressed."""
+        """Reads a text chunk of a PNG file."""
         if mark := _PNG_KEYS.get(key.lower()):
             self._ai.add(f"png:{mark}")
         if key.lower() == "software" and value:
@@ -91,10 +121,12 @@ class Marks:
 
     def _add_source_type(self, data: bytes, where: str) -> None:
         for found in _SOURCE_TYPE.findall(data):
-            composite = found.lower().startswith(b"composite")
-            self._ai.add(
-                f"{where}:{'compositeWithTrainedAlgorithmicMedia' if composite else 'trainedAlgorithmicMedia'}"
-            )
+            name = found.decode()
+            if "rained" in name:  # C2PA has it in other spellings, too
+                name = "trainedAlgorithmicMedia"
+                if found.startswith(b"composite"):
+                    name = "compositeWithTrainedAlgorithmicMedia"
+            self._ai.add(f"{where}:{name}")
 
     def _add_tool(self, text: str) -> None:
         if found := _TOOLS.search(text):

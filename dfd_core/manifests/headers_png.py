@@ -10,10 +10,11 @@ from dfd_core.manifests.headers_marks import Marks
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _MOST_CHUNKS = 1_000_000
 _XMP = "XML:com.adobe.xmp"
+_LONGEST_TEXT = 2**20
 
 
 def png_facts(data: bytes) -> dict[str, Any]:
-    """The fields of `Header` that a PNG file has; check sums are verified, compressed texts not unpacked.
+    """The fields of `Header` that a PNG file has; check sums are verified.
 
     Raises:
         ValueError: The first chunk is not a whole IHDR.
@@ -64,13 +65,22 @@ def _text(kind: bytes, body: bytes, marks: Marks) -> None:
     key, _, rest = body.partition(b"\0")
     name = key.decode("latin-1")
     if kind == b"zTXt":
-        rest = b""
+        rest = _inflated(rest[1:])
     elif kind == b"iTXt":
         compressed = rest[:1] == b"\x01"
-        rest = b"" if compressed else rest[2:].split(b"\0", 2)[-1]
+        rest = rest[2:].split(b"\0", 2)[-1]
+        rest = _inflated(rest) if compressed else rest
     if name == _XMP:
         marks.add_xmp(rest)
     elif name == "Raw profile type exif":  # as ImageMagick writes it, in hexadecimal
         marks.exif = True
     else:
         marks.add_text(name, rest)
+
+
+def _inflated(data: bytes) -> bytes:
+    """The beginning of a compressed text, nothing where it is damaged."""
+    try:
+        return zlib.decompressobj().decompress(data, _LONGEST_TEXT)
+    except zlib.error:
+        return b""

@@ -17,7 +17,7 @@ from dfd_core.progress import Progress
 from dfd_core.statuses import CHANGED, MISSING
 from dfd_core.storage import Store
 
-REVISION = 2
+REVISION = 3
 """Grows whenever the same files give other facts; what was kept before is then read again."""
 FOLDER = "headers"
 

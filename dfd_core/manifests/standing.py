@@ -47,8 +47,8 @@ def _plain(values: Any, store: Store) -> Any:
         source = _SOURCE.validate_python(values)
         own = own_card(source, store)
         if own is not None:
-            return own.model_dump(mode="json")
+            return own.model_dump(mode="json", exclude={"groups"})
         _, options = resolve(source)  # type: ignore[arg-type]
     except (ValidationError, UsageError):  # of an earlier version, or its card is gone
         return values
-    return {**source.model_dump(mode="json"), "options": options.model_dump(mode="json")}
+    return {**source.model_dump(mode="json", exclude={"groups"}), "options": options.model_dump(mode="json")}

@@ -56,10 +56,10 @@ def draft_table(source: TableSource) -> Draft:
         ManifestError: The table can't be read, a column is missing, a value is not understood, most images are missing,
             one is named twice, or a class has no sample. Rows are named as `row 1` for the first below the header.
     """
-    table = _read(source.table)
+    table = read_rows(source.table)
     found = list(table.column_names)
     _check_columns(source, found)
-    columns = {name: _texts(table[name]) for name in _COLUMNS if name in found}
+    columns = {name: texts_of(table[name]) for name in _COLUMNS if name in found}
     count = table.num_rows
     nothing: Column = [None] * count
     draft = Draft(files=_files(source.table, columns))
@@ -77,7 +77,12 @@ def draft_table(source: TableSource) -> Draft:
     return draft
 
 
-def _read(url: str) -> pa.Table:
+def read_rows(url: str) -> pa.Table:
+    """A CSV or Parquet table.
+
+    Raises:
+        ManifestError: It can't be read, or has no row.
+    """
     fs, location = open_url(url)
     name = location.lower()
     try:
@@ -107,7 +112,7 @@ def _read(url: str) -> pa.Table:
     return table
 
 
-def _texts(column: pa.ChunkedArray) -> Column:
+def texts_of(column: pa.ChunkedArray) -> Column:
     """A column's values as stripped texts; `None` for what is null, not a number or empty."""
     values = column.to_pylist()
     absent = [value is None or (isinstance(value, float) and math.isnan(value)) for value in values]

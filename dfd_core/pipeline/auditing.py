@@ -17,7 +17,7 @@ from dfd_core.specs import content_hash, readable_key
 from dfd_core.statuses import CHANGED, MISSING
 from dfd_core.storage import Store
 
-REVISION = 3
+REVISION = 4
 """Grows whenever the same files and questions give another audit."""
 _NAMED = 3
 

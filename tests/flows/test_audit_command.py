@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -123,3 +124,23 @@ def test_wrong_usage_is_told(folder, tmp_path):
     assert missing.returncode == 1
     assert "There is no folder" in missing.stderr
     assert "Traceback" not in missing.stderr
+
+
+def test_near_duplicates_become_groups_of_a_dataset(folder, tmp_path):
+    with Image.open(folder / "gan/fake/3.png") as image:
+        image.save(folder / "gan/fake/copy.jpg", quality=90)
+    done = dfd("audit", folder, "--out", tmp_path / "out", "--groups", tmp_path / "groups.csv")
+    assert done.returncode == 0, done.stderr
+    header, *rows = (tmp_path / "groups.csv").read_text().splitlines()
+    assert header == "dataset,path,group"
+    assert {row.rpartition(",")[0] for row in rows} >= {"faces,gan/fake/3.png", "faces,gan/fake/copy.jpg"}
+    config = tmp_path / "run.yaml"
+    config.write_text("store: store\ndatasets: [{name: mine, folders: faces, groups: groups.csv}]\n")
+    prepared = dfd("prepare", config, "--local")
+    assert prepared.returncode == 0, prepared.stderr
+    (path,) = (tmp_path / "store").rglob("mine-*.parquet")
+    groups = pq.read_table(path, columns=["path", "group"]).to_pandas().set_index("path")["group"]
+    assert groups["gan/fake/3.png"] == groups["gan/fake/copy.jpg"]
+    refused = dfd("audit", folder, "--groups", "g.csv", "--no-near-duplicates")
+    assert refused.returncode == 2
+    assert "--groups writes near duplicates" in refused.stderr

@@ -8,7 +8,9 @@ import zipfile
 from pathlib import Path
 
 import fsspec
+import pyarrow.parquet as pq
 import pytest
+import yaml
 from moto.server import ThreadedMotoServer
 from PIL import Image
 
@@ -62,6 +64,34 @@ def test_a_folder_of_ones_own_gets_a_name_and_a_life(images, tmp_path):
     assert len(list(images.rglob("*.png"))) == 24
 
 
+def test_what_belongs_together_can_be_said(images, tmp_path):
+    for split, numbers in (("train", range(8)), ("test", range(8, 12))):
+        lines = [f"{place}/{i}.png\n" for i in numbers for place in ("mine/real", "mygan/fake")]
+        (tmp_path / f"{split}.txt").write_text("".join(lines))
+    options = [
+        "--layout",
+        "generator",
+        "--family",
+        "mygan=gan",
+        "--split",
+        "train=train.txt",
+        "--split",
+        "test=test.txt",
+    ]
+    ours = ("datasets", "add", "ours", "--folder", "images", *options, "--group-pattern", r"\d+", "--keep", "--local")
+    added = dfd(tmp_path, *ours)
+    assert added.returncode == 0, added.stderr
+    kept = yaml.safe_load((tmp_path / "dfd-store/cards/ours.yaml").read_text())
+    assert kept["families"] == {"mygan": "gan"}
+    assert (kept["layout"], kept["group_pattern"]) == ("generator", r"\d+")
+    (path,) = (tmp_path / "dfd-store").rglob("ours-*.parquet")
+    table = pq.read_table(path).to_pandas(types_mapper={}.get)
+    assert table["group"].nunique() == 12
+    assert (table.groupby("group")["split"].nunique() == 1).all()
+    assert table["split"].value_counts().to_dict() == {"train": 16, "test": 8}
+    assert set(table.loc[table["label"] == 1, "family"]) == {"gan"}
+
+
 def test_what_can_be_prepared_is_and_what_cannot_says_why(images, tmp_path):
     by_hand = tmp_path / "dfd-store" / "by_hand" / "celeba"
     missing = dfd(tmp_path, "datasets", "prepare", "celeba")
@@ -102,7 +132,7 @@ def test_what_is_wrong_with_archives_is_told_although_the_images_were_removed(im
     wrong = dfd(tmp_path, "datasets", "verify", "celeba")
     assert wrong.returncode == 1
     assert "all.zip has the SHA-256" in wrong.stdout
-    assert "1 archives are wrong" in wrong.stdout
+    assert "of its archives 1 is wrong" in wrong.stdout
     assert "with --forget their digests too" in wrong.stderr
 
 
@@ -232,6 +262,11 @@ def test_wrong_usage_is_told(tmp_path):
         (("add", "x"), "where the images of x are: with --folder, once or more, or else with --table"),
         (("add", "x", "--folder", "x", "--table", "t.csv"), "with --folder, once or more, or else with --table"),
         (("add", "x", "--table", "t.csv", "--generator", "g"), "--generator goes with --folder"),
+        (("add", "x", "--table", "t.csv", "--layout", "field"), "--layout goes with --folder"),
+        (("add", "x", "--folder", "x", "--layout", "fields"), "layout: Input should be 'auto', 'generator'"),
+        (("add", "x", "--folder", "x", "--group-pattern", "("), "group_pattern: not a regular expression"),
+        (("add", "x", "--folder", "x", "--family", "gan"), "--family gan is not a name and a value with = between"),
+        (("add", "x", "--folder", "x", "--split", "dev=d.txt"), "splits.dev: Input should be 'train'"),
         (("prepare", "simulated", "--sample", "3"), "sample: no such option"),
     ):
         done = dfd(tmp_path, "datasets", *arguments)

@@ -56,6 +56,8 @@ def test_every_kind_of_broken_file_is_named(folder, clean, file, near):
     assert names["missing"][0].startswith("cam/real/link.jpg")
     assert found["misnamed"].severity == "warning"
     assert {found[kind].severity for kind in ("empty", "undecodable", "truncated", "missing")} == {"error"}
+    assert found["empty"].message == "1 of 66 files has 0 bytes."
+    assert found["misnamed"].message == "1 of 66 files is of another format than its extension says."
     assert found["truncated"].message == "2 of 66 files end before their image does."
 
 
@@ -78,6 +80,77 @@ def test_a_file_that_lacks_only_its_end_marker_is_judged_by_the_decoder(folder, 
     assert found.keys() == {"no_end"}
     assert (found["no_end"].severity, found["no_end"].n) == ("warning", 2)
     assert found["no_end"].message == "2 of 62 files lack their end, though their pixels decode."
+
+
+def halves(data):
+    """The first half of a file, and how much follows."""
+    return data[: len(data) // 2], len(data) - len(data) // 2
+
+
+@pytest.mark.parametrize("near", [False, True])
+def test_zeros_in_place_of_pixels_are_found(folder, clean, file, near):
+    kinds_of = [("a.jpg", "JPEG", {}), ("b.jpg", "JPEG", {"progressive": True}), ("c.webp", "WEBP", {})]
+    files = {}
+    for name, kind, options in [*kinds_of, ("d.avif", "AVIF", {"speed": 10})]:
+        head, n = halves(file(100, (256, 256), kind, quality=95, **options))
+        middle = n - 200 if kind == "JPEG" else n
+        files[f"gan/fake/{name}"] = head + bytes(middle) + file(100, (256, 256), kind, quality=95, **options)[-200:]
+    found = kinds(audit(folder(clean | files), spec=AuditSpec(near_duplicates=near)))
+    named = {line.split(":")[0] for kind in ("zeros", "truncated") if kind in found for line in found[kind].evidence}
+    assert named == files.keys()
+    assert {found[kind].severity for kind in ("zeros", "truncated") if kind in found} == {"error"}
+
+
+def test_pixels_that_end_early_before_an_end_marker_are_found(folder, clean, file):
+    head, n = halves(file(100, (256, 256), quality=95))
+    middle_missing = head[: n // 2 + 400] + file(100, (256, 256), quality=95)[n:]
+    files = {"cut.jpg": head + b"\xff\xd9", "missing.jpg": middle_missing}
+    found = kinds(audit(folder(clean | {f"gan/fake/{name}": data for name, data in files.items()}), spec=AuditSpec()))
+    assert found.keys() == {"truncated"}
+    assert [line.split(": its coded pixels end early")[0] for line in found["truncated"].evidence] == [
+        "gan/fake/cut.jpg",
+        "gan/fake/missing.jpg",
+    ]
+
+
+def test_a_progressive_file_without_its_last_scans_lacks_its_end(folder, clean, file):
+    head, _ = halves(file(100, (256, 256), quality=95, progressive=True))
+    place = folder(clean | {"gan/fake/cut.jpg": head + b"\xff\xd9"})
+    assert kinds(audit(place)).keys() == {"truncated"}
+    assert kinds(audit(place, spec=AuditSpec())).keys() == {"no_end"}
+
+
+def test_an_avif_file_that_was_cut_is_one(folder, clean, file):
+    head, _ = halves(file(100, kind="AVIF", speed=10))
+    found = kinds(audit(folder(clean | {"gan/fake/cut.avif": head})))
+    assert found.keys() == {"truncated"}
+    assert found["truncated"].evidence == ("gan/fake/cut.avif: an AVIF file that ends before its last box does",)
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (128, 128, 128), (255, 255, 255)])
+def test_flat_pictures_and_grey_margins_are_whole(folder, clean, file, colour):
+    files = {}
+    for i, options in enumerate([{}, {"optimize": True}, {"progressive": True}, {"restart_marker_blocks": 4}]):
+        with Image.open(io.BytesIO(file(i))) as image:
+            foot = Image.new("RGB", (1600, 1200 + i), colour)
+            for name, picture in (("flat", foot), ("foot", foot.copy())):
+                if name == "foot":
+                    picture.paste(image)
+                out = io.BytesIO()
+                picture.save(out, "JPEG", **options)
+                files[f"gan/fake/{name}{i}.jpg"] = out.getvalue()
+    found = kinds(audit(folder(clean | files), spec=AuditSpec(shortcut_auroc=1, radius=0)))
+    assert {kind for kind in found if not kind.startswith(("near", "short"))} == set()
+
+
+def test_bytes_behind_an_image_are_told_but_those_of_an_index_are_not(folder, clean, file):
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(file(100))) as one, Image.open(io.BytesIO(file(101))) as other:
+        one.save(out, "MPO", save_all=True, append_images=[other])
+    twice = file(102) + file(102)
+    found = kinds(audit(folder(clean | {"gan/fake/twice.jpg": twice, "gan/fake/mpo.jpg": out.getvalue()})))
+    assert (found["trailing_bytes"].severity, found["trailing_bytes"].n) == ("info", 1)
+    assert found["trailing_bytes"].evidence == (f"gan/fake/twice.jpg: {len(twice) // 2:,} bytes",)
 
 
 @pytest.mark.parametrize("near", [False, True])
@@ -142,7 +215,8 @@ def test_near_duplicates_over_sizes_and_encodings_and_within_groups(folder, clea
     grouped = kinds(audit(place, spec=AuditSpec(), pattern=r"(n\d)_"))
     assert "near_duplicates_across_labels" not in grouped
     assert grouped["near_duplicates"].n == 2
-    assert kinds(audit(place, spec=AuditSpec(radius=0))).keys() - found.keys() == set()
+    exactly = kinds(audit(place, spec=AuditSpec(radius=0)))  # encoded again, each differs by a few bits
+    assert not {kind for kind in exactly if kind.startswith("near_duplicates")}
 
 
 def test_groups_by_pattern_and_by_bytes(folder, file):
@@ -280,6 +354,37 @@ def test_balance(folder, clean, file):
     assert (found["few_files"].where, found["few_files"].n) == ("set/gan", 5)
 
 
+def test_balance_is_judged_as_generators_are_paired(folder, file):
+    def written(sizes, name):
+        paths = [f"{place}/{i}.jpg" for place, n in sizes.items() for i in range(n)]
+        return folder({path: file(i) for i, path in enumerate(paths)}, name)
+
+    own = {"a/real": 20, "a/fake": 90, "b/real": 90, "b/fake": 20}
+    found = {f.where: f.message for f in audit(written(own, "own")).findings if f.kind == "imbalance"}
+    assert found == {"own/a": "20 real and 90 generated images.", "own/b": "90 real and 20 generated images."}
+    shared = {"cam/real": 20} | {f"g{i}/fake": 20 for i in range(5)}
+    assert audit(written(shared, "shared")).findings == ()
+
+
+def test_balance_is_judged_in_each_split(folder, clean, file, tmp_path):
+    more = {f"b/{label}/{i}.jpg": file(100 + 2 * i + k) for i in range(30) for k, label in enumerate(("real", "fake"))}
+    place = folder({path.replace("cam", "gan"): data for path, data in clean.items()} | more)
+    manifest = prepare(FolderSource(name="m", folders=str(place)), SplitSpec(), Store(tmp_path / "store"))
+    table = manifest.table.to_pandas(types_mapper={}.get)
+    table["split"] = "train"
+    number = table["path"].str.extract(r"(\d+)\.jpg")[0].astype(int)
+    table.loc[(table["path"].str.startswith("gan/fake")) & (number < 25), "split"] = "test"
+    table.loc[(table["path"].str.startswith("gan/real")) & (number < 5), "split"] = "test"
+    table.loc[(table["path"].str.startswith("b/fake")) & (number < 3), "split"] = "test"
+    path = tmp_path / "m.parquet"
+    table.to_parquet(path)
+    found = {(f.kind, f.where): f for f in audit(path).findings}
+    assert found.keys() == {("imbalance", "m/gan"), ("split_without_class", "m/b")}
+    assert found["imbalance", "m/gan"].message == "In split test, 5 real and 25 generated images."
+    assert found["imbalance", "m/gan"].evidence == ("In split train, 25 real and 5 generated images.",)
+    assert found["split_without_class", "m/b"].message == "Split test has none of the reals that it is paired with."
+
+
 def test_a_folder_of_datasets_is_several(folder, clean, file):
     place = folder({f"one/{path}": data for path, data in clean.items()} | {"two/x/fake/1.png": file(200, kind="PNG")})
     found = audit(place)
@@ -363,6 +468,20 @@ def test_histograms_count_every_readable_file(folder, clean, file):
     assert by_prop["dimensions"] == {"96 x 96": (30, 31)}
     for histogram in found.histograms:
         assert histogram.totals() == (30, 31), histogram.prop
+
+
+def test_numbers_stand_in_their_order(folder, file):
+    sizes = [(50, 50), (50, 100), (100, 50), (9, 50)]
+    files = {
+        f"{place}/{i}.jpg": file(i, sizes[i % 4], quality=8 + i) for i in range(8) for place in ("a/real", "b/fake")
+    }
+    files |= {f"b/fake/more{i}.jpg": file(30 + i, (100, 50), quality=12) for i in range(4)}
+    found = audit(folder(files | {"b/fake/x.png": file(50, (300, 300), "PNG")}))
+    values = {histogram.prop: [row[0] for row in histogram.rows] for histogram in found.histograms}
+    assert values["dimensions"] == ["9 x 50", "50 x 50", "50 x 100", "100 x 50", "300 x 300"]
+    assert values["jpeg_quality"] == ["8", "9", "10", "11", "12", "13", "14", "15", "–"]
+    assert values["bytes"][0] == "512 to 1024 B"
+    assert values["bytes"][-1].endswith("KiB")
 
 
 def test_many_values_are_cut_to_the_frequent_ones(folder, file):

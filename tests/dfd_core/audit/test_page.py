@@ -6,8 +6,10 @@ import pytest
 from PIL import Image
 
 from dfd_core.audit import Audit, AuditSpec, audit_places, write_audit
-from dfd_core.audit.page import page, score_header, score_rows
+from dfd_core.audit.findings import Histogram
+from dfd_core.audit.page import page, score_table
 from dfd_core.audit.sheets import contact_sheets
+from dfd_core.manifests.headers_vector import PROPERTIES
 from dfd_core.storage import Store
 
 
@@ -42,13 +44,25 @@ def test_names_are_code_and_backticks_of_paths_stay(audited):
     assert "<p>→ Use <code>x &lt;y&gt;</code>, then <code>z</code>.</p>" in text
 
 
-def test_all_properties_together_come_first(audited):
+def test_all_properties_together_come_first_and_those_that_say_nothing_are_named(audited):
     audit, _ = audited
-    assert score_header()[:4] == ("dataset", "generator", "all", "format")
+    header, rows, silent = score_table(audit.scores)
+    assert header[:4] == ("dataset", "generator", "all", "format")
     alone = {score.prop: score.auroc for score in audit.scores if score.generator == "pix"}
-    (row,) = [row for row in score_rows(audit.scores) if row[1] == "pix"]
+    (row,) = [row for row in rows if row[1] == "pix"]
     assert row[2:4] == (f"{alone['all']:.2f}", f"{alone['format']:.2f}")
     assert row[-2:] == ("30", "25")
+    assert {"dimensions", "icc", "exif", "ai metadata"} <= set(silent)
+    assert not set(silent) & set(header)
+    assert len(silent) + len(header) == 4 + 1 + len(PROPERTIES)
+
+
+def test_there_is_a_bar_only_where_there_are_files(audited):
+    audit, _ = audited
+    histogram = Histogram(dataset="d", prop="format", rows=(("JPEG", 3, 0), ("PNG", 1, 999)))
+    text = page(audit.model_copy(update={"histograms": (histogram,)}), [], "t", "f")
+    shown = re.findall(r'class="bar( \w+)?" style="width:([\d.]+)%"', text)
+    assert shown == [(" real", "75.0"), ("", "0.0"), (" real", "25.0"), (" fake", "100.0")]
 
 
 def test_the_json_is_the_audit(audited, tmp_path):

@@ -1,12 +1,13 @@
 import io
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, TiffImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
 from dfd_core.manifests.headers import SCHEMA, Header, read_header, to_table
@@ -149,6 +150,100 @@ def test_content_credentials_are_found(data):
     found = read_header(data)
     assert found.c2pa
     assert found.ai_metadata == "c2pa:trainedAlgorithmicMedia"
+
+
+def test_a_word_that_two_segments_of_a_box_share_is_found():
+    def data(numbers):
+        head, box = b"JP\0\x01", b"\0\0\x01\0jumb"
+        parts = [b"....jumdc2pa\0trained", b"AlgorithmicMedia"]
+        made = encoded()
+        for number in reversed(numbers):  # each goes to the front
+            body = head + number.to_bytes(4) + box + parts[number - 1]
+            made = made[:2] + b"\xff\xeb" + struct.pack(">H", len(body) + 2) + body + made[2:]
+        return made
+
+    for numbers in ((1, 2), (2, 1)):
+        found = read_header(data(numbers))
+        assert (found.c2pa, found.ai_metadata) == (True, "c2pa:trainedAlgorithmicMedia")
+
+
+def test_only_boxes_and_tags_of_provenance_count_as_such():
+    words = b"....jumdc2pa\0trainedAlgorithmicMedia"
+    avif = encoded(kind="AVIF", speed=10, xmp=XMP)
+    found = read_header(avif)
+    assert (found.c2pa, found.xmp) == (False, True)
+    assert found.ai_metadata == "iptc:trainedAlgorithmicMedia, software:adobe firefly"
+    box = bytes.fromhex("d8fec3d61b0e483c92975828877ec481") + words
+    signed = read_header(avif + struct.pack(">I", len(box) + 8) + b"uuid" + box)
+    assert (signed.c2pa, "c2pa:trainedAlgorithmicMedia" in signed.ai_metadata) == (True, True)
+    plain = encoded(kind="TIFF", description=words.decode("latin-1"))
+    assert (read_header(plain).c2pa, read_header(plain).ai_metadata) == (False, None)
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[0xCD41], tags.tagtype[0xCD41] = words, 7
+    found = read_header(encoded(kind="TIFF", tiffinfo=tags))
+    assert (found.c2pa, found.ai_metadata) == (True, "c2pa:trainedAlgorithmicMedia")
+
+
+def in_xmp(packet: bytes) -> bytes:
+    return with_segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + packet)
+
+
+def in_exif(tag: int, text: str) -> bytes:
+    block = Image.Exif()
+    block[tag] = text
+    return encoded(exif=block)
+
+
+def in_png(key: str, text: str) -> bytes:
+    texts = PngInfo()
+    texts.add_text(key, text, zip=True)
+    return encoded(kind="PNG", pnginfo=texts)
+
+
+@pytest.mark.parametrize(
+    ("data", "mark"),
+    [
+        (in_xmp(b"http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"), "iptc:algorithmicMedia"),
+        (in_xmp(b"http://cv.iptc.org/newscodes/digitalsourcetype/compositeSynthetic"), "iptc:compositeSynthetic"),
+        (in_xmp(b"http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"), None),
+        (in_xmp(b"<Iptc4xmpExt:AISystemUsed>mine<"), "iptc:AISystemUsed"),
+        (in_xmp(b"<rdf:Description TC260:AIGC='{}'/>"), "xmp:AIGC"),
+        (in_xmp(b"<photoshop:Credit>Made with Google AI<"), "software:google ai"),
+        (in_xmp(b"<rdf:Description xmp:CreatorTool='Midjourney'/>"), "software:midjourney"),
+        (in_xmp("<xmp:CreatorTool>Midjourney<".encode("utf-16-be")), "software:midjourney"),
+        (in_exif(0x0110, "DALL-E 3"), "software:dall-e"),
+        (in_exif(0x013B, "midjourney"), "software:midjourney"),
+        (in_exif(0x0131, "Firefly"), "software:firefly"),
+        (in_exif(0x0131, "Teledyne FLIR Firefly camera"), None),
+        (with_segment(0xFE, b"a cat\nSteps: 20, Sampler: Euler"), "comment:parameters"),
+        (with_segment(0xFE, b"Stable Diffusion"), "software:stable diffusion"),
+        (
+            with_segment(0xED, b"Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x18\x1c\x02n\0\x13Made with Google AI"),
+            "software:google ai",
+        ),
+        (encoded(PHOTO.convert("P"), "GIF", comment=b"Stable Diffusion"), "software:stable diffusion"),
+        (encoded(kind="TIFF", software="Midjourney"), "software:midjourney"),
+        (in_png("Comment", "Steps: 3, Sampler: DDIM"), "png:parameters"),
+        (in_png("Software", "NovelAI"), "software:novelai"),
+        (with_chunk(b"zTXt", b"Software\0\0damaged"), None),
+        (
+            with_chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b"trainedAlgorithmicMedia")),
+            "iptc:trainedAlgorithmicMedia",
+        ),
+    ],
+)  # fmt: skip
+def test_marks_stand_in_many_places(data, mark):
+    assert read_header(data).ai_metadata == mark
+
+
+def test_a_text_that_inflates_without_end_is_read_up_to_a_limit():
+    bomb = zlib.compress(bytes(50_000_000), 9)
+    tracemalloc.start()
+    try:
+        read_header(with_chunk(b"zTXt", b"Comment\0\0" + bomb))
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
