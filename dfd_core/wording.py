@@ -32,3 +32,8 @@ def figure(rate: float) -> str:
 def three_digits(value: float) -> float:
     """A number rounded to three digits that count."""
     return float(f"{value:.3g}")
+
+
+def how_to_install(extra: str) -> str:
+    """How an optional part of dfd is installed, for messages; dfd is installed from its checkout."""
+    return f"`pip install '.[{extra}]'` in dfd's folder"

@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, computed_field, field_validator, model_validator
 
 from dfd_core.datasets.families import Family
 from dfd_core.datasets.sources import DatasetName
 from dfd_core.errors import ConfigError
-from dfd_core.progress import Progress
+from dfd_core.progress import Bytes, Progress
 from dfd_core.specs import Spec, content_hash, readable_key
 from dfd_core.storage import Store
 
@@ -187,6 +187,16 @@ class DatasetCard(Spec):
     names: dict[str, str] = {}
     by_hand: ByHand | None = None
     make: Annotated[Make | None, Field(exclude=True)] = None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def size_on_disk(self) -> str:
+        """What it takes in a store, in words: images are compressed already, and unpack to about what archives take."""
+        size = Bytes(self.size_bytes)
+        if not self.archives:
+            return self.size_hint
+        both = f"about {Bytes(2 * size)}: {size} of archives, which stay, and as much again unpacked"
+        return both if self.archives[0].kind == "tar.gz" else f"{both}; the archives alone where `in_place` is possible"
 
     @model_validator(mode="after")
     def _has_one_origin(self) -> DatasetCard:

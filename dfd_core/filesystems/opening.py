@@ -20,6 +20,7 @@ import fsspec
 
 from dfd_core.filesystems.netrc_logins import netrc_file
 from dfd_core.specs import without_secrets
+from dfd_core.wording import how_to_install
 
 PARTIAL = ".partial-"
 """How the names of files begin that are still being written."""
@@ -68,7 +69,7 @@ def open_url(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
 def missing_client(url: str) -> str | None:
     """What brings the client of a store or bucket; `None` where nothing of ours does."""
     extra = _EXTRAS.get(_protocol(url), "webdav" if _protocol(url) in _WEB else None)
-    return None if extra is None else f"`pip install dfd[{extra}]` brings what reads it."
+    return None if extra is None else f"{how_to_install(extra)} brings what reads it."
 
 
 def why_no_store(url: str) -> str | None:

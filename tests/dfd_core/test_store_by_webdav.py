@@ -397,7 +397,7 @@ def test_without_its_client_the_package_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "webdav4.client", None)
     for module in ("webdav", "webdav_answers"):
         monkeypatch.delitem(sys.modules, f"dfd_core.filesystems.{module}", raising=False)
-    with pytest.raises(StoreError, match=r"pip install dfd\[webdav\]"):
+    with pytest.raises(StoreError, match=r"pip install '\.\[webdav\]'"):
         Store("https://host/store")
-    with pytest.raises(ManifestError, match=r"web servers have no folders.*`table:`.*pip install dfd\[webdav\]"):
+    with pytest.raises(ManifestError, match=r"web servers have no folders.*`table:`.*pip install '\.\[webdav\]'"):
         prepare(FolderSource(name="mine", folders="https://host/images"), SplitSpec(), Store(tmp_path))

@@ -233,7 +233,7 @@ def test_a_bucket_that_is_not_there_is_an_error_with_its_name(emulator):
 def test_a_client_that_is_not_installed_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "gcsfs", None)
     monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "gs", raising=False)
-    advice = r"pip install dfd\[gs\]"
+    advice = r"pip install '\.\[gs\]'"
     with pytest.raises(StoreError, match=advice):
         Store("gs://b/x")
     with pytest.raises(ManifestError, match=advice):

@@ -29,6 +29,7 @@ from dfd_core.backbones.runtimes.workload import (
     seconds_of,
 )
 from dfd_core.errors import ExtractionError, UsageError
+from dfd_core.wording import how_to_install
 
 logger = logging.getLogger(__name__)
 
@@ -196,7 +197,7 @@ def _candidates(work: Workload, wanted: str) -> Iterator[Runtime]:
         if not runtime.offers(work.precision, work.device):
             missing = "is not installed" if runtime.version() is None else f"has no {work.precision} on {work.device}"
             raise UsageError(
-                f"The runtime {wanted} {missing}. Install it (`pip install dfd[{wanted}]`), or leave `runtime` at auto."
+                f"The runtime {wanted} {missing}. Install it ({how_to_install(wanted)}), or leave `runtime` at auto."
             )
         yield runtime
         return

@@ -15,6 +15,7 @@ from dfd_core.datasets.archives.containers import Container, Member
 from dfd_core.datasets.archives.gate import Limits
 from dfd_core.datasets.archives.read_only import ReadOnly
 from dfd_core.errors import ArchiveError
+from dfd_core.wording import how_to_install
 
 _WAITING = 64
 _TICK_S = 0.1
@@ -33,7 +34,7 @@ class SevenZipContainer(Container):
         try:
             import py7zr
         except ImportError as error:
-            raise ArchiveError(f"{name} is a 7z archive; `pip install dfd[archives]` brings what reads it.") from error
+            raise ArchiveError(f"{name} is a 7z archive; {how_to_install('archives')} brings what reads it.") from error
         self.py7zr = py7zr
         self.plain: dict[str, int] = {}
         self.left_behind = False

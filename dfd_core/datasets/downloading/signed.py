@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from dfd_core.datasets.downloading.origins import TIMEOUT_S, Facts, HttpOrigin, TransientFault
 from dfd_core.errors import DownloadError, RefusedError
+from dfd_core.wording import how_to_install
 
 T = TypeVar("T")
 
@@ -126,7 +127,7 @@ def within(act: Callable[[], T], what: str, timeout_s: float = TIMEOUT_S) -> T:
 
 def not_installed(address: str, package: str) -> DownloadError:
     """The error where a provider's client is missing."""
-    return DownloadError(f"{address} needs {package}, which is not installed: `pip install dfd[providers]` brings it.")
+    return DownloadError(f"{address} needs {package}, which is not installed: {how_to_install('providers')} brings it.")
 
 
 def another_client(address: str, package: str, error: BaseException) -> DownloadError:

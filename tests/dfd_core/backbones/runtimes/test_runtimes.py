@@ -144,7 +144,7 @@ def test_small_networks_stay_with_torch(modules, tmp_path):
 
 def test_a_runtime_that_is_not_installed_is_named(modules, tmp_path, monkeypatch):
     monkeypatch.setattr(OpenVinoRuntime, "version", lambda self: None)
-    with pytest.raises(UsageError, match=r"openvino is not installed.*pip install dfd\[openvino\]"):
+    with pytest.raises(UsageError, match=r"openvino is not installed.*pip install '\.\[openvino\]'"):
         calibrated(workload(modules["vit"]), "openvino", None, tmp_path)
 
 

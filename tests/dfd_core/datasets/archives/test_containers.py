@@ -116,6 +116,15 @@ class Silent(io.BytesIO):
         return super().read(size)
 
 
+@pytest.fixture
+def hears_ctrl_c():
+    """A shell's job in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_ctrl_c_does_not_wait_for_a_7z_whose_disk_is_silent():
     file = Silent(packed("7z"))
 

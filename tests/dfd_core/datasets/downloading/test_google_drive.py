@@ -198,5 +198,5 @@ def test_another_gdown_and_none_are_said(drive, tmp_path, monkeypatch):
         with pytest.raises(DownloadError, match=r"gdown [\d.]+ is not the gdown that dfd knows"):
             fetch(tmp_path)
     monkeypatch.setitem(sys.modules, "gdown", None)
-    with pytest.raises(DownloadError, match=r"needs gdown.*pip install dfd\[providers\]"):
+    with pytest.raises(DownloadError, match=r"needs gdown.*pip install '\.\[providers\]'"):
         open_origin(ADDRESS)

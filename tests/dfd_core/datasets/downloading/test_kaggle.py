@@ -281,5 +281,5 @@ def test_what_is_no_dataset_and_other_kagglehubs_are_said(site, tmp_path, monkey
         with pytest.raises(DownloadError, match=r"kagglehub [\d.]+ is not the kagglehub that dfd knows"):
             fetch(tmp_path)
     monkeypatch.setitem(sys.modules, "kagglehub", None)
-    with pytest.raises(DownloadError, match=r"needs kagglehub.*pip install dfd\[providers\]"):
+    with pytest.raises(DownloadError, match=r"needs kagglehub.*pip install '\.\[providers\]'"):
         open_origin("kaggle://xhlulu/140k")
