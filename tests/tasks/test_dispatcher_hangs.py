@@ -4,6 +4,7 @@ import dataclasses
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -119,12 +120,20 @@ def test_a_shard_that_hangs_in_every_attempt_is_given_up_and_says_which_setting_
 
 
 class Stuck(ExtractionActor):
-    """Has a thread that hangs after the first shard that any actor gets."""
+    """Has a thread that hangs after the first shard that any actor finishes; none of its others is finished before."""
+
+    def ready(self):
+        self.turns = threading.Lock()
+        return super().ready()
 
     def extract(self, shard: Shard, careful: bool):
         root = Path(self.extractor.store.root).parent
         with (root / "starts").open("a") as file:
             file.write(f"{shard.name} {careful} {os.getpid()}\n")
+        with self.turns:
+            return self.extract_in_turn(shard, careful, root)
+
+    def extract_in_turn(self, shard: Shard, careful: bool, root: Path):
         report = super().extract(shard, careful)
         if (root / "stuck").exists():
             return report

@@ -65,7 +65,7 @@ def test_while_feature_files_are_read(tmp_path, known):
         write_ledger(store, "f", load_ledger(store, "f"))
     (tmp_path / "f" / "b.parquet").unlink()
     os.mkfifo(tmp_path / "f" / "b.parquet")  # to open it takes for ever, since nobody writes to it
-    end_by_ctrl_c(READING, tmp_path, "dfd-files")
+    end_by_ctrl_c(READING, tmp_path, "dfd-crew")
 
 
 def test_while_a_feature_file_is_written(tmp_path, images):
