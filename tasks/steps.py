@@ -76,9 +76,8 @@ def prepare_dataset(config: RunConfig, source: DatasetSource) -> str:
 def resolve_backbone(spec: BackboneSpec) -> ResolvedBackbone:
     """Finds a backbone's weights and hashes them."""
     resolved = resolve(spec)
-    get_run_logger().info(
-        "%s: weights from %s, digest %s", resolved.label, resolved.weights_source, resolved.weights_digest[:12]
-    )
+    found = f"weights from {resolved.weights_source}, digest {resolved.weights_digest[:12]}"
+    get_run_logger().info("%s: %s", resolved.label, found if resolved.has_network else "no weights needed")
     return resolved
 
 

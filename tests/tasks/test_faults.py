@@ -26,7 +26,7 @@ from dfd_core.storage import Store
 
 KINDS = [(victim, on) for victim in ("driver", "actor", "node") for on in ("disk", "s3")]
 ALL_ROUNDS = list(enumerate([*KINDS, *KINDS, *KINDS, ("driver", "disk"), ("actor", "s3")]))
-ROUNDS = ALL_ROUNDS[: int(os.environ.get("DFD_TEST_ROUNDS", "7"))]  # `make faults` does all twenty
+ROUNDS = ALL_ROUNDS[: int(os.environ.get("DFD_TEST_ROUNDS", "6"))]  # `make faults` does all twenty
 SHARD, SETS, ACTORS, IN_FLIGHT = 4, 2, 2, 3
 NETWORK = 2
 """Every seventh round from this one on runs a network, so that kills fall into torch's threads too."""
