@@ -50,7 +50,7 @@ unit: $(STAMP)
 	$(BIN)/python -m pytest tests/flows/test_cancelling.py; exit $$((core + commands + engines + $$?))
 
 faults: $(STAMP)  ## twenty kills at random moments instead of six, ten losses of a node instead of four: ten minutes
-	@$(QUIET) DFD_TEST_ROUNDS=20 $(BIN)/python -m pytest tests/tasks/test_faults.py
+	@$(QUIET) DFD_TEST_ROUNDS=20 $(BIN)/python -m pytest tests/tasks/test_faults.py tests/tasks/test_object_store.py
 
 bench: $(STAMP)  ## speed against references, an hour on two cores; PARTS="bare fan_out" for some
 	@$(QUIET) PYTHONPATH=. $(BIN)/python tests/benchmarks/bench.py $(PARTS)

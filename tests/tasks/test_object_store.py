@@ -1,6 +1,7 @@
 """A store that goes away in the middle of a run, and comes back."""
 
 import contextlib
+import os
 import subprocess
 import time
 
@@ -56,7 +57,10 @@ def away(extraction, forwarder):
         store.with_name("elsewhere").rename(store)
 
 
-@pytest.mark.parametrize("on", ["disk", "read-only disk", "s3", "webdav"])
+STORES = ["disk", "read-only disk", "s3"] + ["webdav"] * ("DFD_TEST_ROUNDS" in os.environ)  # with `make faults`
+
+
+@pytest.mark.parametrize("on", STORES)
 def test_a_store_that_goes_away_ends_the_run_with_its_name_and_the_same_command_goes_on(
     on, cluster, s3, webdav, new_extraction, disk
 ):
