@@ -7,6 +7,7 @@ relies on it.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import socket
@@ -14,7 +15,6 @@ import subprocess
 import sys
 import time
 import tomllib
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -135,7 +135,7 @@ def is_prefect(api_url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{api_url.rstrip('/')}/health", timeout=3) as answer:  # noqa: S310
             return answer.status == 200 and json.load(answer) is True
-    except (urllib.error.URLError, OSError, ValueError):
+    except (OSError, http.client.HTTPException, ValueError):  # of other programs, which need not even speak HTTP
         return False
 
 

@@ -1,6 +1,9 @@
 """What all tests share: the reference data, where it is present, pictures of noise, and a cache of their own."""
 
+import contextlib
 import os
+import random
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -39,6 +42,19 @@ def noise_images() -> Callable[..., Path]:
         return root
 
     return make
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """Gives a port where nobody listens, below those that the system hands to Ray and others in the meantime."""
+
+    def find() -> int:
+        while True:
+            port = random.SystemRandom().randrange(10_000, 32_000)
+            with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+                return port
+
+    return find
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -37,12 +36,12 @@ class Engine:
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory):
+def engine(tmp_path_factory, free_port):
     """A server that `dfd server start` started, stopped at the end."""
     home = tmp_path_factory.mktemp("prefect")
     kept = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     soon = {"DFD_TASK_RETRY_DELAY_S": "0", "DFD_OUTAGE_WAIT_S": "0.1"}
-    engine = Engine({**kept, "PREFECT_HOME": str(home), "DFD_SERVER_PORT": str(_free_port()), **soon})
+    engine = Engine({**kept, "PREFECT_HOME": str(home), "DFD_SERVER_PORT": str(free_port()), **soon})
     started = engine.dfd("server", "start")
     assert started.returncode == 0, started.stderr
     assert started.stdout.splitlines()[0] == "started"
@@ -50,10 +49,3 @@ def engine(tmp_path_factory):
     yield engine
     stopped = engine.dfd("server", "stop")
     assert stopped.stdout.strip() == f"stopped {engine.api_url}", stopped.stderr
-
-
-def _free_port():
-    """A port where no server listens, so that one that an interrupted session left behind is not taken for ours."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -4,8 +4,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+
+import pytest
 
 from tasks import server
 
@@ -54,13 +57,30 @@ def test_where_none_runs_the_status_says_how_to_start_one(engine, tmp_path):
     assert "no server that dfd started" in done.stderr
 
 
-def test_something_else_on_the_port_is_not_taken_for_a_server():
-    with socket.socket() as other:
-        other.bind((server.HOST, 0))
-        other.listen()
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"\x00\x00\x18\x04\x00\x00\x00\x00\x00\x00\x04\x00\x40\x00\x00\n",  # as gRPC, of which Ray has many ports
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ntrue",
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>",
+        b"",
+    ],
+    ids=["another protocol", "cut short", "not found", "a page", "nothing"],
+)
+def test_something_else_on_the_port_is_not_taken_for_a_server(answer):
+    def speak():
+        with other.accept()[0] as visitor:
+            visitor.recv(4096)
+            visitor.sendall(answer)
+
+    with socket.create_server((server.HOST, 0)) as other:
         port = other.getsockname()[1]
+        speaker = threading.Thread(target=speak)
+        speaker.start()
         assert not server._is_free(port)
         assert not server.is_prefect(f"http://{server.HOST}:{port}/api")
+        speaker.join()
 
 
 SCHEDULED = """

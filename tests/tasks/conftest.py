@@ -90,10 +90,9 @@ class Forwarder:
 
 
 @pytest.fixture(scope="session")
-def s3(tmp_path_factory):
+def s3(tmp_path_factory, free_port):
     """An S3 server behind a way that can be cut; the environment tells every process of it."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with (tmp_path_factory.mktemp("s3") / "moto.log").open("wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)
