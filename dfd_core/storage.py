@@ -6,11 +6,12 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import fsspec
 import pyarrow as pa
@@ -138,6 +139,24 @@ class Store:
             StoreRefusedError: The store is read-only, or not this user's to write.
             StoreError: The store can't be written, or is gone.
         """
+
+        def fill(file: BinaryIO) -> None:
+            file.write(data)
+
+        return self._write(path, fill, lambda full: self.fs.pipe_file(full, data), flush)
+
+    def write_file(self, path: str, source: Path) -> str:
+        """Writes a copy of a file of this machine, however large it is; see `write_bytes`."""
+
+        def fill(file: BinaryIO) -> None:
+            with source.open("rb") as original:
+                shutil.copyfileobj(original, file)
+
+        return self._write(path, fill, lambda full: self.fs.put_file(str(source), full))
+
+    def _write(
+        self, path: str, fill: Callable[[BinaryIO], None], send: Callable[[str], object], flush: bool = True
+    ) -> str:
         if (reason := why_no_store(self.url())) is not None:
             raise StoreError(reason)
         with self._errors("write", path):
@@ -147,9 +166,9 @@ class Store:
                         f"The store {self.root} is gone, so {path} can't be written. Mount or restore it, then "
                         "give the same command again: what is finished is kept."
                     )
-                _write_local(Path(self._full(path)), data, flush)
+                _write_local(Path(self._full(path)), fill, flush)
             else:
-                self.fs.pipe_file(self._full(path), data)
+                send(self._full(path))
         return self.url(path)
 
     def remove(self, path: str) -> None:
@@ -290,12 +309,12 @@ def fault_of(error: OSError, verb: str, place: str) -> StoreError:
     return StoreError(f"Could not {verb} {place}: {reason}")
 
 
-def _write_local(target: Path, data: bytes, flush: bool) -> None:
+def _write_local(target: Path, fill: Callable[[BinaryIO], None], flush: bool) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{PARTIAL}{uuid.uuid4().hex}")
     try:
         with partial.open("wb") as file:
-            file.write(data)
+            fill(file)
             if flush:
                 file.flush()
                 os.fsync(file.fileno())

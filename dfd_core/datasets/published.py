@@ -185,8 +185,7 @@ class _Work:
         if shelf.is_put_by_hand(part, self.store):
             return part.address
         if not self.store.is_local and not self.store.exists(shelf.place(part)):
-            remote = self.store.url(shelf.place(part))
-            self.store.fs.put_file(str(shelf.local_path(part, self.store)), self.store.fs._strip_protocol(remote))
+            self.store.write_file(shelf.place(part), shelf.local_path(part, self.store))
         return self.store.url(shelf.place(part))
 
     def _tell(self, done: int, total: int) -> None:

@@ -27,6 +27,15 @@ def test_what_is_written_is_read(store):
     assert not store.exists("a/d")
 
 
+def test_a_file_of_this_machine_is_copied_and_replaces_what_was_there(store, tmp_path):
+    source = tmp_path / "large.bin"
+    source.write_bytes(bytes(range(256)) * 10_000)
+    store.write_bytes("folder/copy.bin", b"something else")
+    assert store.write_file("folder/copy.bin", source) == store.url("folder/copy.bin")
+    assert store.read_bytes("folder/copy.bin") == source.read_bytes()
+    assert store.names("folder") == ["copy.bin"]
+
+
 def test_what_is_removed_is_gone_and_may_have_been(store):
     store.write_bytes("a/b.bin", b"123")
     for _ in range(2):
@@ -104,6 +113,18 @@ def test_a_bucket_that_says_no_is_known_without_a_number():
     error = fault_of(PermissionError("Access Denied"), "read", "s3://b/x")
     assert isinstance(error, StoreRefusedError)
     assert "Could not read s3://b/x: Access Denied. Make it readable" in str(error)
+
+
+def test_a_copy_that_a_bucket_refuses_is_the_stores_error(tmp_path, monkeypatch):
+    (tmp_path / "a.zip").write_bytes(b"1")
+    store = Store(f"memory://{tmp_path.name}")
+
+    def refused(*_):
+        raise PermissionError("Access Denied")
+
+    monkeypatch.setattr(store.fs, "put_file", refused)
+    with pytest.raises(StoreRefusedError, match=r"Could not write memory://.*a\.zip: Access Denied\. Make it writable"):
+        store.write_file("a.zip", tmp_path / "a.zip")
 
 
 def test_a_half_written_file_is_never_listed(tmp_path):
