@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ apply_defaults()  # Ray reads its environment when it is imported
 import ray  # noqa: E402
 from ray.exceptions import ActorUnavailableError, RayActorError  # noqa: E402
 
+_KNOCK_S = 10.0
 _keepers = 0
 
 
@@ -122,10 +124,11 @@ def _connect(settings: EngineSettings) -> None:
     with _signal_handlers_kept():
         try:
             if settings.ray_address:
+                _knock(settings.ray_address)
                 ray.init(settings.ray_address, **options)
             else:
                 ray.init("local", include_dashboard=False, **options)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             advice = "Check that RAY_ADDRESS is right and its cluster is up, or unset it to use this machine alone."
             advice = (
                 advice
@@ -135,6 +138,13 @@ def _connect(settings: EngineSettings) -> None:
             raise EngineError(
                 f"Ray did not start or answer ({settings.ray_address or 'local'}): {error}. {advice}"
             ) from error
+
+
+def _knock(address: str) -> None:
+    """Raises where nobody listens at a cluster's address: Ray itself would try for a quarter of an hour."""
+    host, _, port = address.rpartition(":")
+    if host and "/" not in host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_S).close()
 
 
 @contextmanager
