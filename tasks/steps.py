@@ -22,7 +22,7 @@ from dfd_core.pipeline import RunInputs
 from dfd_core.pipeline.engine import Errors, OnResult, Result, Work
 from dfd_core.pipeline.features import Failure
 from dfd_core.reports import summary_table
-from dfd_core.reports.report import FIGURES
+from dfd_core.reports.sections import FIGURES
 from dfd_core.storage import Store
 from dfd_core.wording import counted, some
 from tasks.artifacts import artifact_key, image_artifact, table_artifact

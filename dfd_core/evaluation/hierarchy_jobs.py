@@ -15,7 +15,6 @@ from dfd_core.evaluation.banks import VectorSet, failed_samples
 from dfd_core.evaluation.bootstrap import BootstrapSpec, Resamples
 from dfd_core.evaluation.cells import Bench
 from dfd_core.evaluation.grid import METADATA
-from dfd_core.evaluation.hierarchy import fit_and_evaluate_hierarchy
 from dfd_core.evaluation.hierarchy_measures import Resampling
 from dfd_core.evaluation.protocols import ProtocolSpec
 from dfd_core.evaluation.samples import TEST, TRAIN, Generator, Samples
@@ -106,6 +105,8 @@ def fit_hierarchy(bench: Bench, job: HierarchyJob) -> str:
         EvaluationError: It can't be fitted or tested.
         StoreError: The store can't be read or written.
     """
+    from dfd_core.evaluation.hierarchy import fit_and_evaluate_hierarchy
+
     trained, tested = _sides(job.spec, bench.samples)
     rows = bench.samples.members(trained, TRAIN, job.augmentation).rows
     train = _rows(rows, bench, job, job.augmentation)

@@ -9,24 +9,14 @@ from typing import NamedTuple
 from dfd_core.config import RunConfig, dump_config
 from dfd_core.datasets import DATASETS, CatalogueSource
 from dfd_core.errors import EvaluationError
-from dfd_core.evaluation.banks import AnyFeatureSet, load_bank, vector_sets
 from dfd_core.evaluation.grid import DetectorJob
-from dfd_core.evaluation.hierarchy import HierarchyResult
-from dfd_core.evaluation.hierarchy_jobs import HierarchyJob, failure_of
-from dfd_core.evaluation.published import published_rows
-from dfd_core.evaluation.samples import pairing_rows
+from dfd_core.evaluation.hierarchy_jobs import HierarchyJob
 from dfd_core.features.precision import PrecisionCheck, read_precision_checks
-from dfd_core.features.table import FeatureTable
-from dfd_core.pipeline.auditing import audit_facts, report_section
+from dfd_core.pipeline.auditing import audit_facts
 from dfd_core.pipeline.detectors import plan_run_hierarchies, plan_training
 from dfd_core.pipeline.features import Failure, check_features
-from dfd_core.pipeline.inputs import FeatureSets, Manifests, RunInputs, samples_of
+from dfd_core.pipeline.inputs import Manifests, RunInputs
 from dfd_core.pipeline.results import failed_detectors, results_path
-from dfd_core.pipeline.stored import StoredCalibrators, StoredScores
-from dfd_core.provenance import provenance
-from dfd_core.reports import ReportInput, write_report
-from dfd_core.reports.hierarchy_section import hierarchy_section
-from dfd_core.reports.sections import Section
 from dfd_core.specs import content_hash, readable_key
 from dfd_core.storage import Store
 
@@ -58,7 +48,11 @@ def report(config: RunConfig, inputs: RunInputs) -> Report:
     folder = _folder(config, inputs, found)
     if store.exists(f"{folder}/index.html"):
         return Report(folder, anew=False)
-    content = _content(config, inputs, found, store.url(folder))
+    from dfd_core.pipeline.report_input import report_input
+    from dfd_core.reports.report import write_report
+
+    notes = (*catalogue_notes(config), *_notes(inputs.open(config)[0]))
+    content = report_input(config, inputs, found, notes, store.url(folder))
     store.write_bytes(f"{folder}/config.yaml", dump_config(config).encode())
     write_report(store, folder, content)
     return Report(folder, anew=True)
@@ -74,7 +68,7 @@ def find_report(config: RunConfig, inputs: RunInputs) -> str | None:
     return folder if Store(config.store).exists(f"{folder}/index.html") else None
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
     """What a run has found out, as far as its report is named after it."""
 
     results: str
@@ -84,7 +78,7 @@ class _Found(NamedTuple):
     hierarchies: Sequence[HierarchyJob]
 
 
-def _find(config: RunConfig, inputs: RunInputs) -> _Found:
+def _find(config: RunConfig, inputs: RunInputs) -> Found:
     store = Store(config.store)
     manifests, feature_sets = inputs.open(config)
     failures = check_features(config, manifests, feature_sets)
@@ -93,15 +87,15 @@ def _find(config: RunConfig, inputs: RunInputs) -> _Found:
     if not store.exists(results):
         raise EvaluationError(f"There are no results {store.url(results)} yet. Make them first: `dfd evaluate CONFIG`.")
     precision = read_precision_checks(store, feature_sets)
-    return _Found(results, jobs, failures, precision, plan_run_hierarchies(config, inputs))
+    return Found(results, jobs, failures, precision, plan_run_hierarchies(config, inputs))
 
 
-def _folder(config: RunConfig, inputs: RunInputs, found: _Found) -> str:
+def _folder(config: RunConfig, inputs: RunInputs, found: Found) -> str:
     facts = _facts(config, inputs.open(config)[0], found)
     return f"reports/{readable_key(config.name, content_hash(facts))}"
 
 
-def _facts(config: RunConfig, manifests: Manifests, found: _Found) -> list[object]:
+def _facts(config: RunConfig, manifests: Manifests, found: Found) -> list[object]:
     """What a report's key holds."""
     store = Store(config.store)
     drawn = config.report.model_dump(mode="json")
@@ -113,71 +107,8 @@ def _facts(config: RunConfig, manifests: Manifests, found: _Found) -> list[objec
     return [*facts, done, _declared(config), audit_facts(config, manifests)]
 
 
-def _content(config: RunConfig, inputs: RunInputs, found: _Found, address: str) -> ReportInput:
-    store = Store(config.store)
-    manifests, feature_sets = inputs.open(config)
-    table, samples = store.read_table(found.results), samples_of(config, manifests)
-    scores = StoredScores(store, found.jobs)
-    return ReportInput(
-        title=config.name,
-        results=table,
-        frame=samples.frame,
-        protocol=config.protocol,
-        features=_vectors(config, store, [*feature_sets, *inputs.imported]),
-        failures=_by_feature_set(feature_sets, found.failures),
-        precision=found.precision,
-        notes=(*catalogue_notes(config), *_notes(manifests)),
-        heatmap_metrics=config.report.heatmap_metrics,
-        seed=config.seed,
-        scores=scores,
-        calibrators=StoredCalibrators(scores, samples, config.evaluation),
-        published=published_rows(table.to_pandas(), config.benchmarks) if config.benchmarks else None,
-        pairing=pairing_rows(samples),
-        augmentations={one.name: one for one in config.augmentations},
-        sections=[
-            *(_hierarchy_section(store, job) for job in found.hierarchies),
-            *([report_section(config, manifests)] if config.datasets else []),
-        ],
-        footer=_footer(config, address),
-    )
-
-
-def _vectors(
-    config: RunConfig, store: Store, sets: Sequence[AnyFeatureSet]
-) -> dict[str, dict[tuple[str, str], FeatureTable]]:
-    """The vectors that the maps are drawn of, by backbone."""
-    if not config.report.maps:
-        return {}
-    return {label: load_bank(store, own) for label, own in vector_sets(sets).items()}
-
-
-def _by_feature_set(feature_sets: FeatureSets, failures: Sequence[Failure]) -> dict[str, list[tuple[str, str, str]]]:
-    found: dict[str, list[tuple[str, str, str]]] = {feature_set.title: [] for feature_set in feature_sets}
-    for failure in failures:
-        path = f"{failure.feature_set.dataset}/{failure.path}"
-        found[failure.feature_set.title].append((path, failure.status, failure.error))
-    return found
-
-
-def _hierarchy_section(store: Store, job: HierarchyJob) -> Section:
-    if job.is_done(store):
-        return hierarchy_section(HierarchyResult.load(store, job.folder))
-    return Section(f"Hierarchy {job.spec.name}", [f"It has no results: {failure_of(store, job) or 'not fitted yet'}"])
-
-
 def _declared(config: RunConfig) -> dict[str, object]:
     return {name: one.model_dump(mode="json") for name, one in config.benchmarks.items()}
-
-
-def _footer(config: RunConfig, address: str) -> tuple[str, ...]:
-    facts = provenance()
-    packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
-    return (
-        f"{address}, written {facts['created_at']}, from config.yaml beside it; seed {config.seed}, split seed "
-        f"{config.split.seed}.",
-        f"dfd {facts['dfd']} ({facts['code'] or 'installed'}), Python {facts['python']}, {packages}.",
-        f"{facts['platform']}.",
-    )
 
 
 def catalogue_notes(config: RunConfig) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from dfd_core.reports.score_sections import (
     reliability_section,
 )
 from dfd_core.reports.sections import (
+    FIGURES,
     Failures,
     Section,
     cells_section,
@@ -42,7 +43,7 @@ from dfd_core.reports.sections import (
 from dfd_core.reports.selection import select
 from dfd_core.storage import Store
 
-FIGURES, TABLES = "figures", "tables"
+TABLES = "tables"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from dfd_core.evaluation.samples import Samples
 from dfd_core.features.precision import PrecisionCheck
 from dfd_core.reports.tables import ABSENT, Table
 
+FIGURES = "figures"
+"""The folder of a report's pictures, in the report's own."""
 FIRST_FAILURES = 20
 Failures = Mapping[str, Sequence[tuple[str, str, str]]]
 

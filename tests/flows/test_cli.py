@@ -77,11 +77,17 @@ def test_what_failed_can_be_retried_where_something_can_fail(command):
     assert ("--retry-failed" in dfd(command, "--help").stdout) == (command in RETRYING)
 
 
-def test_a_listing_loads_no_heavy_library():
-    code = (
-        "import sys; sys.argv = ['dfd', 'datasets', 'list']\ntry:\n    from flows.cli import main; main()\nfinally:\n"
-    )
-    code += "    print(sorted({'torch', 'ray', 'prefect', 'sklearn', 'timm', 'matplotlib'} & set(sys.modules)))"
+@pytest.mark.parametrize(
+    ("what", "heavy"),
+    [
+        ("from flows.cli import main; main()", {"torch", "ray", "prefect", "sklearn", "timm", "matplotlib"}),
+        ("import flows.run, tasks.actors", {"torch", "sklearn", "scipy", "timm", "matplotlib"}),
+    ],
+    ids=["a listing", "the start of a run"],
+)
+def test_libraries_are_loaded_by_what_needs_them(what, heavy):
+    code = f"import sys; sys.argv = ['dfd', 'datasets', 'list']\ntry:\n    {what}\nfinally:\n"
+    code += f"    print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
 

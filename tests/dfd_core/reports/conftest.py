@@ -9,7 +9,7 @@ import pytest
 
 from dfd_core.evaluation import METRICS, ProtocolSpec
 from dfd_core.features.table import FeatureTable
-from dfd_core.reports import ReportInput, write_report
+from dfd_core.reports.report import ReportInput, write_report
 from dfd_core.storage import Store
 
 FAMILIES = {"<b>gan|</b>": "gan", "stylegan_2": "gan", "ldm": "diffusion"}

@@ -7,8 +7,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from dfd_core.reports import write_report
 from dfd_core.reports.page import PICTURES_BYTES
+from dfd_core.reports.report import write_report
 from dfd_core.storage import Store
 
 GENERATORS = {f"generator_{i}": ("gan", "diffusion", "autoregressive")[i // 2] for i in range(6)}

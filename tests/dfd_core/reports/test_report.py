@@ -11,7 +11,8 @@ from dfd_core.evaluation import METRICS, Samples
 from dfd_core.evaluation.matrices import tidy
 from dfd_core.features.precision import PrecisionCheck
 from dfd_core.plots.figures import blank
-from dfd_core.reports import Picture, Section, Table, page, score_sections, write_report
+from dfd_core.reports import Picture, Section, Table, page, score_sections
+from dfd_core.reports.report import write_report
 from dfd_core.reports.score_sections import drawn_detectors, reliability_section
 from dfd_core.reports.selection import select
 from dfd_core.storage import Store
