@@ -49,7 +49,7 @@ unit: $(STAMP)
 	wait $$tasks; engines=$$?; cat .unit-tasks.log; \
 	$(BIN)/python -m pytest tests/flows/test_cancelling.py; exit $$((core + commands + engines + $$?))
 
-faults: $(STAMP)  ## twenty kills at random moments instead of six, ten losses of a node instead of four: ten minutes
+faults: $(STAMP)  ## twenty kills at random moments instead of three, ten losses of a node instead of four: ten minutes
 	@$(QUIET) DFD_TEST_ROUNDS=20 $(BIN)/python -m pytest tests/tasks/test_faults.py tests/tasks/test_object_store.py
 
 bench: $(STAMP)  ## speed against references, an hour on two cores; PARTS="bare fan_out" for some
