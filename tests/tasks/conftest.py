@@ -21,7 +21,7 @@ from tasks.settings import apply_defaults
 apply_defaults()  # before anything imports Ray
 
 DRIVER = Path(__file__).with_name("extraction_driver.py")
-WEBDAV = Path(__file__).parent.parent / "dfd_core" / "webdav_site.py"
+WEBDAV = Path(__file__).parent.parent / "dfd_core" / "stores" / "webdav_site.py"
 BUCKET = "dfd-tests"
 NODE = {
     "include_dashboard": False,

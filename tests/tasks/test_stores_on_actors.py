@@ -10,7 +10,7 @@ import pytest
 
 from dfd_core.storage import Store
 
-HUB = Path(__file__).parent.parent / "dfd_core" / "hub_with_buckets.py"
+HUB = Path(__file__).parent.parent / "dfd_core" / "stores" / "hub_with_buckets.py"
 
 
 @pytest.mark.usefixtures("ray_open")
