@@ -3,11 +3,14 @@
 import http.server
 import os
 import random
+import runpy
 import threading
 import time
+import types
 import uuid
 from collections import Counter
 from email.utils import formatdate
+from pathlib import Path
 
 import fsspec
 import pytest
@@ -183,3 +186,9 @@ def bucket(s3_server, monkeypatch):
     name = f"dfd-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     fsspec.filesystem("s3").mkdir(name)
     return f"s3://{name}"
+
+
+@pytest.fixture(scope="session")
+def near():
+    """Makes cards whose archives are on a server of this machine, and such archives."""
+    return types.SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("nearby.py"))))
