@@ -1,9 +1,12 @@
 """What all tests share: the reference data, where it is present, pictures of noise, and a cache of their own."""
 
 import contextlib
+import io
 import os
 import random
 import socket
+import tarfile
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -42,6 +45,27 @@ def noise_images() -> Callable[..., Path]:
         return root
 
     return make
+
+
+@pytest.fixture(scope="session")
+def packed() -> Callable[..., bytes]:
+    """Makes an archive, a `zip`, `tar` or `tar.gz`, of files by their names."""
+
+    def pack(kind: str, files: Mapping[str, bytes]) -> bytes:
+        file = io.BytesIO()
+        if kind == "zip":
+            with zipfile.ZipFile(file, "w") as archive:
+                for name, data in files.items():
+                    archive.writestr(name, data)
+            return file.getvalue()
+        with tarfile.open(fileobj=file, mode="w:gz" if kind == "tar.gz" else "w") as archive:
+            for name, data in files.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+        return file.getvalue()
+
+    return pack
 
 
 @pytest.fixture(scope="session")

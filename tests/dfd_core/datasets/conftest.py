@@ -189,6 +189,6 @@ def bucket(s3_server, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def near():
+def near(packed):
     """Makes cards whose archives are on a server of this machine, and such archives."""
-    return types.SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("nearby.py"))))
+    return types.SimpleNamespace(packed=packed, **runpy.run_path(str(Path(__file__).with_name("nearby.py"))))

@@ -1,11 +1,11 @@
-"""A card whose archives are on a server of this machine, and archives of the layout that it expects."""
+"""A card whose archives are on a server of this machine, and files of the layout that it expects."""
 
 import io
 import random
-import tarfile
-import zipfile
 
-from dfd_core.datasets import published
+from PIL import Image
+
+from dfd_core.datasets import CatalogueSource, published
 from dfd_core.datasets.cards import Archive, DatasetCard, Formats, Part, Rule
 from dfd_core.datasets.options import PublishedOptions
 
@@ -15,21 +15,6 @@ RULES = (Rule(pattern=r".*/real/.*", label=0, source="camera"), Rule(pattern=r".
 def images(count=20, size=10_000):
     draw = random.Random(0)
     return {f"{kind}/{i:03d}.png": draw.randbytes(size) for kind in ("real", "fake") for i in range(count)}
-
-
-def packed(kind, files):
-    file = io.BytesIO()
-    if kind == "zip":
-        with zipfile.ZipFile(file, "w") as archive:
-            for name, data in files.items():
-                archive.writestr(name, data)
-        return file.getvalue()
-    with tarfile.open(fileobj=file, mode="w:gz" if kind == "tar.gz" else "w") as archive:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return file.getvalue()
 
 
 def card(*addresses, kind="zip", size_bytes=1):
@@ -45,3 +30,25 @@ def card(*addresses, kind="zip", size_bytes=1):
 
 def make(one, store, progress=None, **options):
     return published.make(one, PublishedOptions(**options), store, "datasets/near-0/images", progress)
+
+
+FILES = {
+    **{f"img_align_celeba/{i:06d}.jpg": b"\xff\xd8\xff real %d" % i for i in range(9)},
+    **{f"fake/stargan/{i}.png": b"\x89PNG fake %d" % i for i in range(9)},
+}
+SOURCE = CatalogueSource(catalogue="celeba", name="celeba")
+
+
+def put(store, files):
+    for name, data in files.items():
+        store.write_bytes(f"by_hand/celeba/{name}", data)
+
+
+def pictures():
+    """Images under the names of `FILES` that can be decoded."""
+    made = {}
+    for name in FILES:
+        file = io.BytesIO()
+        Image.new("RGB", (8, 8), (len(name), sum(map(ord, name)) % 256, 0)).save(file, "PNG")
+        made[name] = file.getvalue()
+    return made

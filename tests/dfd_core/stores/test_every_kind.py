@@ -6,8 +6,6 @@ import pickle
 import re
 import subprocess
 import sys
-import tarfile
-import zipfile
 
 import numpy as np
 import pyarrow as pa
@@ -125,21 +123,12 @@ def test_a_folder_and_a_table_there_are_datasets(elsewhere, tmp_path):
 
 
 @pytest.mark.parametrize("in_place", [False, True])
-def test_archives_there_are_unpacked_or_read_in_place(in_place, elsewhere):
+def test_archives_there_are_unpacked_or_read_in_place(in_place, elsewhere, packed):
     files = {f"img_align_celeba/{i:06d}.jpg": b"\xff\xd8\xff real %d" % i for i in range(9)}
     fakes = {f"fake/stargan/{i}.png": b"\x89PNG fake %d" % i for i in range(9)}
-    tarred, zipped = io.BytesIO(), io.BytesIO()
-    with tarfile.open(fileobj=tarred, mode="w") as archive:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    with zipfile.ZipFile(zipped, "w") as archive:
-        for name, data in fakes.items():
-            archive.writestr(name, data)
     store = Store(f"{elsewhere.url}/store")
-    store.write_bytes("by_hand/celeba/reals.tar", tarred.getvalue())
-    store.write_bytes("by_hand/celeba/fakes.zip", zipped.getvalue())
+    store.write_bytes("by_hand/celeba/reals.tar", packed("tar", files))
+    store.write_bytes("by_hand/celeba/fakes.zip", packed("zip", fakes))
     source = CatalogueSource(catalogue="celeba", name="celeba", options={"in_place": in_place})
     frame = prepare(source, SplitSpec(), store).frame
     assert len(frame) == 18
