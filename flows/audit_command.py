@@ -13,6 +13,7 @@ from flows.terminal import Line
 
 if TYPE_CHECKING:
     from dfd_core.audit import Audit, AuditSpec
+    from dfd_core.audit.duplicates import NearGroups
     from dfd_core.audit.gathering import Evidence
     from dfd_core.config import RunConfig
     from dfd_core.storage import Store
@@ -94,8 +95,7 @@ def audit(  # noqa: PLR0913, PLR0917  # a command has as many parameters as opti
         sheets = list(contact_sheets(evidence, spec.seed, Line("contact sheets")))
         page = write_audit(Store(out), "", found, sheets, f"Audit of {names}")
         if groups is not None:
-            folder, _, file = groups.rpartition("/")
-            Store(folder or ".").write_bytes(file, near_groups(evidence, spec).to_csv(index=False).encode())
+            _write_groups(groups, near_groups(evidence, spec))
     if as_json:
         print(found.model_dump_json(indent=2))
         print(page, file=sys.stderr)
@@ -103,6 +103,22 @@ def audit(  # noqa: PLR0913, PLR0917  # a command has as many parameters as opti
         _tell(found)
         print(page)
     raise typer.Exit(found.exit_code(spec.fail_on))
+
+
+def _write_groups(place: str, found: NearGroups) -> None:
+    from dfd_core.storage import Store
+    from dfd_core.wording import counted
+
+    folder, _, file = place.rpartition("/")
+    Store(folder or ".").write_bytes(file, found.table.to_csv(index=False).encode())
+    sets = len(found.table[["dataset", "group"]].drop_duplicates())
+    told = f"{place}: {counted(len(found.table), 'file')} in {counted(sets, 'group')}"
+    if found.elsewhere:
+        told += (
+            f"; {counted(found.elsewhere, 'file')} more are near files of other datasets alone. Groups hold within a "
+            "dataset: make one dataset of both folders, or don't train on one and test on the other"
+        )
+    print(f"{told}.", file=sys.stderr)
 
 
 def _audit_places(
@@ -168,6 +184,7 @@ def _configuration(places: list[str], group_pattern: str | None, store: str | No
 
 def _tell(found: Audit) -> None:
     from dfd_core.audit.page import score_table
+    from dfd_core.wording import counted
     from flows.terminal import narrower
 
     table = score_table(found.scores)
@@ -188,4 +205,4 @@ def _tell(found: Audit) -> None:
     counts = {
         severity: sum(f.severity == severity for f in found.findings) for severity in ("error", "warning", "info")
     }
-    print("\n" + ", ".join(f"{n} {severity}" for severity, n in counts.items()))
+    print("\n" + ", ".join(str(n) + " info" if one == "info" else counted(n, one) for one, n in counts.items()))

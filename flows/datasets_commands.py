@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from dfd_core.datasets.sources import FolderSource
 from dfd_core.errors import ConfigError, DatasetError
 from dfd_core.specs import is_url
 from dfd_core.storage import Store
-from dfd_core.wording import counted
+from dfd_core.wording import counted, some
 from flows.options import DEFAULT_STORE, Local, Markdown, StoreUrl, Texts
 from flows.terminal import Line, format_facts, format_table, plain
 
@@ -239,6 +240,7 @@ def verify(name: Name, store: StoreUrl = DEFAULT_STORE) -> None:
 
     opened = Store(store)
     with starting.stoppable():
+        inventory.check_is_known(name, opened)
         wrong = inventory.verify_archives(name, opened, Line(f"archives of {name}"))
         for line in wrong:
             print(line)
@@ -250,7 +252,7 @@ def verify(name: Name, store: StoreUrl = DEFAULT_STORE) -> None:
             checked, bad = 0, []
     for line in bad:
         print(line)
-    are, archives_are = (f"{len(some)} {'is' if len(some) == 1 else 'are'}" for some in (bad, wrong))
+    are, archives_are = (f"{len(faulty)} {'is' if len(faulty) == 1 else 'are'}" for faulty in (bad, wrong))
     print(
         f"{counted(checked, 'file')} of {name} read, of which {are} not what the manifest says; of its archives "
         f"{archives_are} wrong."
@@ -283,6 +285,8 @@ def remove(name: Name, store: StoreUrl = DEFAULT_STORE, archives: Archives = Fal
         )
     for place in removed:
         print(f"removed {place}")
+    if kept := inventory.manifests_of(name, Store(store)):
+        print(f"kept {some(kept, 1)}, which runs refer to", file=sys.stderr)
 
 
 def _source(values: dict[str, Any]) -> Any:

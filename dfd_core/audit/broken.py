@@ -10,7 +10,7 @@ import numpy as np
 
 from dfd_core.audit.endings import ENDS_EARLY
 from dfd_core.audit.findings import Finding, Severity, some_lines
-from dfd_core.audit.gathering import Evidence
+from dfd_core.audit.gathering import MOST_PIXELS, Evidence
 from dfd_core.audit.spec import AuditSpec
 from dfd_core.statuses import CHANGED, EMPTY, MISSING, OK, UNDECODABLE
 from dfd_core.wording import counted
@@ -24,6 +24,7 @@ _SUFFIXES = {
 }
 _DAMAGED, _TRUNCATED, _NO_END, _BAD_CHUNK, _MISNAMED = "damaged", "truncated", "no_end", "bad_chunk", "misnamed"
 _ZEROS, _MORE = "zeros", "trailing_bytes"
+_TOO_LARGE = "too_many_pixels"
 _FEW = 16  # so many bytes behind an image are not worth a word
 _KINDS: dict[str, tuple[Severity, str, str]] = {
     MISSING: ("error", "are not there or can't be read", "Restore them, or leave them out."),
@@ -50,6 +51,12 @@ _KINDS: dict[str, tuple[Severity, str, str]] = {
         "info",
         "have more bytes after their image",
         "Decoders skip them. Look at whether two files were joined; cameras put previews and videos there.",
+    ),
+    _TOO_LARGE: (
+        "warning",
+        "have more than 100 million pixels, and were not decoded",
+        "Extraction refuses them too, unless `extraction.decode.max_pixels` allows more: scale them down, or leave "
+        "them out.",
     ),
     CHANGED: ("error", "have changed since the manifest was built", "Rebuild the manifest: `dfd prepare`."),
     _MISNAMED: (
@@ -81,6 +88,8 @@ def check(evidence: Evidence, _: AuditSpec) -> Iterator[Finding]:
             why = {row: f"{zeros[row]:,} in a row" for row in rows}
         elif kind == _MORE:
             why = {row: f"{more[row]:,} bytes" for row in rows}
+        elif kind == _TOO_LARGE:
+            why = {row: f"{evidence.pixels[row]:,} pixels" for row in rows}
         elif kind == _MISNAMED:
             why = {row: f"is {formats[row]}" for row in rows}
         lines = [f"{paths[row]}: {why[row]}".removesuffix(": ") for row in rows]
@@ -95,7 +104,7 @@ def check(evidence: Evidence, _: AuditSpec) -> Iterator[Finding]:
 def _of_one(what: str) -> str:
     verb, rest = what.split(" ", 1)
     singular = {"are": "is", "have": "has"}.get(verb, f"{verb}s")
-    return f"{singular} {rest.replace('their', 'its')}"
+    return f"{singular} {rest.replace('their', 'its').replace(' were ', ' was ')}"
 
 
 def whole(evidence: Evidence) -> np.ndarray:
@@ -108,12 +117,14 @@ def whole(evidence: Evidence) -> np.ndarray:
 def _defects(evidence: Evidence) -> Iterator[tuple[int, str]]:
     names = ("status", "format", "complete", "bad_chunk", "zero_run", "trailing_bytes")
     columns = (evidence.headers[name].to_pylist() for name in names)
-    rows = zip(evidence.frame["path"], evidence.decoded, *columns, strict=True)
-    for row, (path, decoded, status, name, complete, bad_chunk, zeros, more) in enumerate(rows):
+    rows = zip(evidence.frame["path"], evidence.decoded, evidence.pixels.tolist(), *columns, strict=True)
+    for row, (path, decoded, pixels, status, name, complete, bad_chunk, zeros, more) in enumerate(rows):
         if status != OK:
             yield row, _TRUNCATED if status == UNDECODABLE and complete is False else status
             continue
         # a decoder is the better judge of the pixels; without one, the end marker is
+        if pixels > MOST_PIXELS:
+            yield row, _TOO_LARGE
         if row in evidence.damage:
             yield row, _TRUNCATED if complete is False or evidence.damage[row] == ENDS_EARLY else _DAMAGED
         elif zeros is not None:

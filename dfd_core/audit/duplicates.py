@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,10 +16,12 @@ from dfd_core.audit.spec import AuditSpec
 from dfd_core.wording import counted
 
 Distance = Callable[[int, int], int] | None
+_GROUP = (
+    "give each such set one group (by `group_pattern`, or by `groups` with the list that `dfd audit --groups` writes)"
+)
 _ADVICE = {
-    "labels": "One of the two labels is wrong, or one is a reconstruction of the other: remove or group them.",
-    "splits": "What was trained on would be tested: give each such set one group (by `group_pattern`, or by `groups` "
-    "with the list that `dfd audit --groups` writes), or remove copies.",
+    "labels": f"One of the two labels is wrong: remove them. Or one is a reconstruction of the other: {_GROUP}.",
+    "splits": f"What was trained on would be tested: {_GROUP}, or remove copies.",
     "datasets": "Don't train on one and test on the other as if they were independent; test samples whose bytes were "
     "trained on are excluded, near duplicates are not.",
     "files": "They count several times: remove copies if that is not meant.",
@@ -54,19 +57,30 @@ def check_near(evidence: Evidence, spec: AuditSpec) -> Iterator[Finding]:
     yield from _related(frame, sets, "near_duplicates", "show nearly the same image", distance)
 
 
-def near_groups(evidence: Evidence, spec: AuditSpec) -> pd.DataFrame:
-    """The files of each dataset that show nearly the same image as another, with one group for each such set.
+class NearGroups(NamedTuple):
+    """Near duplicates as groups, which hold within a dataset.
 
-    Returns:
-        A row per file with the columns `dataset`, `path` and `group`, the first of the groups that the files have now;
-        none where no pixel was decoded.
+    Attributes:
+        table: A row per file with the columns `dataset`, `path` and `group`, the first of the groups that the files
+            have now; none where no pixel was decoded.
+        elsewhere: How many files are near files of other datasets alone, and so have no group.
     """
+
+    table: pd.DataFrame
+    elsewhere: int
+
+
+def near_groups(evidence: Evidence, spec: AuditSpec) -> NearGroups:
+    """The files of each dataset that show nearly the same image as another, with one group for each such set."""
     frame = evidence.frame[["dataset", "path", "group"]][evidence.has_hash]
     if evidence.hashes is None or frame.empty:
-        return evidence.frame[["dataset", "path", "group"]].head(0)
+        return NearGroups(evidence.frame[["dataset", "path", "group"]].head(0), 0)
     near = frame.assign(set=near_sets(evidence.hashes[evidence.has_hash], spec.radius))
-    near = near[near.duplicated(["dataset", "set"], keep=False)]
-    return near.assign(group=near.groupby(["dataset", "set"])["group"].transform("min")).drop(columns="set")
+    near = near[near.duplicated("set", keep=False)]
+    within = near.duplicated(["dataset", "set"], keep=False)
+    table = near[within]
+    table = table.assign(group=table.groupby(["dataset", "set"])["group"].transform("min")).drop(columns="set")
+    return NearGroups(table, int((~within).sum()))
 
 
 def groups(evidence: Evidence) -> Iterator[Groups]:

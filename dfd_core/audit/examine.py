@@ -132,7 +132,8 @@ def _looked_at(evidence: Evidence, spec: AuditSpec) -> list[str]:
             f"its end marker. {unseen}"
         ]
     flat = int((evidence.ok & ~evidence.has_hash).sum()) - len(evidence.damage)
-    left = f"; {flat} files of one colour or more than 100 million pixels have no hash" if flat else ""
+    have = "file has" if flat == 1 else "files have"
+    left = f"; {flat} {have} no hash, being of one colour or more than 100 million pixels" if flat else ""
     return [
         f"Every image was decoded, JPEG files at a reduced size, so that damage to the finest detail alone may be "
         f"missed. {unseen} Near duplicates differ by at most {spec.radius} of 255 bits{left}."

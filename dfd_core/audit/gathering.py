@@ -55,8 +55,13 @@ class Evidence:
         """(N,) bool, of which files the pixels were looked at, whether they could be decoded or not."""
         if self.hashes is None:
             return np.zeros(len(self.frame), dtype=bool)
+        return np.asarray(self.ok & (self.pixels <= MOST_PIXELS), dtype=bool)
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """(N,) int64, width times height, 0 where the header is not readable."""
         width, height = (np.asarray(pc.fill_null(self.headers[name], 0), np.int64) for name in ("width", "height"))
-        return np.asarray(self.ok & (width * height <= MOST_PIXELS), dtype=bool)
+        return np.asarray(width * height)
 
 
 def from_folders(urls: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from dfd_core.audit.broken import whole
 from dfd_core.audit.findings import REAL
-from dfd_core.audit.gathering import Evidence
+from dfd_core.audit.gathering import MOST_PIXELS, Evidence
 from dfd_core.audit.hashing import opened
 from dfd_core.manifests.addresses import read_file
 from dfd_core.progress import Progress
@@ -43,14 +43,16 @@ class Sheet:
 def contact_sheets(evidence: Evidence, seed: int, progress: Progress | None = None) -> Iterator[Sheet]:
     """A sheet for each generator and each source of reals, of up to 40 of its files, drawn by the seed.
 
-    Images are fitted into 128 x 128 pixels; one that can't be decoded is left out.
+    Images are fitted into 128 x 128 pixels; one that can't be decoded, or has more than
+    100 million, is left out.
 
     Args:
         evidence: Of an audit.
         seed: Another one draws others.
         progress: Called with how many images are done, and of how many; may raise to stop.
     """
-    frame = evidence.frame.assign(format=evidence.headers["format"].to_pylist())[whole(evidence)]
+    frame = evidence.frame.assign(format=evidence.headers["format"].to_pylist())
+    frame = frame[whole(evidence) & (evidence.pixels <= MOST_PIXELS)]
     source = frame["source"].fillna(frame["dataset"]).astype(str)
     frame = frame.assign(name=frame["generator"].where(frame["label"] != REAL, "real " + source))
     by_name = frame.groupby(["dataset", "name"], sort=True)

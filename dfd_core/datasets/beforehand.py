@@ -89,7 +89,8 @@ def advising(card: DatasetCard, store: Store | None = None, archive: Archive | N
     except DamagedArchiveError as error:
         given_up = store is not None and archive is not None and shelf.set_aside(archive, store)
         advice = (
-            "What came of it is given up: the same command fetches it again."
+            "What came of it is given up: the same command fetches it again. If that ends the same way, the file is "
+            f"damaged where it comes from: see {card.page}."
             if given_up
             else f"`dfd datasets remove {card.name} --archives --forget` removes what was downloaded of it and forgets "
             "its digest; what was put there by hand is for you to replace. Then prepare it again."

@@ -13,7 +13,7 @@ from dfd_core.datasets.acquire import MARKER, TABLE
 from dfd_core.datasets.cards import Part
 from dfd_core.datasets.catalogue import DATASETS
 from dfd_core.datasets.own_cards import FOLDER as CARDS
-from dfd_core.errors import DatasetError
+from dfd_core.errors import DatasetError, UnknownNameError
 from dfd_core.progress import Bytes, Progress
 from dfd_core.specs import is_url
 from dfd_core.storage import Store
@@ -96,6 +96,22 @@ def remove(name: str, store: Store, *, archives: bool, forget: bool, progress: P
             f"There is nothing of {name} in {store.url()}{kept}. `dfd datasets status` lists what is there."
         )
     return removed
+
+
+def check_is_known(name: str, store: Store) -> None:
+    """Checks that there is such a dataset: in the catalogue, as a card of the store, or with a manifest in it.
+
+    Raises:
+        UnknownNameError: There is none.
+    """
+    own = own_cards.own_cards(store)
+    if name not in DATASETS and name not in own and not manifests_of(name, store):
+        raise UnknownNameError("dataset", name, [*DATASETS, *own])
+
+
+def manifests_of(name: str, store: Store) -> list[str]:
+    """The manifests of a dataset in a store; they stay when it is removed, since runs refer to them."""
+    return [store.url(f"manifests/{one}") for one in store.names("manifests") if one.rpartition("-")[0] == name]
 
 
 def _why_kept(name: str, store: Store, archives: bool) -> str:

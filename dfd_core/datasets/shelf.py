@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from dfd_core.cache import cache_root
-from dfd_core.datasets.archives.gate import Limits
 from dfd_core.datasets.cards import Archive, Part
 from dfd_core.datasets.downloading import Checkpoint, Expected, Fetching, download, open_origin
 from dfd_core.datasets.downloading.engine import digest_of
@@ -22,7 +21,6 @@ from dfd_core.specs import content_hash, is_url
 from dfd_core.storage import Store
 
 FOLDER = "archives"
-_INNER = Limits(member_bytes=2**43)
 _BLOCK = 2**20
 _TRUST = (
     "If it is to be trusted, `dfd datasets remove NAME --archives --forget` drops the dataset's recorded digests; "
@@ -152,7 +150,7 @@ def _fetch_part(
     facts = {"address": part.address, "opened": False}
     if not known and not there:
         store.write_json(f"{place(part)}.json", provenance(**facts))  # by it what was half fetched is found
-    expected = Expected(part.size_bytes, part.sha256 or held.get("sha256"), part.md5)
+    expected = Expected(part.size_bytes, part.sha256 or held.get("sha256"), part.md5, recorded=part.sha256 is None)
     found = download(open_origin(part.address), path, expected, how, progress, checkpoint)
     if found.sha256 != (expected.sha256 or found.sha256):  # it was put there by somebody else, or changed since
         what = f"{path} has the SHA-256 {found.sha256} and should have {expected.sha256}"

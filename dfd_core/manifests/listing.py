@@ -21,7 +21,7 @@ from dfd_core.datasets.suffixes import IMAGE_SUFFIXES
 from dfd_core.errors import ManifestError, StoreError
 from dfd_core.manifests.addresses import join_url, open_url
 from dfd_core.manifests.unreadable import fault_of, is_out_of_reach
-from dfd_core.wording import some
+from dfd_core.wording import counted, some
 
 _DIGESTS = ("xet_hash", "ETag", "etag", "md5Hash", "checksum", "CRC", "sha", "blob_id")
 _STAMPS = (*_DIGESTS, "mtime", "LastModified", "last_modified")
@@ -171,9 +171,10 @@ def list_images(url: str) -> tuple[Files, list[str]]:
     if not any(keep):
         reason = f"only {len(others) + len(pipes)} other files: {some(others + pipes)}" if len(found) else "it is empty"
         raise ManifestError(f"There is no image in the folder {url}; {reason}. Check the path and the extensions.")
-    notes = (
-        [f"{len(others)} files in {url} are hidden or no images by their extension: {some(others)}"] if others else []
-    )
+    notes = []
+    if others:
+        kind = "is hidden or no image by its" if len(others) == 1 else "are hidden or no images by their"
+        notes.append(f"{counted(len(others), 'file')} in {url} {kind} extension: {some(others)}")
     if pipes:
         notes.append(f"{len(pipes)} in {url} are pipes, sockets or devices and no files, and left out: {some(pipes)}")
     return found.select(keep), notes

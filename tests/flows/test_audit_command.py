@@ -1,5 +1,7 @@
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 
@@ -141,6 +143,11 @@ def test_near_duplicates_become_groups_of_a_dataset(folder, tmp_path):
     (path,) = (tmp_path / "store").rglob("mine-*.parquet")
     groups = pq.read_table(path, columns=["path", "group"]).to_pandas().set_index("path")["group"]
     assert groups["gan/fake/3.png"] == groups["gan/fake/copy.jpg"]
+    assert re.search(r"groups\.csv: \d+ files in \d+ groups?\.$", done.stderr.strip())
+    other = tmp_path / "other"
+    shutil.copytree(folder / "gan", other / "gan2")
+    across = dfd("audit", folder, other, "--out", tmp_path / "out", "--groups", tmp_path / "both.csv")
+    assert "more are near files of other datasets alone. Groups hold within a dataset: make one" in across.stderr
     refused = dfd("audit", folder, "--groups", "g.csv", "--no-near-duplicates")
     assert refused.returncode == 2
     assert "--groups writes near duplicates" in refused.stderr

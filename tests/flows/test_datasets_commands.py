@@ -1,5 +1,6 @@
 import functools
 import http.server
+import re
 import signal
 import subprocess
 import sys
@@ -59,7 +60,9 @@ def test_a_folder_of_ones_own_gets_a_name_and_a_life(images, tmp_path):
     damaged = dfd(tmp_path, "datasets", "verify", "ours")
     assert damaged.returncode == 1
     assert "mygan/fake/3.png" in damaged.stdout
-    assert dfd(tmp_path, "datasets", "remove", "ours").returncode == 0
+    removed = dfd(tmp_path, "datasets", "remove", "ours")
+    assert removed.returncode == 0
+    assert re.search(r"kept .*manifests/ours-.*parquet.*, which runs refer to", removed.stderr)
     assert dfd(tmp_path, "prepare", "run.yaml", "--local").returncode == 2
     assert len(list(images.rglob("*.png"))) == 24
 
@@ -258,6 +261,7 @@ def test_the_guide_says_how_to_get_each_dataset(tmp_path):
 def test_wrong_usage_is_told(tmp_path):
     for arguments, says in (
         (("prepare", "celebb"), "Did you mean 'celeba'"),
+        (("verify", "nothere"), "There is no dataset named 'nothere'"),
         (("add", "celeba", "--folder", "x"), "The catalogue has a dataset named 'celeba'"),
         (("add", "x"), "where the images of x are: with --folder, once or more, or else with --table"),
         (("add", "x", "--folder", "x", "--table", "t.csv"), "with --folder, once or more, or else with --table"),

@@ -75,7 +75,9 @@ class Gate:
         if size > self.limits.member_bytes:
             raise self.refused(path, f"it would have {size:,} bytes")
         if packed is not None and size > max(_SMALL, self.limits.ratio * packed):
-            raise self.refused(path, f"{packed:,} bytes would become {size:,}")
+            raise self.refused(
+                path, f"{packed:,} bytes would become {size:,}, {self.limits.ratio:,.0f} times is the most"
+            )
         if self.total > self.most_bytes:
             raise self.refused(path, f"with it {self.packed_bytes:,} bytes of archive would become {self.total:,}")
         self._place(clean, path)

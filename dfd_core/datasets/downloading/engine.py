@@ -122,7 +122,7 @@ class _Run:
                 f"{self.origin.address} gave {size:,} bytes instead of {wanted:,}. What came is removed; try later."
             )
         if sha256 is not None and digest != sha256:
-            raise self._another("SHA-256", digest, sha256)
+            raise self._another("SHA-256", digest, sha256, expected.recorded)
         if expected.md5 is not None:
             md5 = digest_of(self.partial, self.checkpoint, "md5")
             if md5 != expected.md5:
@@ -137,13 +137,19 @@ class _Run:
         self.partial.unlink(missing_ok=True)
         self.journal_path.unlink(missing_ok=True)
 
-    def _another(self, kind: str, found: str, expected: str) -> DownloadError:
+    def _another(self, kind: str, found: str, expected: str, recorded: bool = False) -> DownloadError:
         """Removes what was fetched; the error for a file with another digest than it should have."""
         self.forget()
+        advice = (
+            "If the new file is to be trusted, `dfd datasets remove NAME --archives --forget` drops the dataset's "
+            "recorded digests."
+            if recorded
+            else "That is what its publisher or hub states: try again, and if it stays so, see what the dataset's page "
+            "says of a new version."
+        )
         return DownloadError(
             f"{self.origin.address} has the {kind} {found}, and should have {expected}: it was replaced, or damaged on "
-            "the way. What was fetched is removed. If the new file is to be trusted, `dfd datasets remove NAME "
-            "--archives --forget` drops the dataset's recorded digests."
+            f"the way. What was fetched is removed. {advice}"
         )
 
     def _facts(self) -> Facts:
@@ -156,7 +162,8 @@ class _Run:
         there, before = journal.bytes_done(), self.fetched
         self._check_budget(journal.size - there)
         self._check_space(journal.size - there)
-        runs = journal.missing_runs(self.how.chunks_at_once)
+        share = -(-len(journal.missing()) // self.how.connections)  # so that a small file has work for all of them
+        runs = journal.missing_runs(max(1, min(self.how.chunks_at_once, share)))
         file = os.open(self.partial, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             os.ftruncate(file, journal.size)

@@ -36,11 +36,19 @@ class Fetching(Spec):
 
 
 class Expected(NamedTuple):
-    """What is known of a file before it is fetched; `None` where nothing is."""
+    """What is known of a file before it is fetched; `None` where nothing is.
+
+    Attributes:
+        size: Bytes.
+        sha256: Digest of all of it.
+        md5: Another, where the publisher states that one.
+        recorded: Whether the SHA-256 is the one of an earlier download, which nobody stated.
+    """
 
     size: int | None = None
     sha256: str | None = None
     md5: str | None = None
+    recorded: bool = False
 
 
 class Downloaded(NamedTuple):

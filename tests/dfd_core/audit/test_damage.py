@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from dfd_core.audit import AuditSpec, audit_places
+from dfd_core.audit.sheets import contact_sheets
 
 HEADERS_ONLY = AuditSpec(near_duplicates=False)
 
@@ -40,6 +41,19 @@ def test_every_kind_of_broken_file_is_named(folder, clean, file, near):
     assert found["empty"].message == "1 of 66 files has 0 bytes."
     assert found["misnamed"].message == "1 of 66 files is of another format than its extension says."
     assert found["truncated"].message == "2 of 66 files end before their image does."
+
+
+@pytest.mark.parametrize("near", [False, True])
+def test_more_pixels_than_extraction_decodes_are_named_and_left_out_of_the_sheets(folder, clean, near):
+    huge = io.BytesIO()
+    Image.new("1", (10_001, 10_000)).save(huge, "PNG")
+    place = folder(clean | {"gan/fake/huge.png": huge.getvalue()})
+    found, evidence = audit_places([str(place)], AuditSpec(near_duplicates=near), None)
+    finding = kinds(found)["too_many_pixels"]
+    assert (finding.severity, finding.n) == ("warning", 1)
+    assert finding.evidence == ("gan/fake/huge.png: 100,010,000 pixels",)
+    assert finding.message == "1 of 61 files has more than 100 million pixels, and was not decoded."
+    assert [sheet.title.split(": ")[1] for sheet in contact_sheets(evidence, 0)] == ["30 of 30 files"] * 2
 
 
 def test_damage_that_only_a_decoder_sees(folder, clean, file):

@@ -71,6 +71,20 @@ def test_a_page_that_passes_for_a_file_is_not_kept_for_one(serve, near, tmp_path
     assert near.make(near.card(address), Store(tmp_path)) == 40
 
 
+def test_what_is_not_the_file_of_the_first_download_says_how_it_would_be_trusted(serve, near, tmp_path):
+    content = near.packed("zip", near.images())
+    address, server = serve(content)
+    one, store = near.card(address), Store(tmp_path)
+    near.make(one, store)
+    shelf.local_path(one.archives[0].parts[0], store).unlink()
+    store.remove("datasets/near-0/images.parquet")
+    server.content, server.stamp = content[::-1], '"2"'
+    with pytest.raises(DownloadError, match="has the SHA-256 .* and should have .*--archives --forget` drops the"):
+        near.make(one, store)
+    server.content, server.stamp = content, '"3"'
+    assert near.make(one, store) == 40
+
+
 def test_a_damaged_archive_that_its_publisher_vouches_for_is_not_fetched_again(serve, near, tmp_path):
     content = near.packed("zip", near.images())[:-9]
     address, server = serve(content)

@@ -186,7 +186,7 @@ def test_the_summary_has_a_row_per_generator_and_source(folder, store, put, png)
     assert (real["source"], real["n"], real["n_duplicates"], real["n_unreadable"]) == ("ffhq", 23, 1, 2)
     assert real["train"] + real["validation"] + real["test"] == 23
     assert manifest.notes == [
-        f"1 files in {folder} are hidden or no images by their extension: ffhq/real/notes.txt",
+        f"1 file in {folder} is hidden or no image by its extension: ffhq/real/notes.txt",
         "`families:` names generators that are not there: nobody",
     ]
 

@@ -107,7 +107,7 @@ def test_a_pipe_is_not_opened_but_named_in_a_folders_listing(tmp_path, put, pipe
     files, notes = list_images(str(tmp_path))
     assert files.paths == ["fake/2.png", "real/1.png"]
     assert notes == [
-        f"1 files in {tmp_path} are hidden or no images by their extension: notes/a.txt",
+        f"1 file in {tmp_path} is hidden or no image by its extension: notes/a.txt",
         f"2 in {tmp_path} are pipes, sockets or devices and no files, and left out: fake/fifo.png, fake/fifo.txt",
     ]
     manifest = build_manifest(FolderSource(name="x", folders=str(tmp_path), generator="gan"), SplitSpec())
