@@ -38,16 +38,17 @@ lint: $(STAMP)
 type: $(STAMP)
 	$(BIN)/mypy
 
-# three rooms side by side, since engines mostly wait; the tests of cancelling have limits of seconds, so alone
+# three rooms side by side, since engines mostly wait; the tests of cancelling have limits of seconds, so after other engines
 unit: $(STAMP)
-	@export $(QUIET) OMP_NUM_THREADS=1; trap 'echo "Stopping all parts"; wait; exit 130' INT; \
-	$(BESIDE) tests/tasks > .unit-tasks.log 2>&1 & tasks=$$!; \
-	$(BESIDE) tests/flows --ignore tests/flows/test_cancelling.py > .unit-flows.log 2>&1 & flows=$$!; \
-	echo "Beside these: tests/flows and tests/tasks. What they say comes afterwards, until then in .unit-flows.log and .unit-tasks.log"; \
+	@rm -f .unit-*.log; export $(QUIET) OMP_NUM_THREADS=1; trap 'echo "Stopping all parts"; wait; exit 130' INT; \
+	( $(BESIDE) tests/tasks > .unit-tasks.log 2>&1 & tasks=$$!; \
+	  $(BESIDE) tests/flows --ignore tests/flows/test_cancelling.py > .unit-flows.log 2>&1; flows=$$?; \
+	  wait $$tasks; engines=$$?; \
+	  if [ $$flows = 2 ] || [ $$engines = 2 ]; then exit 2; fi; \
+	  $(BESIDE) tests/flows/test_cancelling.py > .unit-cancelling.log 2>&1; exit $$((flows + engines + $$?)) ) & beside=$$!; \
+	echo "Beside these: tests/flows and tests/tasks. What they say comes afterwards, until then in .unit-*.log"; \
 	$(BIN)/python -m pytest --ignore tests/tasks --ignore tests/flows; core=$$?; \
-	wait $$flows; commands=$$?; cat .unit-flows.log; \
-	wait $$tasks; engines=$$?; cat .unit-tasks.log; \
-	$(BIN)/python -m pytest tests/flows/test_cancelling.py; exit $$((core + commands + engines + $$?))
+	wait $$beside; others=$$?; cat .unit-flows.log .unit-tasks.log .unit-cancelling.log; exit $$((core + others))
 
 faults: $(STAMP)  ## twenty kills at random moments instead of three, ten losses of a node instead of four: ten minutes
 	@$(QUIET) DFD_TEST_ROUNDS=20 $(BIN)/python -m pytest tests/tasks/test_faults.py tests/tasks/test_object_store.py

@@ -116,5 +116,5 @@ def test_beside_matched_detectors_stand_matched_metadata_and_they_are_in_the_fir
 def test_the_same_again_fits_nothing(run, monkeypatch):
     config, folder, _ = run
     monkeypatch.setattr("dfd_core.evaluation.cells.fit_group", None)
-    monkeypatch.setattr("dfd_core.evaluation.hierarchy_jobs.fit_and_evaluate_hierarchy", None)
+    monkeypatch.setattr("dfd_core.evaluation.hierarchy.fit_and_evaluate_hierarchy", None)
     assert in_process.run(config) == folder
