@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from dfd_core.datasets.sources import Layout
 from dfd_core.errors import ManifestError
-from dfd_core.wording import some
+from dfd_core.wording import counted, some
 
 UNDERSTOOD = """Layouts that are understood:
   generator   <generator>/<real|fake>/...
@@ -94,7 +94,18 @@ def detect(url: str, images: Mapping[str, str], folders: Mapping[str, int]) -> L
     best = max(_LAYOUTS, key=lambda layout: fitting[layout])
     if fitting[best]:
         check_all_fit(url, best, images, folders)
-    raise ManifestError(f"The layout of the folder {url} is not understood.\n{_found(folders)}\n{UNDERSTOOD}")
+    raise ManifestError(
+        f"The layout of the folder {url} is not understood.{_one_level_down(url, folders)}\n{_found(folders)}\n"
+        f"{UNDERSTOOD}"
+    )
+
+
+def _one_level_down(url: str, folders: Mapping[str, int]) -> str:
+    """Advice where the folders in a folder are understood, each as a dataset."""
+    below = {folder.partition("/")[::2] for folder in folders}
+    if not any(all(parse(layout, rest) is not None for _, rest in below) for layout in _LAYOUTS):
+        return ""
+    return f" Those in it are, each as a dataset: name {some(sorted({f'{url}/{top}' for top, _ in below}))} instead."
 
 
 def check_all_fit(url: str, layout: Layout, images: Mapping[str, str], folders: Mapping[str, int]) -> None:
@@ -114,7 +125,8 @@ def _found(folders: Mapping[str, int]) -> str:
     for folder, count in folders.items():
         tops["/".join(folder.split("/")[:3])] += count
     lines = [
-        f"  {folder}/  {count} images" if folder else f"  {count} images" for folder, count in sorted(tops.items())
+        f"  {folder}/  {counted(count, 'image')}" if folder else f"  {counted(count, 'image')}"
+        for folder, count in sorted(tops.items())
     ]
     more = [f"  and {len(lines) - _SHOWN} more folders"] if len(lines) > _SHOWN else []
     return "\n".join(["Found:", *lines[:_SHOWN], *more])

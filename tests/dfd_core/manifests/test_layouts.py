@@ -51,8 +51,16 @@ def test_layouts_are_detected(folders, expected):
 
 
 def test_an_unknown_layout_shows_what_was_found_and_what_is_understood():
-    with pytest.raises(ManifestError, match=r"not understood(.|\n)*cats/  1 images(.|\n)*<generator>/<real\|fake>"):
+    with pytest.raises(
+        ManifestError, match=r"not understood\.\n(.|\n)*cats/  1 image\n(.|\n)*<generator>/<real\|fake>"
+    ):
         detected("cats", "dogs")
+
+
+def test_a_folder_of_datasets_names_them():
+    says = r"not understood\. Those in it are, each as a dataset: name [^ ]*/a, [^ ]*/b instead\."
+    with pytest.raises(ManifestError, match=says):
+        detected("a/ffhq/real", "a/stylegan/fake", "b/ffhq/real")
 
 
 def test_an_image_without_a_place_is_named():
