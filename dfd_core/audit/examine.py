@@ -20,6 +20,7 @@ from dfd_core.manifests.places import places_of
 from dfd_core.manifests.schema import validate
 from dfd_core.progress import Progress
 from dfd_core.storage import Store
+from dfd_core.wording import counted
 
 Check = Callable[[Evidence, AuditSpec], Iterable[Finding]]
 CHECKS: tuple[Check, ...] = (broken.check, duplicates.check_exact, duplicates.check_near, balance.check)
@@ -131,12 +132,13 @@ def _looked_at(evidence: Evidence, spec: AuditSpec) -> list[str]:
             "No pixel was decoded: near duplicates were not looked for, and a file is called truncated where it lacks "
             f"its end marker. {unseen}"
         ]
-    flat = int((evidence.ok & ~evidence.has_hash).sum()) - len(evidence.damage)
-    have = "file has" if flat == 1 else "files have"
-    left = f"; {flat} {have} no hash, being of one colour or more than 100 million pixels" if flat else ""
+    large = int((evidence.ok & ~evidence.decoded).sum())
+    flat = int((evidence.ok & ~evidence.has_hash).sum()) - len(evidence.damage) - large
+    left = f"; {counted(flat, 'file')} of nearly one colour {'has' if flat == 1 else 'have'} no hash" if flat else ""
+    limit = " of at most 100 million pixels" if large else ""
     return [
-        f"Every image was decoded, JPEG files at a reduced size, so that damage to the finest detail alone may be "
-        f"missed. {unseen} Near duplicates differ by at most {spec.radius} of 255 bits{left}."
+        f"Every image{limit} was decoded, JPEG files at a reduced size, so that damage to the finest detail alone may "
+        f"be missed. {unseen} Near duplicates differ by at most {spec.radius} of 255 bits{left}."
     ]
 
 
