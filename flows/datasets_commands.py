@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from dfd_core.datasets.sources import FolderSource
 from dfd_core.errors import ConfigError, DatasetError
-from dfd_core.specs import is_url
 from dfd_core.storage import Store
 from dfd_core.wording import counted, some
 from flows.options import DEFAULT_STORE, Local, Markdown, StoreUrl, Texts
+from flows.source_options import pairs, place_of, source_of
 from flows.terminal import Line, format_facts, format_table, plain
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A dataset of the catalogue, or one of your own.")]
@@ -162,7 +161,7 @@ def prepare(  # noqa: PLR0913, PLR0917  # a command has as many parameters as op
     chosen = {"sample": sample, "seed": seed, "max_bytes": max_bytes, "in_place": in_place}
     options = {key: value for key, value in {**chosen, "drawn_splits": drawn_splits}.items() if value}
     values = {"catalogue": name, "name": name, "options": options}
-    source = _source(values)
+    source = source_of(values)
     opened = Store(store)
     if needs_fetching(source, opened):
         card, chosen_options = resolve(source)
@@ -204,17 +203,17 @@ def add(  # noqa: PLR0913, PLR0917  # a command has as many parameters as option
     if table and layout:
         raise ConfigError("--layout goes with --folder; a table has no folders to be named.")
     given: dict[str, Any] = {
-        "folders": folder and [_place(one) for one in folder],
-        "table": table and _place(table),
+        "folders": folder and [place_of(one) for one in folder],
+        "table": table and place_of(table),
         "generator": generator,
         "layout": layout,
         "group_pattern": group_pattern,
-        "groups": groups and _place(groups),
-        "families": _pairs("--family", family),
-        "splits": {key: _place(value) for key, value in _pairs("--split", split).items()},
+        "groups": groups and place_of(groups),
+        "families": pairs("--family", family),
+        "splits": {key: place_of(value) for key, value in pairs("--split", split).items()},
     }
     values = {key: value for key, value in given.items() if value}
-    source = _source({"name": name, **values})
+    source = source_of({"name": name, **values})
     if keep:
         own_cards.check_is_free(source, Store(store))
     if local:
@@ -289,32 +288,6 @@ def remove(name: Name, store: StoreUrl = DEFAULT_STORE, archives: Archives = Fal
         print(f"kept {some(kept, 1)}, which runs refer to", file=sys.stderr)
 
 
-def _source(values: dict[str, Any]) -> Any:
-    from pydantic import TypeAdapter, ValidationError
-
-    from dfd_core.datasets import DatasetSource
-
-    try:
-        return TypeAdapter(DatasetSource).validate_python(values)
-    except ValidationError as error:
-        problems = "; ".join(_problem(problem["loc"], problem["msg"]) for problem in error.errors())
-        raise ConfigError(f"{values['name']}: {problems}") from None  # what was given may hold a secret
-
-
-def _problem(place: tuple[int | str, ...], message: str) -> str:
-    """What is wrong, and with what where a key says so; the first part of a place is the kind of source."""
-    keys = ".".join(str(part) for part in place[1:] if part != "[key]")
-    return (f"{keys}: " if keys else "") + message.removeprefix("Value error, ")
-
-
-def _pairs(option: str, texts: Texts) -> dict[str, str]:
-    pairs = [text.partition("=") for text in texts or []]
-    wrong = next(("".join(pair) for pair in pairs if not all(pair)), None)
-    if wrong is not None:
-        raise ConfigError(f"{option} {wrong} is not a name and a value with = between them, as in {option} a=b.")
-    return {key: value for key, _, value in pairs}
-
-
 def _prepare(source: Any, store: str) -> None:
     from dfd_core.manifests import SplitSpec
     from dfd_core.manifests import prepare as prepare_manifest
@@ -333,10 +306,6 @@ def _start_flow(values: dict[str, Any], store: str, command: str) -> None:
 
     config = make_config({"name": values["name"], "store": store, "datasets": [values]}, command)
     starting.start("prepare", config, dry_run=False, local=False)
-
-
-def _place(location: str) -> str:
-    return location if is_url(location) else str(Path(location).resolve())
 
 
 def readme_row(name: str, card: Any) -> dict[str, Any]:

@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dfd_core.audit import Audit, AuditSpec, Finding, audit_places
+
+HEADERS_ONLY = AuditSpec(near_duplicates=False)
+
 
 def picture(seed: int) -> Image.Image:
     """Blobs of several sizes, different for every seed."""
@@ -48,3 +52,23 @@ def clean() -> dict[str, bytes]:
     """30 reals and 30 fakes that differ in nothing but what they show."""
     places = ("cam/real", "gan/fake")
     return {f"{place}/{i:02}.jpg": encoded(2 * i + k) for i in range(30) for k, place in enumerate(places)}
+
+
+@pytest.fixture(scope="session")
+def audit() -> Callable[..., Audit]:
+    """Audits folders and manifests, by their headers alone unless told otherwise."""
+
+    def run(*places: Path | str, spec: AuditSpec = HEADERS_ONLY, pattern: str | None = None) -> Audit:
+        return audit_places([str(place) for place in places], spec, pattern)[0]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def kinds() -> Callable[..., dict[str, Finding]]:
+    """The findings of a dataset by their kind."""
+
+    def by_kind(found: Audit, dataset: str = "set") -> dict[str, Finding]:
+        return {finding.kind: finding for finding in found.findings if finding.where.startswith(dataset)}
+
+    return by_kind

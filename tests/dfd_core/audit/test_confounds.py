@@ -7,19 +7,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from dfd_core.audit import AuditSpec, audit_places
 from dfd_core.audit.confounds import auroc_by_groups
 from dfd_core.manifests.headers_vector import PROPERTIES
-
-HEADERS_ONLY = AuditSpec(near_duplicates=False)
-
-
-def audit(*places, spec=HEADERS_ONLY, pattern=None):
-    return audit_places([str(place) for place in places], spec, pattern)[0]
-
-
-def kinds(found, dataset="set"):
-    return {finding.kind: finding for finding in found.findings if finding.where.startswith(dataset)}
 
 
 @pytest.mark.parametrize(
@@ -32,7 +21,7 @@ def kinds(found, dataset="set"):
         ({"size": (128, 96)}, "dimensions"),
     ],
 )
-def test_a_planted_shortcut_is_named_with_its_evidence(folder, clean, file, options, prop):
+def test_a_planted_shortcut_is_named_with_its_evidence(folder, clean, file, options, prop, audit, kinds):
     fakes = {path: file(i, **options) for i, path in enumerate(clean) if "fake" in path}
     found = audit(folder(clean | fakes))
     alone = {score.prop: score.auroc for score in found.scores}
@@ -46,7 +35,7 @@ def test_a_planted_shortcut_is_named_with_its_evidence(folder, clean, file, opti
     assert found.exit_code(None) == 0
 
 
-def test_channels_are_a_shortcut_only_where_they_differ(folder, clean, file):
+def test_channels_are_a_shortcut_only_where_they_differ(folder, clean, file, audit, kinds):
     def told(encode):
         found = audit(folder({path: encode(i) for i, path in enumerate(clean) if "fake" in path} | reals))
         return {score.prop: score.auroc for score in found.scores}, kinds(found, "set/gan")["shortcut"]
@@ -67,7 +56,7 @@ def test_channels_are_a_shortcut_only_where_they_differ(folder, clean, file):
     assert "8-bit RGB" in found.advice
 
 
-def test_size_in_bytes_has_medians_as_its_evidence(folder, clean):
+def test_size_in_bytes_has_medians_as_its_evidence(folder, clean, audit, kinds):
     fakes = {path: data + bytes(200) for path, data in clean.items() if "fake" in path}  # within one bin
     found = audit(folder(clean | fakes))
     (score,) = [score for score in found.scores if score.prop == "bytes"]
@@ -83,7 +72,7 @@ def test_size_in_bytes_has_medians_as_its_evidence(folder, clean):
     assert [score.medians for score in found.scores if score.prop != "bytes"] == [()] * 14
 
 
-def test_each_generator_is_compared_with_its_own_reals(folder, file):
+def test_each_generator_is_compared_with_its_own_reals(folder, file, audit):
     files = {f"a/real/{i}.jpg": file(i) for i in range(20)} | {f"a/fake/{i}.jpg": file(50 + i) for i in range(20)}
     files |= {f"b/real/{i}.png": file(100 + i, kind="PNG") for i in range(20)}
     files |= {f"b/fake/{i}.png": file(150 + i, kind="PNG") for i in range(20)}
@@ -110,7 +99,7 @@ def test_noise_says_nothing_on_average():
     assert abs(np.mean(found) - 0.5) < 0.04
 
 
-def test_histograms_count_every_readable_file(folder, clean, file):
+def test_histograms_count_every_readable_file(folder, clean, file, audit):
     found = audit(folder(clean | {"gan/fake/x.png": file(99, kind="PNG"), "gan/fake/y.png": b""}))
     by_prop = {
         histogram.prop: {value: (real, fake) for value, real, fake in histogram.rows} for histogram in found.histograms
@@ -124,7 +113,7 @@ def test_histograms_count_every_readable_file(folder, clean, file):
         assert histogram.totals() == (30, 31), histogram.prop
 
 
-def test_numbers_stand_in_their_order(folder, file):
+def test_numbers_stand_in_their_order(folder, file, audit):
     sizes = [(50, 50), (50, 100), (100, 50), (9, 50)]
     files = {
         f"{place}/{i}.jpg": file(i, sizes[i % 4], quality=8 + i) for i in range(8) for place in ("a/real", "b/fake")
@@ -138,7 +127,7 @@ def test_numbers_stand_in_their_order(folder, file):
     assert values["bytes"][-1].endswith("KiB")
 
 
-def test_many_values_are_cut_to_the_frequent_ones(folder, file):
+def test_many_values_are_cut_to_the_frequent_ones(folder, file, audit):
     files = {f"{place}/{i}.jpg": file(i, (60 + i, 50)) for i in range(30) for place in ("a/real", "b/fake")}
     found = audit(folder(files))
     (dimensions,) = [histogram for histogram in found.histograms if histogram.prop == "dimensions"]

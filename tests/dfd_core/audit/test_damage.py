@@ -8,19 +8,9 @@ from PIL import Image
 from dfd_core.audit import AuditSpec, audit_places
 from dfd_core.audit.sheets import contact_sheets
 
-HEADERS_ONLY = AuditSpec(near_duplicates=False)
-
-
-def audit(*places, spec=HEADERS_ONLY, pattern=None):
-    return audit_places([str(place) for place in places], spec, pattern)[0]
-
-
-def kinds(found, dataset="set"):
-    return {finding.kind: finding for finding in found.findings if finding.where.startswith(dataset)}
-
 
 @pytest.mark.parametrize("near", [False, True])
-def test_every_kind_of_broken_file_is_named(folder, clean, file, near):
+def test_every_kind_of_broken_file_is_named(folder, clean, file, near, audit, kinds):
     whole = file(100)
     place = folder(
         clean | {
@@ -44,7 +34,7 @@ def test_every_kind_of_broken_file_is_named(folder, clean, file, near):
 
 
 @pytest.mark.parametrize("near", [False, True])
-def test_more_pixels_than_extraction_decodes_are_named_and_left_out_of_the_sheets(folder, clean, near):
+def test_more_pixels_than_extraction_decodes_are_named_and_left_out_of_the_sheets(folder, clean, near, kinds):
     huge = io.BytesIO()
     Image.new("1", (10_001, 10_000)).save(huge, "PNG")
     place = folder(clean | {"gan/fake/huge.png": huge.getvalue()})
@@ -56,7 +46,7 @@ def test_more_pixels_than_extraction_decodes_are_named_and_left_out_of_the_sheet
     assert [sheet.title.split(": ")[1] for sheet in contact_sheets(evidence, 0)] == ["30 of 30 files"] * 2
 
 
-def test_damage_that_only_a_decoder_sees(folder, clean, file):
+def test_damage_that_only_a_decoder_sees(folder, clean, file, audit, kinds):
     data = bytearray(file(100, kind="PNG"))
     middle = data.index(b"IDAT") + 40
     data[middle : middle + 30] = b"\xff" * 30
@@ -67,7 +57,7 @@ def test_damage_that_only_a_decoder_sees(folder, clean, file):
     assert found.evidence[0].startswith("gan/fake/damaged.png: ")
 
 
-def test_a_file_that_lacks_only_its_end_marker_is_judged_by_the_decoder(folder, clean, file):
+def test_a_file_that_lacks_only_its_end_marker_is_judged_by_the_decoder(folder, clean, file, audit, kinds):
     files = {"marker.jpg": file(100)[:-2] + bytes(200), "marker.png": file(101, kind="PNG")[:-12]}
     place = folder(clean | {f"gan/fake/{name}": data for name, data in files.items()})
     assert kinds(audit(place))["truncated"].n == 2
@@ -83,7 +73,7 @@ def halves(data):
 
 
 @pytest.mark.parametrize("near", [False, True])
-def test_zeros_in_place_of_pixels_are_found(folder, clean, file, near):
+def test_zeros_in_place_of_pixels_are_found(folder, clean, file, near, audit, kinds):
     kinds_of = [("a.jpg", "JPEG", {}), ("b.jpg", "JPEG", {"progressive": True}), ("c.webp", "WEBP", {})]
     files = {}
     for name, kind, options in [*kinds_of, ("d.avif", "AVIF", {"speed": 10})]:
@@ -96,7 +86,7 @@ def test_zeros_in_place_of_pixels_are_found(folder, clean, file, near):
     assert {found[kind].severity for kind in ("zeros", "truncated") if kind in found} == {"error"}
 
 
-def test_pixels_that_end_early_before_an_end_marker_are_found(folder, clean, file):
+def test_pixels_that_end_early_before_an_end_marker_are_found(folder, clean, file, audit, kinds):
     head, n = halves(file(100, (256, 256), quality=95))
     middle_missing = head[: n // 2 + 400] + file(100, (256, 256), quality=95)[n:]
     files = {"cut.jpg": head + b"\xff\xd9", "missing.jpg": middle_missing}
@@ -108,14 +98,14 @@ def test_pixels_that_end_early_before_an_end_marker_are_found(folder, clean, fil
     ]
 
 
-def test_a_progressive_file_without_its_last_scans_lacks_its_end(folder, clean, file):
+def test_a_progressive_file_without_its_last_scans_lacks_its_end(folder, clean, file, audit, kinds):
     head, _ = halves(file(100, (256, 256), quality=95, progressive=True))
     place = folder(clean | {"gan/fake/cut.jpg": head + b"\xff\xd9"})
     assert kinds(audit(place)).keys() == {"truncated"}
     assert kinds(audit(place, spec=AuditSpec())).keys() == {"no_end"}
 
 
-def test_an_avif_file_that_was_cut_is_one(folder, clean, file):
+def test_an_avif_file_that_was_cut_is_one(folder, clean, file, audit, kinds):
     head, _ = halves(file(100, kind="AVIF", speed=10))
     found = kinds(audit(folder(clean | {"gan/fake/cut.avif": head})))
     assert found.keys() == {"truncated"}
@@ -123,7 +113,7 @@ def test_an_avif_file_that_was_cut_is_one(folder, clean, file):
 
 
 @pytest.mark.parametrize("colour", [(0, 0, 0), (128, 128, 128), (255, 255, 255)])
-def test_flat_pictures_and_grey_margins_are_whole(folder, clean, file, colour):
+def test_flat_pictures_and_grey_margins_are_whole(folder, clean, file, colour, audit, kinds):
     files = {}
     for i, options in enumerate([{}, {"optimize": True}, {"progressive": True}, {"restart_marker_blocks": 4}]):
         with Image.open(io.BytesIO(file(i))) as image:
@@ -138,7 +128,7 @@ def test_flat_pictures_and_grey_margins_are_whole(folder, clean, file, colour):
     assert {kind for kind in found if not kind.startswith(("near", "short"))} == set()
 
 
-def test_bytes_behind_an_image_are_told_but_those_of_an_index_are_not(folder, clean, file):
+def test_bytes_behind_an_image_are_told_but_those_of_an_index_are_not(folder, clean, file, audit, kinds):
     out = io.BytesIO()
     with Image.open(io.BytesIO(file(100))) as one, Image.open(io.BytesIO(file(101))) as other:
         one.save(out, "MPO", save_all=True, append_images=[other])
@@ -149,7 +139,7 @@ def test_bytes_behind_an_image_are_told_but_those_of_an_index_are_not(folder, cl
 
 
 @pytest.mark.parametrize("near", [False, True])
-def test_a_wrong_check_sum_is_found_also_where_the_pixels_decode(folder, clean, file, near):
+def test_a_wrong_check_sum_is_found_also_where_the_pixels_decode(folder, clean, file, near, audit, kinds):
     data = bytearray(file(100, kind="PNG"))
     start = data.index(b"IDAT")
     data[start + 4 + int.from_bytes(data[start - 4 : start])] ^= 1

@@ -1,25 +1,15 @@
 import pytest
 
-from dfd_core.audit import AuditSpec, audit_manifests, audit_places
+from dfd_core.audit import AuditSpec, audit_manifests
 from dfd_core.datasets.sources import FolderSource
 from dfd_core.errors import DatasetError, ManifestError, UsageError
 from dfd_core.manifests import SplitSpec, prepare
 from dfd_core.manifests.headers_stored import headers
 from dfd_core.storage import Store
 
-HEADERS_ONLY = AuditSpec(near_duplicates=False)
-
-
-def audit(*places, spec=HEADERS_ONLY, pattern=None):
-    return audit_places([str(place) for place in places], spec, pattern)[0]
-
-
-def kinds(found, dataset="set"):
-    return {finding.kind: finding for finding in found.findings if finding.where.startswith(dataset)}
-
 
 @pytest.mark.parametrize("near", [False, True])
-def test_clean_data_has_no_finding(folder, clean, near):
+def test_clean_data_has_no_finding(folder, clean, near, audit):
     found = audit(folder(clean), spec=AuditSpec(near_duplicates=near))
     assert found.findings == ()
     assert found.worst is None
@@ -30,7 +20,7 @@ def test_clean_data_has_no_finding(folder, clean, near):
     assert abs(alone["bytes"] - 0.5) < 0.2
 
 
-def test_exact_duplicates_by_what_they_cross(folder, clean, file):
+def test_exact_duplicates_by_what_they_cross(folder, clean, file, audit):
     same, twice, shared = file(100), file(101), file(102)
     one = folder(
         clean | {"cam/real/a.jpg": same, "gan/fake/a.jpg": same, "gan/fake/b.jpg": twice, "gan/fake/c.jpg": twice}
@@ -48,7 +38,7 @@ def test_exact_duplicates_by_what_they_cross(folder, clean, file):
     assert len(found) == 3
 
 
-def test_evidence_shows_each_side_of_a_border_first(folder, clean, file):
+def test_evidence_shows_each_side_of_a_border_first(folder, clean, file, audit, kinds):
     same = file(100)
     many = {f"cam/real/a{i}.jpg": same for i in range(6)} | {"gan/fake/z.jpg": same}
     found = kinds(audit(folder(clean | many)))["duplicates_across_labels"]
@@ -58,12 +48,12 @@ def test_evidence_shows_each_side_of_a_border_first(folder, clean, file):
     )
 
 
-def test_empty_files_are_no_duplicates_of_each_other(folder, clean):
+def test_empty_files_are_no_duplicates_of_each_other(folder, clean, audit, kinds):
     found = kinds(audit(folder(clean | {"cam/real/a.jpg": b"", "gan/fake/a.jpg": b""})))
     assert set(found) == {"empty"}
 
 
-def test_near_duplicates_over_sizes_and_encodings_and_within_groups(folder, clean, file):
+def test_near_duplicates_over_sizes_and_encodings_and_within_groups(folder, clean, file, audit, kinds):
     files = {
         "cam/real/n1_a.png": file(100, (200, 200), "PNG"), "gan/fake/n1_b.jpg": file(100, (90, 90), quality=60),
         "gan/fake/n2_a.jpg": file(101, (300, 300)), "gan/fake/n3_b.webp": file(101, kind="WEBP", quality=70),
@@ -83,7 +73,7 @@ def test_near_duplicates_over_sizes_and_encodings_and_within_groups(folder, clea
     assert not {kind for kind in exactly if kind.startswith("near_duplicates")}
 
 
-def test_groups_by_pattern_and_by_bytes(folder, file):
+def test_groups_by_pattern_and_by_bytes(folder, file, audit):
     files = {f"{place}/x{i}_{i}.jpg": file(2 * i + k) for i in range(9) for k, place in enumerate(("a/real", "b/fake"))}
     place = folder(files | {"a/real/x8_copy.jpg": files["a/real/x7_7.jpg"]})
     (groups,) = audit(place, pattern=r"x\d").groups
@@ -94,7 +84,7 @@ def test_groups_by_pattern_and_by_bytes(folder, file):
         audit(place, pattern="q")
 
 
-def test_a_pattern_that_can_not_be_searched_is_told_before_a_file_is_read(folder, clean, tmp_path, monkeypatch):
+def test_a_pattern_that_can_not_be_searched_is_told_before_a_file_is_read(folder, clean, audit, tmp_path, monkeypatch):
     place = folder(clean)
     manifest = prepare(FolderSource(name="m", folders=str(place)), SplitSpec(), Store(tmp_path / "store"))
     path = tmp_path / "m.parquet"
@@ -111,7 +101,7 @@ def test_a_pattern_that_can_not_be_searched_is_told_before_a_file_is_read(folder
         audit(path, pattern="zzz")
 
 
-def test_splits_of_manifests(folder, clean, file, tmp_path):
+def test_splits_of_manifests(folder, clean, file, audit, kinds, tmp_path):
     place = folder(clean | {"cam/real/a1.jpg": file(100), "cam/real/a2.jpg": file(100, quality=50)})
     manifest = prepare(FolderSource(name="m", folders=str(place)), SplitSpec(), Store(tmp_path / "store"))
     table = manifest.table.to_pandas(types_mapper={}.get)
@@ -136,19 +126,19 @@ def test_manifests_of_a_run_are_audited_from_kept_headers(folder, clean, tmp_pat
     from dfd_core.audit import reading
 
     monkeypatch.setattr(reading, "read_file", lambda url: pytest.fail("read again"))
-    first, _ = audit_manifests(store, [manifest], HEADERS_ONLY)
+    first, _ = audit_manifests(store, [manifest], AuditSpec(near_duplicates=False))
     assert sum(count.n for count in first.counts) == 60
     assert {count.split for count in first.counts} == {"train", "validation", "test"}
 
 
-def test_balance(folder, clean, file):
+def test_balance(folder, clean, file, audit, kinds):
     few = {path: data for path, data in clean.items() if "real" in path or path < "gan/fake/05.jpg"}
     found = kinds(audit(folder(few)))
     assert found["imbalance"].message == "30 real and 5 generated images."
     assert (found["few_files"].where, found["few_files"].n) == ("set/gan", 5)
 
 
-def test_balance_is_judged_as_generators_are_paired(folder, file):
+def test_balance_is_judged_as_generators_are_paired(folder, file, audit):
     def written(sizes, name):
         paths = [f"{place}/{i}.jpg" for place, n in sizes.items() for i in range(n)]
         return folder({path: file(i) for i, path in enumerate(paths)}, name)
@@ -160,7 +150,7 @@ def test_balance_is_judged_as_generators_are_paired(folder, file):
     assert audit(written(shared, "shared")).findings == ()
 
 
-def test_balance_is_judged_in_each_split(folder, clean, file, tmp_path):
+def test_balance_is_judged_in_each_split(folder, clean, file, audit, tmp_path):
     more = {f"b/{label}/{i}.jpg": file(100 + 2 * i + k) for i in range(30) for k, label in enumerate(("real", "fake"))}
     place = folder({path.replace("cam", "gan"): data for path, data in clean.items()} | more)
     manifest = prepare(FolderSource(name="m", folders=str(place)), SplitSpec(), Store(tmp_path / "store"))
@@ -179,14 +169,14 @@ def test_balance_is_judged_in_each_split(folder, clean, file, tmp_path):
     assert found["split_without_class", "m/b"].message == "Split test has none of the reals that it is paired with."
 
 
-def test_a_folder_of_datasets_is_several(folder, clean, file):
+def test_a_folder_of_datasets_is_several(folder, clean, file, audit, kinds):
     place = folder({f"one/{path}": data for path, data in clean.items()} | {"two/x/fake/1.png": file(200, kind="PNG")})
     found = audit(place)
     assert {count.dataset for count in found.counts} == {"one", "two"}
     assert kinds(found, "two").keys() == {"one_class"}
 
 
-def test_without_labels_the_rest_is_audited(folder, file):
+def test_without_labels_the_rest_is_audited(folder, file, audit, kinds):
     files = {f"x/{i}.jpg": file(i) for i in range(5)} | {"y/2.jpg": file(2), "empty.jpg": b""}
     found = audit(folder(files), spec=AuditSpec())
     assert kinds(found).keys() == {"no_labels", "duplicates", "empty"}
@@ -194,12 +184,12 @@ def test_without_labels_the_rest_is_audited(folder, file):
     assert "nothing says which of its files are real" in found.notes[0]
 
 
-def test_folders_of_one_name_are_told_apart(folder, clean, file):
+def test_folders_of_one_name_are_told_apart(folder, clean, file, audit):
     one, two = folder(clean, "a/set"), folder({"cam/real/1.jpg": file(200), "gan/fake/1.jpg": file(201)}, "b/set")
     assert {count.dataset for count in audit(one, two).counts} == {str(one), str(two)}
 
 
-def test_files_that_would_count_twice_are_an_error_that_names_both_places(folder, clean, tmp_path):
+def test_files_that_would_count_twice_are_an_error_that_names_both_places(folder, clean, audit, tmp_path):
     place, link = folder(clean), tmp_path / "link"
     link.symlink_to(place)
     for one, other, n in ((place, f"{place}/", 60), (place, place / "gan/fake", 30), (link, place, 60)):
@@ -207,7 +197,7 @@ def test_files_that_would_count_twice_are_an_error_that_names_both_places(folder
             audit(one, folder({"cam/real/1.jpg": clean["cam/real/01.jpg"]}, "other"), other)
 
 
-def test_only_datasets_of_other_names_may_share_files(folder, clean, tmp_path):
+def test_only_datasets_of_other_names_may_share_files(folder, clean, audit, tmp_path):
     place, store = folder(clean), Store(tmp_path / "store")
     paths = [
         store.url(prepare(FolderSource(name=name, folders=str(place)), SplitSpec(seed=seed), store).path)
@@ -221,7 +211,7 @@ def test_only_datasets_of_other_names_may_share_files(folder, clean, tmp_path):
     assert {score.n_real for score in found.scores} == {30}
 
 
-def test_what_can_not_be_audited_is_an_error(folder, tmp_path):
+def test_what_can_not_be_audited_is_an_error(folder, audit, tmp_path):
     with pytest.raises(ManifestError, match="There is no folder"):
         audit(tmp_path / "nowhere")
     with pytest.raises(ManifestError, match="There is no manifest"):

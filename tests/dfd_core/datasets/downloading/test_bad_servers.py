@@ -9,15 +9,8 @@ from collections import Counter
 import pytest
 
 from dfd_core.datasets.downloading import Fetching, FsspecOrigin, HttpOrigin, download, engine, patience
-from dfd_core.datasets.downloading.engine import Expected
 from dfd_core.datasets.downloading.origins import TransientFault
 from dfd_core.errors import DownloadError, StoreError, StoreFullError, UnreachableError
-
-QUICK = Fetching(chunk_bytes=2**16, chunks_at_once=1, first_wait_s=0.01, attempts=6, longest_wait_s=3)
-
-
-def fetch(address, folder, how=QUICK, timeout_s=10.0, **expected):
-    return download(HttpOrigin(address, timeout_s=timeout_s), folder / "file", Expected(**expected), how)
 
 
 def nothing_but_hidden_files(folder):
@@ -38,7 +31,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_file_comes_whole(way, serve, content, tmp_path):
+def test_the_file_comes_whole(way, serve, content, fetch, tmp_path):
     address, _ = serve(content, **WAYS[way])
     digest = hashlib.sha256(content).hexdigest()
     found = fetch(address, tmp_path, size=len(content), sha256=digest)
@@ -49,14 +42,14 @@ def test_the_file_comes_whole(way, serve, content, tmp_path):
         assert found.fetched == len(content)  # a cut costs no byte that had come
 
 
-def test_an_empty_file_is_a_file(serve, tmp_path):
+def test_an_empty_file_is_a_file(serve, fetch, tmp_path):
     address, _ = serve(b"")
     assert fetch(address, tmp_path).size == 0
     assert (tmp_path / "file").read_bytes() == b""
 
 
 @pytest.mark.parametrize("as_date", [False, True])
-def test_the_wait_is_the_servers(as_date, serve, content, tmp_path, http_date):
+def test_the_wait_is_the_servers(as_date, serve, content, fetch, tmp_path, http_date):
     after = (lambda: http_date(2)) if as_date else "2"
     address, _ = serve(content[:100], refuse=[(429, {"Retry-After": after})])
     began = time.monotonic()
@@ -64,14 +57,14 @@ def test_the_wait_is_the_servers(as_date, serve, content, tmp_path, http_date):
     assert time.monotonic() - began > (0.9 if as_date else 1.9)
 
 
-def test_a_server_that_wants_to_be_left_alone_for_long_is(serve, content, tmp_path):
+def test_a_server_that_wants_to_be_left_alone_for_long_is(serve, content, fetch, tmp_path):
     address, behaviour = serve(content, refuse=[(429, {"Retry-After": "3600"})])
     with pytest.raises(UnreachableError, match="left alone for 3600 s"):
         fetch(address, tmp_path)
     assert behaviour.answers == 1
 
 
-def test_a_server_that_stays_away_is_given_up_and_what_came_is_kept(serve, content, tmp_path):
+def test_a_server_that_stays_away_is_given_up_and_what_came_is_kept(serve, content, fetch, tmp_path):
     address, behaviour = serve(content)
     behaviour.on_answer = lambda count: behaviour.refuse.extend([(503, {})] * 99) if count == 6 else None
     with pytest.raises(UnreachableError, match="503"):
@@ -84,8 +77,8 @@ def test_a_server_that_stays_away_is_given_up_and_what_came_is_kept(serve, conte
     assert 0 < again.fetched < len(content) - 2 * 2**16
 
 
-def test_a_request_for_many_parts_that_is_cut_loses_one(serve, content, tmp_path):
-    how = QUICK.model_copy(update={"chunks_at_once": 16, "connections": 1, "attempts": 1})
+def test_a_request_for_many_parts_that_is_cut_loses_one(serve, content, fetch, quick, tmp_path):
+    how = quick.model_copy(update={"chunks_at_once": 16, "connections": 1, "attempts": 1})
     address, behaviour = serve(content, cut_after=300_000)
     with pytest.raises(UnreachableError):
         fetch(address, tmp_path, how)
@@ -96,7 +89,7 @@ def test_a_request_for_many_parts_that_is_cut_loses_one(serve, content, tmp_path
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410, 451])
-def test_a_refusal_is_not_tried_again(status, serve, content, tmp_path):
+def test_a_refusal_is_not_tried_again(status, serve, content, fetch, tmp_path):
     address, behaviour = serve(content, refuse=[(status, {})])
     with pytest.raises(DownloadError, match=str(status)):
         fetch(address, tmp_path)
@@ -104,14 +97,14 @@ def test_a_refusal_is_not_tried_again(status, serve, content, tmp_path):
     assert nothing_but_hidden_files(tmp_path)
 
 
-def test_a_page_is_no_archive(serve, content, tmp_path):
+def test_a_page_is_no_archive(serve, content, fetch, tmp_path):
     address, _ = serve(b"<html>Quota exceeded", content_type="text/html; charset=utf-8")
     with pytest.raises(DownloadError, match="web page instead of a file.*dfd datasets add NAME --folder"):
         fetch(address, tmp_path)
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_wrong_length_is_found(ranges, serve, content, tmp_path):
+def test_a_wrong_length_is_found(ranges, serve, content, fetch, tmp_path):
     address, _ = serve(content, length=len(content) + 5, ranges=ranges)
     with pytest.raises(DownloadError):
         fetch(address, tmp_path)
@@ -121,9 +114,9 @@ def test_a_wrong_length_is_found(ranges, serve, content, tmp_path):
         fetch(right, tmp_path, size=5)
 
 
-def test_a_small_file_has_work_for_every_connection(serve, content, tmp_path):
+def test_a_small_file_has_work_for_every_connection(serve, content, fetch, quick, tmp_path):
     address, behaviour = serve(content)
-    assert fetch(address, tmp_path, QUICK.model_copy(update={"chunks_at_once": 16, "connections": 4})).size == len(
+    assert fetch(address, tmp_path, quick.model_copy(update={"chunks_at_once": 16, "connections": 4})).size == len(
         content
     )
     ranges = {one["Range"] for one in behaviour.headers if "Range" in one}
@@ -131,7 +124,7 @@ def test_a_small_file_has_work_for_every_connection(serve, content, tmp_path):
 
 
 @pytest.mark.parametrize("at_the_end", ["416", "an empty range"])
-def test_a_length_that_a_server_states_wrongly_is_named_at_once(at_the_end, serve, content, tmp_path):
+def test_a_length_that_a_server_states_wrongly_is_named_at_once(at_the_end, serve, content, fetch, tmp_path):
     address, server = serve(content, length=len(content) + 7, empty_ranges=at_the_end != "416")
     what = "ends after 1,000,017 bytes, and .* 1,000,024" if server.empty_ranges else "3 times by now: .* is shorter"
     with pytest.raises(DownloadError, match=what):
@@ -140,7 +133,9 @@ def test_a_length_that_a_server_states_wrongly_is_named_at_once(at_the_end, serv
     assert nothing_but_hidden_files(tmp_path)
 
 
-def test_a_file_that_ends_too_early_without_a_length_is_measured_by_what_its_card_states(serve, content, tmp_path):
+def test_a_file_that_ends_too_early_without_a_length_is_measured_by_what_its_card_states(
+    serve, content, fetch, tmp_path
+):
     address, server = serve(content[:700_000], chunked=True, ranges=False)
     with pytest.raises(DownloadError, match="gave 700,000 bytes instead of 1,000,017"):
         fetch(address, tmp_path, size=len(content))
@@ -149,7 +144,7 @@ def test_a_file_that_ends_too_early_without_a_length_is_measured_by_what_its_car
     assert fetch(address, tmp_path, size=len(content)).size == len(content)
 
 
-def test_bytes_that_are_compressed_on_the_way_are_refused(serve, content, tmp_path):
+def test_bytes_that_are_compressed_on_the_way_are_refused(serve, content, fetch, tmp_path):
     address, server = serve(content, encoding="gzip")
     with pytest.raises(DownloadError, match="Content-Encoding 'gzip'"):
         fetch(address, tmp_path)
@@ -159,7 +154,7 @@ def test_bytes_that_are_compressed_on_the_way_are_refused(serve, content, tmp_pa
     assert fetch(address, tmp_path).size == len(content)
 
 
-def test_another_digest_leaves_nothing(serve, content, tmp_path):
+def test_another_digest_leaves_nothing(serve, content, fetch, tmp_path):
     address, _ = serve(content)
     with pytest.raises(DownloadError, match="should have 0000.*states: try again, and if it stays so"):
         fetch(address, tmp_path, sha256="0" * 64)
@@ -167,7 +162,7 @@ def test_another_digest_leaves_nothing(serve, content, tmp_path):
 
 
 @pytest.mark.parametrize("stamps", [('"1"', '"2"'), ('W/"1"', 'W/"2"')])
-def test_a_file_that_changes_between_two_ranges_is_fetched_anew(stamps, serve, content, tmp_path):
+def test_a_file_that_changes_between_two_ranges_is_fetched_anew(stamps, serve, content, fetch, quick, tmp_path):
     other = content[::-1]
     address, behaviour = serve(content, stamp=stamps[0])
 
@@ -176,11 +171,11 @@ def test_a_file_that_changes_between_two_ranges_is_fetched_anew(stamps, serve, c
             behaviour.content, behaviour.stamp = other, stamps[1]
 
     behaviour.on_answer = change
-    fetch(address, tmp_path, Fetching(**{**QUICK.model_dump(), "connections": 2}))
+    fetch(address, tmp_path, Fetching(**{**quick.model_dump(), "connections": 2}))
     assert (tmp_path / "file").read_bytes() == other
 
 
-def test_two_versions_that_nothing_tells_apart_are_not_mixed_within_a_download(serve, content, tmp_path):
+def test_two_versions_that_nothing_tells_apart_are_not_mixed_within_a_download(serve, content, fetch, tmp_path):
     address, behaviour = serve(content, stamp=None)
     other = content[::-1]
 
@@ -192,18 +187,20 @@ def test_two_versions_that_nothing_tells_apart_are_not_mixed_within_a_download(s
     assert (tmp_path / "file").read_bytes() in (content, other)
 
 
-def test_two_versions_that_nothing_tells_apart_are_not_mixed_when_a_download_goes_on(serve, content, tmp_path):
+def test_two_versions_that_nothing_tells_apart_are_not_mixed_when_a_download_goes_on(
+    serve, content, fetch, quick, tmp_path
+):
     address, behaviour = serve(content, stamp=None, cut_after=300_000)
     behaviour.on_answer = lambda count: behaviour.refuse.extend([(503, {})] * 99) if count == 6 else None
     with pytest.raises(UnreachableError):
-        fetch(address, tmp_path, QUICK.model_copy(update={"attempts": 1}))
+        fetch(address, tmp_path, quick.model_copy(update={"attempts": 1}))
     behaviour.refuse.clear()
     behaviour.on_answer, behaviour.cut_after, behaviour.content = lambda count: None, None, content[::-1]
     fetch(address, tmp_path)
     assert (tmp_path / "file").read_bytes() == content[::-1]
 
 
-def test_a_file_that_always_changes_is_an_error(serve, content, tmp_path):
+def test_a_file_that_always_changes_is_an_error(serve, content, fetch, tmp_path):
     address, behaviour = serve(content)
 
     def change(count):
@@ -214,7 +211,7 @@ def test_a_file_that_always_changes_is_an_error(serve, content, tmp_path):
         fetch(address, tmp_path)
 
 
-def test_a_file_that_changed_since_yesterday_is_fetched_anew(serve, content, tmp_path):
+def test_a_file_that_changed_since_yesterday_is_fetched_anew(serve, content, fetch, tmp_path):
     address, behaviour = serve(content)
     behaviour.on_answer = lambda count: behaviour.refuse.extend([(404, {})]) if count == 6 else None
     with pytest.raises(DownloadError):
@@ -226,97 +223,14 @@ def test_a_file_that_changed_since_yesterday_is_fetched_anew(serve, content, tmp
     assert (tmp_path / "file").read_bytes() == content[::-1]
 
 
-def test_a_server_that_falls_silent_is_asked_again(serve, content, tmp_path):
+def test_a_server_that_falls_silent_is_asked_again(serve, content, fetch, tmp_path):
     address, behaviour = serve(content, piece=2**14)
     behaviour.on_answer = lambda count: setattr(behaviour, "pause_s", 1.5 if count < 4 else 0.0)
     fetch(address, tmp_path, timeout_s=0.5)
     assert (tmp_path / "file").read_bytes() == content
 
 
-def test_stopping_is_quick_and_loses_nothing_but_the_chunks_in_flight(serve, content, tmp_path):
-    address, behaviour = serve(content, piece=2**12, pause_s=0.005)
-    told = []
-
-    def stop():
-        if told and told[-1][0] > 300_000:
-            raise KeyboardInterrupt
-
-    began = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        download(HttpOrigin(address), tmp_path / "file", how=QUICK, progress=lambda *n: told.append(n), checkpoint=stop)
-    assert time.monotonic() - began < 10
-    assert told == sorted(told)
-    assert {total for _, total in told} == {len(content)}
-    behaviour.pause_s = 0
-    again = fetch(address, tmp_path)
-    assert again.fetched <= len(content) - 300_000 + QUICK.connections * QUICK.chunk_bytes
-
-
-SILENT = {
-    "before_it_says_anything": {"silent_after": 0},
-    "in_the_middle": {"silent_after": 300_000},
-    "in_the_middle_without_ranges": {"silent_after": 300_000, "ranges": False},
-}
-
-
-@pytest.mark.parametrize("way", SILENT)
-def test_stopping_does_not_wait_for_a_silent_server(way, serve, content, tmp_path):
-    address, behaviour = serve(content, piece=2**14, **SILENT[way])
-    silent_since = []
-
-    def stop():
-        if behaviour.sent >= behaviour.silent_after:
-            silent_since.append(time.monotonic())
-        if silent_since and time.monotonic() - silent_since[0] > 0.5:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        download(HttpOrigin(address, timeout_s=30), tmp_path / "file", how=QUICK, checkpoint=stop)
-    assert time.monotonic() - silent_since[0] < 10
-    behaviour.silent_after = None
-    again = fetch(address, tmp_path, sha256=hashlib.sha256(content).hexdigest())
-    assert (tmp_path / "file").read_bytes() == content
-    if way == "in_the_middle":
-        assert again.fetched <= len(content) - 300_000 + QUICK.connections * (QUICK.chunk_bytes + behaviour.piece)
-
-
-@pytest.mark.parametrize("ranges", [True, False])
-def test_what_comes_after_a_download_was_stopped_is_written_nowhere(ranges, content, tmp_path):
-    wake, woken, stopped = threading.Event(), threading.Event(), threading.Event()
-
-    class Waking(FsspecOrigin):
-        def facts(self):
-            return super().facts()._replace(ranges=ranges)
-
-        def read(self, start, stop, facts):
-            pieces = list(super().read(start, stop, facts))
-            if stopped.is_set():  # the one that goes on is at work when the one that was stopped wakes up
-                wake.set()
-                woken.wait(20)
-                yield from pieces
-                return
-            stopped.set()
-            wake.wait(20)
-            try:
-                yield from pieces
-            finally:
-                woken.set()
-
-    def stop():
-        if stopped.is_set():
-            raise KeyboardInterrupt
-
-    source, how = tmp_path / "source", QUICK.model_copy(update={"connections": 1})
-    source.write_bytes(content[::-1])
-    with pytest.raises(KeyboardInterrupt):
-        download(Waking(f"file://{source}"), tmp_path / "file", how=how, checkpoint=stop)
-    source.write_bytes(content)
-    download(Waking(f"file://{source}"), tmp_path / "file", how=how)
-    assert woken.is_set()
-    assert (tmp_path / "file").read_bytes() == content
-
-
-def test_a_damaged_partial_file_is_repaired(serve, content, tmp_path):
+def test_a_damaged_partial_file_is_repaired(serve, content, fetch, tmp_path):
     address, behaviour = serve(content)
     behaviour.on_answer = lambda count: behaviour.refuse.extend([(404, {})]) if count == 12 else None
     with pytest.raises(DownloadError):
@@ -333,7 +247,7 @@ def test_a_damaged_partial_file_is_repaired(serve, content, tmp_path):
     assert (tmp_path / "file").read_bytes() == content
 
 
-def test_two_that_want_the_same_file_fetch_it_once(serve, content, tmp_path):
+def test_two_that_want_the_same_file_fetch_it_once(serve, content, fetch, tmp_path):
     address, behaviour = serve(content, piece=2**14, pause_s=0.005)
     found = []
     threads = [threading.Thread(target=lambda: found.append(fetch(address, tmp_path))) for _ in range(2)]
@@ -370,7 +284,7 @@ def test_long_waits_are_told_once_at_a_time(serve, content, tmp_path, monkeypatc
     assert "attempt 4 follows in 0.1 s" in told[0]
 
 
-def test_a_place_that_falters_when_it_is_asked_for_the_version_again_is_asked_once_more(content, tmp_path):
+def test_a_place_that_falters_when_it_is_asked_for_the_version_again_is_asked_once_more(content, quick, tmp_path):
     class Faltering(FsspecOrigin):
         asked = 0
 
@@ -382,6 +296,6 @@ def test_a_place_that_falters_when_it_is_asked_for_the_version_again_is_asked_on
 
     (tmp_path / "source").write_bytes(content)
     origin = Faltering(f"file://{tmp_path}/source")
-    download(origin, tmp_path / "file", how=QUICK)
+    download(origin, tmp_path / "file", how=quick)
     assert (tmp_path / "file").read_bytes() == content
     assert origin.asked == 3
