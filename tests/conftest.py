@@ -49,20 +49,25 @@ def noise_images() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def packed() -> Callable[..., bytes]:
-    """Makes an archive, a `zip`, `tar` or `tar.gz`, of files by their names."""
+    """Makes an archive, a `zip`, `tar`, `tar.gz` or `7z`, of files by name; in a zip those that begin so are deflated."""
 
-    def pack(kind: str, files: Mapping[str, bytes]) -> bytes:
+    def pack(kind: str, files: Mapping[str, bytes], deflated: str | None = None) -> bytes:
         file = io.BytesIO()
         if kind == "zip":
             with zipfile.ZipFile(file, "w") as archive:
                 for name, data in files.items():
-                    archive.writestr(name, data)
-            return file.getvalue()
-        with tarfile.open(fileobj=file, mode="w:gz" if kind == "tar.gz" else "w") as archive:
-            for name, data in files.items():
-                info = tarfile.TarInfo(name)
-                info.size = len(data)
-                archive.addfile(info, io.BytesIO(data))
+                    shrinks = deflated is not None and name.startswith(deflated)
+                    archive.writestr(name, data, zipfile.ZIP_DEFLATED if shrinks else zipfile.ZIP_STORED)
+        elif kind == "7z":
+            with pytest.importorskip("py7zr").SevenZipFile(file, "w") as archive:
+                for name, data in files.items():
+                    archive.writestr(data, name)
+        else:
+            with tarfile.open(fileobj=file, mode="w:gz" if kind == "tar.gz" else "w") as archive:
+                for name, data in files.items():
+                    info = tarfile.TarInfo(name)
+                    info.size = len(data)
+                    archive.addfile(info, io.BytesIO(data))
         return file.getvalue()
 
     return pack

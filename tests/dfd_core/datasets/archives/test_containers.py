@@ -3,7 +3,6 @@ import os
 import random
 import signal
 import struct
-import tarfile
 import threading
 import zipfile
 
@@ -22,24 +21,10 @@ from dfd_core.manifests.probing import probe_bytes
 FILES = {f"{kind}/{i:03d}.png": random.Random(f"{kind}{i}").randbytes(3000) for kind in "ab" for i in range(20)}
 
 
-def packed(kind, files=FILES):
-    file = io.BytesIO()
-    if kind == "zip":
-        with zipfile.ZipFile(file, "w") as archive:
-            for name, data in files.items():
-                archive.writestr(name, data, zipfile.ZIP_DEFLATED if name.startswith("b") else zipfile.ZIP_STORED)
-    elif kind == "7z":
-        py7zr = pytest.importorskip("py7zr")
-        with py7zr.SevenZipFile(file, "w") as archive:
-            for name, data in files.items():
-                archive.writestr(data, name)
-    else:
-        with tarfile.open(fileobj=file, mode="w:gz" if kind == "tar.gz" else "w") as archive:
-            for name, data in files.items():
-                info = tarfile.TarInfo(name)
-                info.size = len(data)
-                archive.addfile(info, io.BytesIO(data))
-    return file.getvalue()
+@pytest.fixture(scope="module")
+def made(packed):
+    """Makes an archive of `FILES`, or of others; in a zip half of them are compressed."""
+    return lambda kind, files=FILES: packed(kind, files, deflated="b")
 
 
 def read_all(file, kind):
@@ -49,8 +34,8 @@ def read_all(file, kind):
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "7z"])
 @pytest.mark.parametrize("parts", [1, 5])
-def test_members_come_as_they_went_in_whole_or_split(kind, parts):
-    data = packed(kind)
+def test_members_come_as_they_went_in_whole_or_split(kind, parts, made):
+    data = made(kind)
     step = -(-len(data) // parts)
     file = io.BufferedReader(Joined([io.BytesIO(data[i : i + step]) for i in range(0, len(data), step)]))
     with open_container("x", file, kind) as container:
@@ -66,15 +51,15 @@ def test_members_come_as_they_went_in_whole_or_split(kind, parts):
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "7z"])
 @pytest.mark.parametrize("part", [0.3, 0.93])
-def test_an_archive_that_was_cut_is_damaged(kind, part):
-    data = packed(kind)
+def test_an_archive_that_was_cut_is_damaged(kind, part, made):
+    data = made(kind)
     with pytest.raises(ArchiveError, match="damaged or cut"):
         read_all(io.BytesIO(data[: int(part * len(data))]), kind)
 
 
 @pytest.mark.parametrize("kind", ["zip", "7z"])
-def test_flipped_bytes_are_found(kind):
-    data = bytearray(packed(kind))
+def test_flipped_bytes_are_found(kind, made):
+    data = bytearray(made(kind))
     data[9000:9004] = b"oops"
     with pytest.raises(ArchiveError, match="damaged"):
         read_all(io.BytesIO(bytes(data)), kind)
@@ -95,8 +80,8 @@ def test_members_of_a_zip_that_overlap_are_refused_before_any_is_read(method):
         container.members()
 
 
-def test_who_stops_reading_a_7z_early_waits_for_nobody():
-    with open_container("x.7z", io.BytesIO(packed("7z")), "7z") as container:
+def test_who_stops_reading_a_7z_early_waits_for_nobody(made):
+    with open_container("x.7z", io.BytesIO(made("7z")), "7z") as container:
         reading = container.read(container.members())
         next(reading)
         reading.close()
@@ -125,8 +110,8 @@ def hears_ctrl_c():
 
 
 @pytest.mark.usefixtures("hears_ctrl_c")
-def test_ctrl_c_does_not_wait_for_a_7z_whose_disk_is_silent():
-    file = Silent(packed("7z"))
+def test_ctrl_c_does_not_wait_for_a_7z_whose_disk_is_silent(made):
+    file = Silent(made("7z"))
 
     def interrupt():
         file.asked.wait(30)
@@ -158,9 +143,9 @@ def test_an_encrypted_7z_is_refused():
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_images_are_read_in_place(kind, tmp_path):
+def test_images_are_read_in_place(kind, made, tmp_path):
     path = tmp_path / f"x.{kind}"
-    path.write_bytes(packed(kind))
+    path.write_bytes(made(kind))
     with open_container("x", path.open("rb"), kind) as container:
         members = [member for member in container.members() if member.plain]
         assert len(members) == (20 if kind == "zip" else 40)
@@ -172,7 +157,7 @@ def test_images_are_read_in_place(kind, tmp_path):
     assert files.sizes == [3000] * len(urls)
     assert len(set(files.stamps)) == 1
     assert files.stamps[0]
-    path.write_bytes(packed(kind)[:5000])
+    path.write_bytes(made(kind)[:5000])
     with pytest.raises(ImageError, match="changed"):
         read_original(list(urls)[-1], probe_bytes(urls[list(urls)[-1]]).sample_id)
     path.unlink()
@@ -181,9 +166,9 @@ def test_images_are_read_in_place(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_a_few_members_of_a_large_archive_cost_a_few_ranges(kind, serve):
+def test_a_few_members_of_a_large_archive_cost_a_few_ranges(kind, serve, made):
     large = {name: random.Random(name).randbytes(200_000) for name in FILES}
-    address, behaviour = serve(packed(kind, large), cut_after=100_000, cuts=3)
+    address, behaviour = serve(made(kind, large), cut_after=100_000, cuts=3)
     file = Ranged(HttpOrigin(address), Fetching(first_wait_s=0.01))
     with open_container("x", io.BufferedReader(file), kind) as container:
         wanted = [m for m in container.members() if m.path == "a/004.png"]
@@ -193,8 +178,8 @@ def test_a_few_members_of_a_large_archive_cost_a_few_ranges(kind, serve):
     assert behaviour.sent < 1_200_000
 
 
-def test_a_limit_of_bytes_and_a_server_without_ranges_are_errors(serve):
-    data = packed("zip", {name: bytes(200_000) for name in FILES} | {"z.png": random.Random(0).randbytes(10**6)})
+def test_a_limit_of_bytes_and_a_server_without_ranges_are_errors(serve, made):
+    data = made("zip", {name: bytes(200_000) for name in FILES} | {"z.png": random.Random(0).randbytes(10**6)})
     address, _ = serve(data)
     with pytest.raises(DownloadError, match="--max-bytes 300,000"):
         read_all(io.BufferedReader(Ranged(HttpOrigin(address), max_bytes=300_000)), "zip")
