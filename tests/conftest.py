@@ -49,7 +49,7 @@ def noise_images() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def packed() -> Callable[..., bytes]:
-    """Makes an archive, a `zip`, `tar`, `tar.gz` or `7z`, of files by name; in a zip those that begin so are deflated."""
+    """Makes a `zip`, `tar`, `tar.gz` or `7z` archive of files by name; in a zip those that begin so are deflated."""
 
     def pack(kind: str, files: Mapping[str, bytes], deflated: str | None = None) -> bytes:
         file = io.BytesIO()

@@ -43,8 +43,8 @@ class Sheet:
 def contact_sheets(evidence: Evidence, seed: int, progress: Progress | None = None) -> Iterator[Sheet]:
     """A sheet for each generator and each source of reals, of up to 40 of its files, drawn by the seed.
 
-    Images are fitted into 128 x 128 pixels; one that can't be decoded, or has more than
-    100 million, is left out.
+    Images are fitted into 128 x 128 pixels; one that can't be decoded, or has more than 100 million, is left
+    out.
 
     Args:
         evidence: Of an audit.

@@ -150,7 +150,9 @@ def _fetch_part(
     facts = {"address": part.address, "opened": False}
     if not known and not there:
         store.write_json(f"{place(part)}.json", provenance(**facts))  # by it what was half fetched is found
-    expected = Expected(part.size_bytes, part.sha256 or held.get("sha256"), part.md5, recorded=part.sha256 is None)
+    expected = Expected(
+        part.size_bytes, part.sha256 or held.get("sha256"), part.md5, recorded=not part.sha256 and "sha256" in held
+    )
     found = download(open_origin(part.address), path, expected, how, progress, checkpoint)
     if found.sha256 != (expected.sha256 or found.sha256):  # it was put there by somebody else, or changed since
         what = f"{path} has the SHA-256 {found.sha256} and should have {expected.sha256}"
